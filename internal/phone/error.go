@@ -1,0 +1,136 @@
+package phone
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Code is the kind of an error: what the caller can do about it. Edges map it to their own words (an HTTP status, a CPS code,
+// an exit code); the domain knows none of those.
+type Code string
+
+// The kinds of errors. Anything that is not an *Error counts as Internal.
+const (
+	Invalid         Code = "invalid"         // the input is wrong: it names the field and the cure
+	Unauthenticated Code = "unauthenticated" // nobody knows who is calling
+	Forbidden       Code = "forbidden"       // known, but not allowed
+	NotFound        Code = "not_found"
+	Conflict        Code = "conflict"     // another holder has what was asked for
+	Precondition    Code = "precondition" // right input, wrong state
+	Exhausted       Code = "exhausted"    // a limit or a capacity is used up
+	Unsupported     Code = "unsupported"  // this host or driver cannot do it
+	Unavailable     Code = "unavailable"  // a host or a database does not answer: retry
+	Internal        Code = "internal"
+)
+
+// Codes lists every Code, so that a test can walk them through each edge's table.
+func Codes() []Code {
+	return []Code{Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Precondition, Exhausted, Unsupported, Unavailable, Internal}
+}
+
+// Reason is a stable sub-code of an error that an edge may map.
+type Reason string
+
+// Reasons that edges map. An error without one is mapped by its Code alone.
+const (
+	ReasonPhoneInvalid        Reason = "phone_invalid"        // id malformed, unknown or of another project
+	ReasonPhoneNotFound       Reason = "phone_not_found"      //
+	ReasonPhoneBusy           Reason = "phone_busy"           // in a transitional status
+	ReasonPhoneFrozen         Reason = "phone_frozen"         //
+	ReasonPhoneDuplicate      Reason = "phone_duplicate"      // named twice in one request
+	ReasonPhonesInvalid       Reason = "phones_invalid"       // the list itself
+	ReasonPhonesTooMany       Reason = "phones_too_many"      //
+	ReasonServerInvalid       Reason = "server_invalid"       //
+	ReasonServerNotFound      Reason = "server_not_found"     //
+	ReasonServerNotReady      Reason = "server_not_ready"     //
+	ReasonImageInvalid        Reason = "image_invalid"        // malformed id
+	ReasonImageNotFound       Reason = "image_not_found"      // also: not visible to the caller, not to be had by the host
+	ReasonImageLabel          Reason = "image_label"          // does not fit the server's model
+	ReasonPropertyInvalid     Reason = "property_invalid"     // not a JSON object
+	ReasonPropertyUnsupported Reason = "property_unsupported" // unknown key, or one that weakens the host or adb
+	ReasonPropertyValue       Reason = "property_value"       // bad value of a known key
+	ReasonJobNotFound         Reason = "job_not_found"        //
+	ReasonRequestNotFound     Reason = "request_not_found"    // no jobs under this request id
+	ReasonBootTimeout         Reason = "boot_timeout"         //
+	ReasonBootExited          Reason = "boot_exited"          // the instance ended before it had booted
+	ReasonHostGone            Reason = "host_gone"            // the host did not answer until the deadline
+	ReasonEraseFailed         Reason = "erase_failed"         // old data is still there
+	ReasonCancelled           Reason = "cancelled"            //
+	ReasonFenced              Reason = "fenced"               // another attempt owns the job: stop, touch nothing
+	ReasonHigherGeneration    Reason = "higher_generation"    // the host already has a later life of this phone
+	ReasonForeignObject       Reason = "foreign_object"       // an object of that name is not ours
+	ReasonVerifyFailed        Reason = "verify_failed"        // booted, but not as asked
+	ReasonTokenExpired        Reason = "token_expired"        //
+	ReasonNameTaken           Reason = "name_taken"           //
+	ReasonNameInvalid         Reason = "name_invalid"         // against the rule for names
+	ReasonPortsTaken          Reason = "ports_taken"          // another server of the same endpoint has them
+	ReasonPageInvalid         Reason = "page_invalid"         // offset or limit
+	ReasonPhoneNotRunning     Reason = "phone_not_running"    //
+)
+
+// Reasons lists every Reason, so that a test can walk them through each edge's table.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonPhoneInvalid, ReasonPhoneNotFound, ReasonPhoneBusy, ReasonPhoneFrozen, ReasonPhoneDuplicate, ReasonPhoneNotRunning,
+		ReasonPhonesInvalid, ReasonPhonesTooMany, ReasonServerInvalid, ReasonServerNotFound, ReasonServerNotReady, ReasonImageInvalid,
+		ReasonImageNotFound, ReasonImageLabel, ReasonPropertyInvalid, ReasonPropertyUnsupported, ReasonPropertyValue, ReasonJobNotFound,
+		ReasonRequestNotFound, ReasonBootTimeout, ReasonBootExited, ReasonHostGone, ReasonEraseFailed, ReasonCancelled, ReasonFenced,
+		ReasonHigherGeneration, ReasonForeignObject, ReasonVerifyFailed, ReasonTokenExpired, ReasonNameTaken, ReasonNameInvalid,
+		ReasonPortsTaken, ReasonPageInvalid,
+	}
+}
+
+// Error is an error that an edge can show: Msg is safe for the caller, Err is the cause for the log.
+type Error struct {
+	Code   Code
+	Reason Reason
+	Field  string // the property key or the field that Msg is about, if any
+	Msg    string
+	Err    error
+}
+
+// Errorf makes an *Error; a %w in the format becomes its cause.
+func Errorf(code Code, reason Reason, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Code: code, Reason: reason, Msg: err.Error(), Err: errors.Unwrap(err)}
+}
+
+// Error gives the message and, when it is not already part of it, the cause: the text for logs. What a caller may see is Msg.
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return e.Msg
+	}
+	cause := e.Err.Error()
+	switch {
+	case e.Msg == "":
+		return cause
+	case strings.Contains(e.Msg, cause):
+		return e.Msg
+	}
+	return e.Msg + ": " + cause
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// CodeOf gives the kind of err: Internal when nothing in its chain is an *Error, "" for nil.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return Internal
+}
+
+// ReasonOf gives the stable sub-code of err, or "".
+func ReasonOf(err error) Reason {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return ""
+}

@@ -1,0 +1,261 @@
+package phone
+
+import (
+	"slices"
+	"time"
+)
+
+// Kind is what a job does to its phone.
+type Kind string
+
+// The lifecycle jobs; a phone has at most one of them unfinished.
+const (
+	KindCreate Kind = "create"
+	KindReset  Kind = "reset"
+)
+
+// Doing is the phone's status while a job of this kind is at work.
+func (k Kind) Doing() Status {
+	if k == KindCreate {
+		return StatusCreating
+	}
+	return StatusResetting
+}
+
+// Failed is the phone's status after a job of this kind has failed.
+func (k Kind) Failed() Status {
+	if k == KindCreate {
+		return StatusCreateFailed
+	}
+	return StatusResetFailed
+}
+
+// Phase is where a job stands. Erasing old generations is not a phase: it runs beside booting and has a column of its own.
+type Phase string
+
+// The phases in order; the last three are final.
+const (
+	PhaseQueued    Phase = "queued"    // waits for its image or for a boot slot
+	PhasePreparing Phase = "preparing" // this job brings the image to the host, once per host and image; holds no slot
+	PhaseRemoving  Phase = "removing"  // holds a slot: the old instance goes
+	PhaseCreating  Phase = "creating"  // holds a slot: fresh volume, new instance
+	PhaseBooting   Phase = "booting"   // holds a slot until it has booted
+	PhaseVerifying Phase = "verifying" // slot freed: properties read back, old volumes looked for
+	PhaseSucceeded Phase = "succeeded"
+	PhaseFailed    Phase = "failed"
+	PhaseCancelled Phase = "cancelled"
+)
+
+// Phases lists all phases in order.
+func Phases() []Phase {
+	return []Phase{PhaseQueued, PhasePreparing, PhaseRemoving, PhaseCreating, PhaseBooting, PhaseVerifying, PhaseSucceeded, PhaseFailed, PhaseCancelled}
+}
+
+// Final reports whether nothing more happens to a job in this phase.
+func (p Phase) Final() bool { return p == PhaseSucceeded || p == PhaseFailed || p == PhaseCancelled }
+
+// HoldsSlot reports whether a job in this phase holds one of its server's boot slots.
+func (p Phase) HoldsSlot() bool { return p == PhaseRemoving || p == PhaseCreating || p == PhaseBooting }
+
+// Before reports whether p comes earlier than q.
+func (p Phase) Before(q Phase) bool {
+	return slices.Index(Phases(), p) < slices.Index(Phases(), q)
+}
+
+// JobStatus is a job's state on the wire [CPH API: 1 running, 2 success, -1 failed].
+type JobStatus int
+
+// The wire states of a job.
+const (
+	JobRunning JobStatus = 1
+	JobSuccess JobStatus = 2
+	JobFailed  JobStatus = -1
+)
+
+// Status is the phase in the CPH API's words.
+func (p Phase) Status() JobStatus {
+	switch p {
+	case PhaseSucceeded:
+		return JobSuccess
+	case PhaseFailed, PhaseCancelled:
+		return JobFailed
+	}
+	return JobRunning
+}
+
+// EraseState is where the destruction of a job's older generations stands.
+type EraseState string
+
+// The states of erasing.
+const (
+	EraseNone    EraseState = "none" // nothing to erase: a first life
+	ErasePending EraseState = "pending"
+	EraseDone    EraseState = "done" // destroyed, and looked for
+	EraseFailed  EraseState = "failed"
+)
+
+// Job is one phone's share of an accepted request, and its row is the truth about it: River only delivers it.
+type Job struct {
+	ID      JobID
+	Request RequestID
+	Project ProjectID
+	Phone   ID
+	Server  ServerID
+	Kind    Kind
+	Phase   Phase
+	Erase   EraseState
+	// Target is the generation this job makes; Prior and PriorStatus are what the phone was when the job was accepted.
+	Target      Generation
+	Prior       Generation
+	PriorStatus Status
+	PriorImage  ImageID
+	Image       ImageID
+	Properties  Properties // the whole set of the next life, already merged
+	Factory     bool       // factory_reset_enabled was true
+	Attempt     int        // the fence: grows with each delivery
+	Owner       ReplicaID  // "" while nobody works on it
+	Failure     *Failure
+	Receipt     *Receipt
+	CreatedAt   time.Time
+	StartedAt   time.Time // zero until it first held a slot or prepared
+	EndedAt     time.Time // zero while unfinished
+	// PhaseAt says when each phase that was reached began.
+	PhaseAt map[Phase]time.Time
+}
+
+// Fence is what every write of a worker carries. A write whose fence is not the row's changes nothing and returns an error
+// with ReasonFenced.
+type Fence struct {
+	Job     JobID
+	Attempt int
+	Replica ReplicaID
+}
+
+// Failure says why a job failed: Reason is mapped by edges, Msg names the cause in one sentence (error_msg), Detail has the
+// particulars and the cure (execute_msg, at most 1,024 bytes on the wire).
+type Failure struct {
+	Reason Reason `json:"reason"`
+	Msg    string `json:"msg"`
+	Detail string `json:"detail"`
+}
+
+// Assignment is everything a worker needs to know about a job it has claimed.
+type Assignment struct {
+	Job    Job
+	Phone  Phone
+	Server Server
+	Image  Image
+	// Identity is what the server's host resolved the image to; zero while the image has not been prepared there.
+	Identity ImageIdentity
+	Fence    Fence
+}
+
+// Delivery hands one job to a worker. A delivery whose attempt is not the job's is stale and does nothing.
+type Delivery struct {
+	Job     JobID
+	Attempt int
+}
+
+// Progress counts a request's jobs.
+type Progress struct {
+	Request  Request
+	Total    int
+	ByPhase  map[Phase]int
+	Erased   int // jobs whose older generations were destroyed and looked for
+	Finished bool
+}
+
+// Request is one accepted call.
+type Request struct {
+	ID        RequestID
+	Project   ProjectID
+	Kind      Kind
+	Caller    string // user id
+	Refused   int    // elements that got an error instead of a job
+	CreatedAt time.Time
+}
+
+// Outcome is the answer for one element of a request, in the request's order: a job, or an error.
+type Outcome struct {
+	PhoneID string // as the caller wrote it
+	Job     JobID  // "" when refused
+	Err     *Error
+}
+
+// Receipt proves a finished reset: what was destroyed and looked for, what runs now, and what was read back. It holds no
+// property values.
+type Receipt struct {
+	Phone      ID                `json:"phone_id"`
+	Job        JobID             `json:"job_id"`
+	From       Generation        `json:"from_generation"`
+	To         Generation        `json:"to_generation"`
+	Image      ImageID           `json:"image_id"`
+	Identity   ImageIdentity     `json:"image_identity"`
+	Instance   string            `json:"instance"` // the host's name or id of the new instance
+	Volume     string            `json:"volume"`   // the new instance's fresh volume
+	Erased     []ErasedVolume    `json:"erased"`
+	LookedFor  time.Time         `json:"looked_for_at"` // when the host was last searched for older volumes and had none
+	Properties []PropertyReading `json:"properties"`
+}
+
+// ErasedVolume is one older generation's volume, destroyed and then not found.
+type ErasedVolume struct {
+	Name       string     `json:"name"`
+	Generation Generation `json:"generation"`
+	Files      int64      `json:"files"` // removed by this erasure; 0 also when an earlier attempt had removed them
+	Bytes      int64      `json:"bytes"`
+	Gone       bool       `json:"gone"` // looked for and not found
+}
+
+// Effect says how far a property reached.
+type Effect string
+
+// The effects of a property.
+const (
+	EffectVerified Effect = "verified" // read back from the running phone with the value that was asked
+	EffectRecorded Effect = "recorded" // kept by lethe only: this runtime has no such property
+	EffectMismatch Effect = "mismatch" // read back with another value
+)
+
+// PropertyReading is one property of a receipt; the value itself is not in it.
+type PropertyReading struct {
+	Key    string `json:"key"`
+	Effect Effect `json:"effect"`
+}
+
+// Admission is one free slot's next holder.
+type Admission struct {
+	Job     JobID
+	Project ProjectID
+	Seq     int64 // the order of acceptance
+}
+
+// PickAdmissions chooses which of a server's waiting jobs get its free slots: each slot goes to the project that holds the
+// fewest slots at that moment, and within a project to the oldest job; between equal projects to the oldest job. candidates
+// hold, in order of Seq, at least the oldest `free` jobs of every project; held counts the slots each project has already.
+func PickAdmissions(free int, held map[ProjectID]int, candidates []Admission) []Admission {
+	waiting := map[ProjectID][]Admission{}
+	for _, c := range candidates {
+		waiting[c.Project] = append(waiting[c.Project], c)
+	}
+	count := make(map[ProjectID]int, len(held))
+	for p, n := range held {
+		count[p] = n
+	}
+	var picked []Admission
+	for len(picked) < free && len(waiting) > 0 {
+		var best ProjectID
+		first := true
+		for p, jobs := range waiting {
+			if first || count[p] < count[best] || count[p] == count[best] && jobs[0].Seq < waiting[best][0].Seq {
+				best, first = p, false
+			}
+		}
+		picked = append(picked, waiting[best][0])
+		count[best]++
+		if waiting[best] = waiting[best][1:]; len(waiting[best]) == 0 {
+			delete(waiting, best)
+		}
+	}
+	return picked
+}
