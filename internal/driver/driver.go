@@ -1,0 +1,168 @@
+// Package driver is the contract between lethe and the hosts that run phones. A Driver serves one server (one machine or
+// namespace); it is stateless and idempotent: the truth is the database and the host, so any number of processes may drive
+// the same host, and a call that was made but whose answer was lost is a normal case.
+package driver
+
+import (
+	"context"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Driver runs phones on one host. Every method is safe for concurrent use, watches ctx while it waits, and returns errors as
+// *phone.Error: Unavailable (the host does not answer: retry), NotFound, Conflict, Invalid (final), Unsupported, Internal.
+// When ctx ends, the error is Unavailable and wraps ctx.Err(): what the host did of the call is not known.
+// It touches only objects that carry this installation's label; all others do not exist for it, whatever their name, except
+// that Ensure refuses a name that one of them has.
+type Driver interface {
+	// Info asks the host who it is. An error means that it does not answer.
+	Info(ctx context.Context) (Info, error)
+
+	// Prepare brings the image to the host, if it is not there, and says what it resolved to. Twice is the same as once.
+	// An image that cannot be had is NotFound with ReasonImageNotFound.
+	Prepare(ctx context.Context, image phone.Image) (phone.ImageIdentity, error)
+
+	// Ensure makes the instance and its fresh, empty volume, not started. Twice with one Spec is one instance. It refuses with
+	// ReasonHigherGeneration while an instance or volume of a higher generation of the phone exists, with Conflict and
+	// ReasonForeignObject when the name is taken by something that is not ours, with Conflict when the volume belongs to another
+	// job, and with NotFound and ReasonImageNotFound when the prepared image is no longer there. A volume that the same job has
+	// already made is kept as it is. Properties that the driver's PropertyRules.Check refuses are refused here too, with the
+	// same error and before anything is touched.
+	Ensure(ctx context.Context, spec Spec) (Instance, error)
+
+	// Start starts the instance; one that runs already is left alone, an absent one is NotFound. Whether it has booted is
+	// Inspect's to say.
+	Start(ctx context.Context, ref Ref) error
+
+	// Stop stops the instance at once; instance and volume stay. One that is stopped or absent is left alone.
+	Stop(ctx context.Context, ref Ref) error
+
+	// Remove removes the instance, by force; its volume stays. One that is absent is a success.
+	Remove(ctx context.Context, ref Ref) error
+
+	// Erase destroys the volumes of all generations of the phone lower than below, then looks for them on the host. It returns
+	// no error only when none is left; else the error has ReasonEraseFailed (or is Unavailable), LookedFor is zero and no
+	// volume that is left counts as Gone. A volume that an instance still uses is removed with that instance. None to destroy
+	// is a success.
+	Erase(ctx context.Context, id phone.ID, below phone.Generation) (Erasure, error)
+
+	// Inspect tells how the instance is. An absent one is NotFound.
+	Inspect(ctx context.Context, ref Ref) (Instance, error)
+
+	// Exec runs one command inside the running instance and waits for it; how it ended is in the Result. An absent instance is
+	// NotFound, one that does not run is Precondition.
+	Exec(ctx context.Context, ref Ref, command Command) (Result, error)
+
+	// List gives every instance and volume that carries this installation's label, of this server.
+	List(ctx context.Context) ([]Object, error)
+}
+
+// Creator is implemented by drivers whose hosts do not exist before lethe makes them.
+type Creator interface {
+	// Create makes the host. It is called once, when the server is added, and never by another method: a host that was lost
+	// must not come back empty. One that is there already is left as it is.
+	Create(ctx context.Context) error
+}
+
+// Info is what a host says of itself.
+type Info struct {
+	Driver       string   `json:"driver"`
+	Version      string   `json:"version"`
+	Architecture string   `json:"architecture"` // as GOARCH has it
+	Capabilities []string `json:"capabilities"` // names of the optional interfaces that work here
+}
+
+// Ref names one life of one phone.
+type Ref struct {
+	Phone      phone.ID
+	Generation phone.Generation
+}
+
+// Spec is everything that makes an instance what it is.
+type Spec struct {
+	Ref
+	Job        phone.JobID // whose volume it is
+	Name       string      // the phone's name, for people
+	Project    phone.ProjectID
+	Image      phone.Image
+	Identity   phone.ImageIdentity // what Prepare said: the instance boots exactly this
+	Properties phone.Properties
+	ADBPort    int // fixed host port
+}
+
+// Instance is one life as the host sees it.
+type Instance struct {
+	Ref
+	Name     string // the host's name of it
+	Running  bool
+	Booted   bool
+	ExitCode int    // meaningful when it was started and is not Running
+	Exited   bool   // was started and has ended
+	Log      string // its last lines when it has ended, at most 2 KiB
+	Identity phone.ImageIdentity
+	Volume   string
+	Address  string // host:port at which adb answers, as operators reach it
+	// Waiting says, for people, what has not been seen yet while it runs and is not Booted: "the adb port does not answer".
+	Waiting string
+	// CheckAfter is when it is worth looking again while it boots; 0 means that the driver has no idea.
+	CheckAfter time.Duration
+}
+
+// Erasure is what Erase did and saw.
+type Erasure struct {
+	Volumes   []phone.ErasedVolume
+	LookedFor time.Time // when the host was searched and had none left
+}
+
+// Command is one program to run inside a phone.
+type Command struct {
+	Args  []string
+	Stdin []byte
+	// MaxOutput bounds stdout and stderr each, in bytes; 0 means 64 KiB. What is beyond is dropped and Result.Truncated set.
+	MaxOutput int
+}
+
+// Result is how a command ended.
+type Result struct {
+	ExitCode  int
+	Stdout    []byte
+	Stderr    []byte
+	Truncated bool
+}
+
+// ObjectKind is what kind of thing on a host an Object is.
+type ObjectKind string
+
+// The kinds of objects.
+const (
+	ObjectInstance ObjectKind = "instance"
+	ObjectVolume   ObjectKind = "volume"
+)
+
+// Object is one thing on a host that carries this installation's label.
+type Object struct {
+	Kind       ObjectKind
+	Name       string
+	Phone      phone.ID
+	Generation phone.Generation
+	Job        phone.JobID // of a volume
+}
+
+// Timing says when a property takes effect.
+type Timing string
+
+// The timings of a property.
+const (
+	AtCreation Timing = "creation" // Ensure sets it
+	AfterBoot  Timing = "boot"     // setprop after every boot
+	Recorded   Timing = "recorded" // this runtime has no such property: lethe only keeps it
+)
+
+// PropertyRules is what one kind of driver knows about properties without asking a host. Pure functions.
+type PropertyRules struct {
+	// Timing says when a key takes effect.
+	Timing func(key string) Timing
+	// Check says whether the runtime can take these values without cutting or dropping one.
+	Check func(phone.Properties) *phone.Error
+}
