@@ -1,0 +1,80 @@
+// Package fleet holds the use cases: what a caller may ask of the fleet, what is checked, and which transaction does it. It
+// knows no wire format and no database.
+//
+// Each use case first authorises (Forbidden), then checks what was asked (Invalid, with the field), then makes one call to the
+// store. What belongs to another project answers exactly like what does not exist.
+package fleet
+
+import (
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Service is the fleet's use cases. It is safe for concurrent use.
+type Service struct {
+	store       Store
+	hosts       Hosts
+	check       phone.PropertyCheck
+	checkServer func(*phone.Server) *phone.Error
+	maxBatch    int
+	now         func() time.Time
+}
+
+// Config is what a Service needs.
+type Config struct {
+	Store Store
+	Hosts Hosts
+	// Check says whether a driver can give a phone its properties; nil lets all pass.
+	Check phone.PropertyCheck
+	// CheckServer fills in what a new server's driver chooses when the caller left it open (its endpoint) and refuses what no
+	// driver can run: an unknown kind, a bad endpoint, a bad configuration. It asks no host; nil lets all pass.
+	CheckServer func(*phone.Server) *phone.Error
+	// MaxBatch is how many phones one batch call may name; 0 means 1,000.
+	MaxBatch int
+	Now      func() time.Time
+}
+
+// New makes the use cases over a store.
+func New(c Config) *Service {
+	if c.Check == nil {
+		c.Check = func(string, phone.Properties) *phone.Error { return nil }
+	}
+	if c.CheckServer == nil {
+		c.CheckServer = func(*phone.Server) *phone.Error { return nil }
+	}
+	if c.MaxBatch == 0 {
+		c.MaxBatch = 1000
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Service{store: c.Store, hosts: c.Hosts, check: c.Check, checkServer: c.CheckServer, maxBatch: c.MaxBatch, now: c.Now}
+}
+
+// MaxBatch is how many phones one batch call may name.
+func (s *Service) MaxBatch() int { return s.maxBatch }
+
+// maxPage is the most rows one call reads; edges have lower limits of their own.
+const maxPage = 1000
+
+// page checks a page and gives its limit: 0 means 100.
+func page(offset, limit int) (int, error) {
+	switch {
+	case offset < 0:
+		return 0, &phone.Error{Code: phone.Invalid, Reason: phone.ReasonPageInvalid, Field: "offset", Msg: "offset is negative"}
+	case limit < 0 || limit > maxPage:
+		return 0, &phone.Error{Code: phone.Invalid, Reason: phone.ReasonPageInvalid, Field: "limit", Msg: "limit must be 1 to 1000"}
+	case limit == 0:
+		return 100, nil
+	}
+	return limit, nil
+}
+
+// newRequest begins the record of an accepted call; an edge that told its caller an id already passes it.
+func (s *Service) newRequest(id phone.RequestID, project phone.ProjectID, kind phone.Kind, user string) phone.Request {
+	if id == "" {
+		id = phone.NewID[phone.RequestID]()
+	}
+	return phone.Request{ID: id, Project: project, Kind: kind, Caller: user, CreatedAt: s.now()}
+}

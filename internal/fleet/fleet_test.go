@@ -1,0 +1,291 @@
+package fleet_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/fleet/fleettest"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+const (
+	project  phone.ProjectID = "11111111111111111111111111111111"
+	other    phone.ProjectID = "22222222222222222222222222222222"
+	serverID phone.ServerID  = "33333333333333333333333333333333"
+	imageID  phone.ImageID   = "44444444444444444444444444444444"
+	firstID  phone.ID        = "a7f3a1c5258347d6b6f1def79e11f2bc"
+	secondID phone.ID        = "1678567b8bab40f93711234cb80d0764"
+	nobody   phone.ID        = "ffffffffffffffffffffffffffffffff"
+)
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// bundle is a service over a store in memory: one server with two phones, one image; another project with a phone of its own.
+type bundle struct {
+	*fleet.Service
+	store *fleettest.Store
+	hosts *oneHost
+}
+
+func newBundle(t *testing.T, change ...func(*fleet.Config)) bundle {
+	t.Helper()
+	b := bundle{store: &fleettest.Store{}, hosts: &oneHost{}}
+	config := fleet.Config{Store: b.store, Hosts: b.hosts, Now: func() time.Time { return now }}
+	for _, f := range change {
+		f(&config)
+	}
+	b.Service = fleet.New(config)
+	b.store.Put(
+		phone.Server{
+			ID: serverID, Name: "rack", Project: project, Driver: "simulated", Endpoint: "sim://rack", ImageLabel: "cloud_phone",
+			Status: phone.ServerNormal, PortBase: 20000, Capacity: 10, CreatedAt: now,
+		},
+		phone.Image{ID: imageID, Name: "aosp", Project: project, Label: "cloud_phone", OSName: "AOSP11.0", Reference: "example/aosp:11"},
+		phone.Phone{ID: firstID, Name: "rack-0001", Project: project, Server: serverID, Image: imageID, Status: phone.StatusRunning, Generation: 3, LastGeneration: 3, ADBPort: 20000},
+		phone.Phone{ID: secondID, Name: "rack-0002", Project: project, Server: serverID, Image: imageID, Status: phone.StatusStopped, Generation: 1, LastGeneration: 1, ADBPort: 20001},
+		phone.Server{ID: "55555555555555555555555555555555", Name: "theirs", Project: other, Endpoint: "sim://theirs", Status: phone.ServerNormal, PortBase: 20000, Capacity: 1},
+		phone.Phone{ID: "66666666666666666666666666666666", Name: "theirs-0001", Project: other, Server: "55555555555555555555555555555555", Status: phone.StatusRunning},
+		phone.Image{ID: "77777777777777777777777777777777", Name: "theirs", Project: other, Label: "cloud_phone"},
+	)
+	return b
+}
+
+// owner may do all in the project; a user may do what the actions say.
+func owner() account.Caller { return caller(account.User{ID: "owner", Owner: true}) }
+
+func user(actions ...fleet.Action) account.Caller {
+	statement := account.Statement{Effect: "Allow"}
+	for _, a := range actions {
+		statement.Action = append(statement.Action, string(a))
+	}
+	return caller(account.User{ID: "user", Policies: []account.Policy{{Version: "1.1", Statement: []account.Statement{statement}}}})
+}
+
+func caller(u account.User) account.Caller {
+	return account.Caller{Identity: account.Identity{User: u}, Scope: string(project)}
+}
+
+// oneHost runs the commands of every server's phones and remembers the last.
+type oneHost struct {
+	err  error
+	ref  driver.Ref
+	args []string
+}
+
+func (h *oneHost) Driver(context.Context, phone.Server) (driver.Driver, error) {
+	return runner{host: h}, h.err
+}
+
+// runner can do nothing but run commands.
+type runner struct {
+	driver.Driver
+	host *oneHost
+}
+
+func (r runner) Exec(_ context.Context, ref driver.Ref, command driver.Command) (driver.Result, error) {
+	r.host.ref, r.host.args = ref, command.Args
+	return driver.Result{ExitCode: 3, Stdout: []byte("out")}, nil
+}
+
+// useCases calls each use case with input that is right in itself.
+func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context) error {
+	return map[fleet.Action]func(context.Context) error{
+		fleet.ActionPhonesList: func(ctx context.Context) error {
+			_, _, err := b.Phones(ctx, c, fleet.PhoneFilter{Project: project})
+			return err
+		},
+		fleet.ActionPhonesGet: func(ctx context.Context) error {
+			_, err := b.Phone(ctx, c, project, firstID)
+			return err
+		},
+		fleet.ActionPhonesReset: func(ctx context.Context) error {
+			_, _, err := b.ResetPhones(ctx, c, fleet.ResetPhones{Project: project, Phones: []fleet.ResetPhone{{ID: string(firstID)}}})
+			return err
+		},
+		fleet.ActionPhonesCommand: func(ctx context.Context) error {
+			_, err := b.Exec(ctx, c, project, firstID, driver.Command{Args: []string{"id"}})
+			return err
+		},
+		fleet.ActionServersList: func(ctx context.Context) error {
+			_, _, err := b.Servers(ctx, c, fleet.ServerFilter{Project: project})
+			return err
+		},
+		fleet.ActionServersGet: func(ctx context.Context) error {
+			_, err := b.Server(ctx, c, project, serverID)
+			return err
+		},
+		fleet.ActionServersCreate: func(ctx context.Context) error {
+			_, _, err := b.AddServer(ctx, c, newServer())
+			return err
+		},
+		fleet.ActionJobsList: func(ctx context.Context) error {
+			_, err := b.Jobs(ctx, c, fleet.JobFilter{Project: project})
+			return err
+		},
+		fleet.ActionJobsGet: func(ctx context.Context) error {
+			_, err := b.Job(ctx, c, project, "88888888888888888888888888888888")
+			return err
+		},
+		fleet.ActionImagesList: func(ctx context.Context) error {
+			_, err := b.Images(ctx, c, fleet.ImageFilter{Project: project})
+			return err
+		},
+		fleet.ActionImagesGet: func(ctx context.Context) error {
+			_, _, err := b.ResetPhones(ctx, c, fleet.ResetPhones{Project: project, Image: string(imageID), Phones: []fleet.ResetPhone{{ID: string(secondID)}}})
+			return err
+		},
+		fleet.ActionImagesCreate: func(ctx context.Context) error {
+			_, err := b.AddImage(ctx, c, fleet.NewImage{Project: project, Name: "new", Reference: "example/new:1"})
+			return err
+		},
+	}
+}
+
+// Every use case is refused to a user without its action, to the owner of another project, and allowed with exactly its action.
+func TestAuthorisation(t *testing.T) {
+	t.Parallel()
+	for _, action := range fleet.Actions() {
+		t.Run(string(action), func(t *testing.T) {
+			t.Parallel()
+			b := newBundle(t)
+			b.store.Put(phone.Job{ID: "88888888888888888888888888888888", Project: project})
+			var without []fleet.Action
+			for _, a := range fleet.Actions() {
+				if a != action {
+					without = append(without, a)
+				}
+			}
+			need := []fleet.Action{action}
+			if action == fleet.ActionImagesGet {
+				need = append(need, fleet.ActionPhonesReset)
+			}
+			stranger := owner()
+			stranger.Scope = string(other)
+			domainScoped := owner()
+			domainScoped.Scope = ""
+			for name, refused := range map[string]account.Caller{"without it": user(without...), "another project": stranger, "no project": domainScoped} {
+				if err := useCases(b, refused)[action](t.Context()); phone.CodeOf(err) != phone.Forbidden {
+					t.Errorf("%s: %v, want Forbidden", name, err)
+				}
+			}
+			if b.store.Calls() != 0 {
+				t.Error("the store was asked for a caller who may not")
+			}
+			for name, allowed := range map[string]account.Caller{"with it": user(need...), "owner": owner()} {
+				if action == fleet.ActionServersCreate || action == fleet.ActionPhonesReset || action == fleet.ActionImagesGet {
+					b = newBundle(t)
+				}
+				if err := useCases(b, allowed)[action](t.Context()); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		})
+	}
+}
+
+// A database that does not answer is passed on as what it is, and whatever fails without a code stays without one.
+func TestStoreErrorsArePassedOn(t *testing.T) {
+	t.Parallel()
+	for action := range useCases(newBundle(t), owner()) {
+		b := newBundle(t)
+		b.store.Fail(phone.Errorf(phone.Unavailable, "", "the database does not answer"))
+		if err := useCases(b, owner())[action](t.Context()); phone.CodeOf(err) != phone.Unavailable {
+			t.Errorf("%s: %v, want Unavailable", action, err)
+		}
+	}
+}
+
+// Pages have bounds, ids have a form, and names have no control characters, before the store is asked.
+func TestInputIsChecked(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	ctx, c := t.Context(), owner()
+	phones := func(f fleet.PhoneFilter) error {
+		f.Project = project
+		_, _, err := b.Phones(ctx, c, f)
+		return err
+	}
+	servers := func(f fleet.ServerFilter) error {
+		f.Project = project
+		_, _, err := b.Servers(ctx, c, f)
+		return err
+	}
+	jobs := func(f fleet.JobFilter) error {
+		f.Project = project
+		_, err := b.Jobs(ctx, c, f)
+		return err
+	}
+	images := func(f fleet.ImageFilter) error {
+		f.Project = project
+		_, err := b.Images(ctx, c, f)
+		return err
+	}
+	_, requestErr := b.RequestJobs(ctx, c, project, nil, -1, 10)
+	tests := map[string]struct {
+		err    error
+		reason phone.Reason
+	}{
+		"negative offset":     {phones(fleet.PhoneFilter{Offset: -1}), phone.ReasonPageInvalid},
+		"negative limit":      {servers(fleet.ServerFilter{Limit: -1}), phone.ReasonPageInvalid},
+		"limit too high":      {jobs(fleet.JobFilter{Limit: 1001}), phone.ReasonPageInvalid},
+		"request page":        {requestErr, phone.ReasonPageInvalid},
+		"phone name, NUL":     {phones(fleet.PhoneFilter{Name: "a\x00"}), phone.ReasonNameInvalid},
+		"phone name, UTF-8":   {phones(fleet.PhoneFilter{Name: "\xff"}), phone.ReasonNameInvalid},
+		"server name, NUL":    {servers(fleet.ServerFilter{Name: "\x00"}), phone.ReasonNameInvalid},
+		"phone model, NUL":    {servers(fleet.ServerFilter{PhoneModel: "\x00"}), phone.ReasonNameInvalid},
+		"image name, NUL":     {images(fleet.ImageFilter{Name: "\x00"}), phone.ReasonNameInvalid},
+		"server of phones":    {phones(fleet.PhoneFilter{Server: "x"}), phone.ReasonServerInvalid},
+		"server id":           {servers(fleet.ServerFilter{ID: "x\x00"}), phone.ReasonServerInvalid},
+		"server of jobs":      {jobs(fleet.JobFilter{Server: "x"}), phone.ReasonServerInvalid},
+		"phone of jobs":       {jobs(fleet.JobFilter{Phone: "x"}), phone.ReasonPhoneInvalid},
+		"request of jobs":     {jobs(fleet.JobFilter{Requests: []phone.RequestID{"x"}}), phone.ReasonRequestNotFound},
+		"image id":            {images(fleet.ImageFilter{ID: "x"}), phone.ReasonImageInvalid},
+		"too long to be in a": {phones(fleet.PhoneFilter{Name: string(make([]byte, 300))}), phone.ReasonNameInvalid},
+	}
+	for name, tt := range tests {
+		if phone.CodeOf(tt.err) != phone.Invalid || phone.ReasonOf(tt.err) != tt.reason {
+			t.Errorf("%s: %v, want Invalid with reason %q", name, tt.err, tt.reason)
+		}
+	}
+	if b.store.Calls() != 0 {
+		t.Error("the store was asked for something that cannot be")
+	}
+}
+
+// What is malformed and what belongs to another project answer alike: not found.
+func TestNotFound(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.store.Put(
+		phone.Job{ID: "99999999999999999999999999999999", Project: other, Request: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+		phone.Request{ID: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", Project: other},
+	)
+	ctx, c := t.Context(), owner()
+	for _, id := range []string{"", "nonsense", "a\x00", string(nobody), "66666666666666666666666666666666", "55555555555555555555555555555555", "99999999999999999999999999999999", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"} {
+		_, phoneErr := b.Phone(ctx, c, project, phone.ID(id))
+		_, _, onServerErr := b.PhoneOnServer(ctx, c, project, phone.ID(id))
+		_, execErr := b.Exec(ctx, c, project, phone.ID(id), driver.Command{Args: []string{"id"}})
+		_, serverErr := b.Server(ctx, c, project, phone.ServerID(id))
+		_, useErr := b.ServerUse(ctx, c, project, phone.ServerID(id))
+		_, jobErr := b.Job(ctx, c, project, phone.JobID(id))
+		_, progressErr := b.Progress(ctx, c, project, phone.RequestID(id))
+		_, requestErr := b.RequestJobs(ctx, c, project, []phone.RequestID{phone.RequestID(id)}, 0, 10)
+		for name, got := range map[string]struct {
+			err    error
+			reason phone.Reason
+		}{
+			"phone": {phoneErr, phone.ReasonPhoneNotFound}, "phone on its server": {onServerErr, phone.ReasonPhoneNotFound},
+			"command": {execErr, phone.ReasonPhoneNotFound}, "server": {serverErr, phone.ReasonServerNotFound},
+			"use": {useErr, phone.ReasonServerNotFound}, "job": {jobErr, phone.ReasonJobNotFound},
+			"progress": {progressErr, phone.ReasonRequestNotFound}, "jobs of a request": {requestErr, phone.ReasonRequestNotFound},
+		} {
+			if phone.CodeOf(got.err) != phone.NotFound || phone.ReasonOf(got.err) != got.reason {
+				t.Errorf("%s %q: %v, want NotFound with reason %q", name, id, got.err, got.reason)
+			}
+		}
+	}
+}

@@ -1,0 +1,353 @@
+// Package fleettest has a store that lives in memory, for tests of the use cases and of the wires above them. It decides as the
+// databases do, with the domain's own functions, and can be put into every state, also into those that only a broken host leads
+// to. Whether a database keeps the same contract is the store's own tests' business.
+package fleettest
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Store keeps a fleet in memory. The zero value is empty and ready; it is safe for concurrent use.
+type Store struct {
+	mu       sync.Mutex
+	fail     error
+	calls    int
+	phones   []phone.Phone
+	servers  []phone.Server
+	images   []phone.Image
+	jobs     []phone.Job
+	requests []phone.Request
+}
+
+var _ fleet.Store = (*Store)(nil)
+
+// Put adds phones, servers, images, jobs or requests as they are, in place of what has the same id.
+func (s *Store) Put(things ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, thing := range things {
+		switch v := thing.(type) {
+		case phone.Phone:
+			s.phones = put(s.phones, v, func(o phone.Phone) bool { return o.ID == v.ID })
+		case phone.Server:
+			s.servers = put(s.servers, v, func(o phone.Server) bool { return o.ID == v.ID })
+		case phone.Image:
+			s.images = put(s.images, v, func(o phone.Image) bool { return o.ID == v.ID })
+		case phone.Job:
+			s.jobs = put(s.jobs, v, func(o phone.Job) bool { return o.ID == v.ID })
+		case phone.Request:
+			s.requests = put(s.requests, v, func(o phone.Request) bool { return o.ID == v.ID })
+		default:
+			panic("fleettest: a store keeps no such thing")
+		}
+	}
+}
+
+func put[T any](all []T, v T, same func(T) bool) []T {
+	if i := slices.IndexFunc(all, same); i >= 0 {
+		all[i] = v
+		return all
+	}
+	return append(all, v)
+}
+
+// Fail makes every call fail with err, until it is nil again.
+func (s *Store) Fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = err
+}
+
+// Calls tells how often the store was asked or told anything.
+func (s *Store) Calls() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
+
+// AllJobs gives every job in the order of acceptance.
+func (s *Store) AllJobs() []phone.Job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.jobs)
+}
+
+// AllPhones gives every phone in the order in which they were added.
+func (s *Store) AllPhones() []phone.Phone {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.phones)
+}
+
+// begin is the start of every call.
+func (s *Store) begin(ctx context.Context) error {
+	s.calls++
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.fail
+}
+
+// AcceptReset implements fleet.Store.
+func (s *Store) AcceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Outcome, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
+	project := in.Request.Project
+	var image *phone.Image
+	if in.Image != "" {
+		i := slices.IndexFunc(s.images, func(o phone.Image) bool { return o.ID == in.Image && (o.Project == "" || o.Project == project) })
+		if i < 0 {
+			return nil, phone.Errorf(phone.NotFound, phone.ReasonImageNotFound, "the project has no such image")
+		}
+		image = &s.images[i]
+	}
+	accepted, outcomes, err := phone.DecideReset(in.Items, s.targets(project), image, in.Check)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range accepted {
+		i := slices.IndexFunc(s.phones, func(o phone.Phone) bool { return o.ID == a.Phone.ID })
+		job := phone.Job{
+			ID: phone.NewID[phone.JobID](), Request: in.Request.ID, Project: project, Phone: a.Phone.ID, Server: a.Phone.Server,
+			Kind: phone.KindReset, Phase: phone.PhaseQueued, Erase: phone.ErasePending, Target: a.Target, Prior: a.Phone.Generation,
+			PriorStatus: a.Phone.Status, PriorImage: a.Phone.Image, Image: a.Image, Properties: a.Properties, Factory: a.Factory,
+			CreatedAt: in.Request.CreatedAt,
+		}
+		s.phones[i].Status, s.phones[i].LastGeneration = phone.StatusResetting, a.Target
+		s.jobs = append(s.jobs, job)
+		outcomes[a.Index].Job = job.ID
+	}
+	in.Request.Refused = len(outcomes) - len(accepted)
+	s.requests = append(s.requests, in.Request)
+	return outcomes, nil
+}
+
+func (s *Store) targets(project phone.ProjectID) map[phone.ID]phone.ResetTarget {
+	targets := map[phone.ID]phone.ResetTarget{}
+	for _, p := range s.phones {
+		if p.Project != project {
+			continue
+		}
+		i := slices.IndexFunc(s.servers, func(o phone.Server) bool { return o.ID == p.Server })
+		targets[p.ID] = phone.ResetTarget{
+			Phone: p, ServerStatus: s.servers[i].Status, ServerLabel: s.servers[i].ImageLabel, Driver: s.servers[i].Driver,
+		}
+	}
+	return targets
+}
+
+// AddServer implements fleet.Store.
+func (s *Store) AddServer(ctx context.Context, in fleet.AddServer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	first, last := in.Server.PortBase, in.Server.PortBase+in.Server.Capacity-1
+	for _, o := range s.servers {
+		if o.Project == in.Server.Project && o.Name == in.Server.Name {
+			return phone.Errorf(phone.Conflict, phone.ReasonNameTaken, "the project has a server %s", o.Name)
+		}
+		if o.Endpoint == in.Server.Endpoint && first <= o.PortBase+o.Capacity-1 && o.PortBase <= last {
+			return phone.Errorf(phone.Conflict, phone.ReasonPortsTaken, "another server of this endpoint has ports %d to %d", o.PortBase, o.PortBase+o.Capacity-1)
+		}
+	}
+	s.servers = append(s.servers, in.Server)
+	s.phones = append(s.phones, in.Phones...)
+	s.jobs = append(s.jobs, in.Jobs...)
+	s.requests = append(s.requests, in.Request)
+	return nil
+}
+
+// Servers implements fleet.Store.
+func (s *Store) Servers(ctx context.Context, f fleet.ServerFilter) ([]phone.Server, int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return nil, 0, err
+	}
+	found := choose(s.servers, func(o phone.Server) bool {
+		return o.Project == f.Project && (f.ID == "" || o.ID == f.ID) && strings.Contains(o.Name, f.Name) &&
+			(f.Status == nil || o.Status == *f.Status) && (f.PhoneModel == "" || o.PhoneModel == f.PhoneModel) &&
+			(f.CreatedFrom.IsZero() || !o.CreatedAt.Before(f.CreatedFrom)) && (f.CreatedTo.IsZero() || !o.CreatedAt.After(f.CreatedTo))
+	})
+	slices.SortStableFunc(found, func(a, b phone.Server) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return cutOut(found, f.Offset, f.Limit), len(found), nil
+}
+
+// Server implements fleet.Store.
+func (s *Store) Server(ctx context.Context, project phone.ProjectID, id phone.ServerID) (phone.Server, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return phone.Server{}, err
+	}
+	return one(s.servers, phone.ReasonServerNotFound, func(o phone.Server) bool { return o.Project == project && o.ID == id })
+}
+
+// ServerUse implements fleet.Store.
+func (s *Store) ServerUse(ctx context.Context, project phone.ProjectID, id phone.ServerID) (phone.ServerUse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return phone.ServerUse{}, err
+	}
+	_, err := one(s.servers, phone.ReasonServerNotFound, func(o phone.Server) bool { return o.Project == project && o.ID == id })
+	if err != nil {
+		return phone.ServerUse{}, err
+	}
+	use := phone.ServerUse{Phones: map[phone.Status]int{}}
+	for _, p := range s.phones {
+		if p.Server == id {
+			use.Phones[p.Status]++
+		}
+	}
+	for _, job := range s.jobs {
+		if job.Server == id && job.Phase.HoldsSlot() {
+			use.SlotsHeld++
+		}
+	}
+	return use, nil
+}
+
+// AddImage implements fleet.Store.
+func (s *Store) AddImage(ctx context.Context, image phone.Image) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	s.images = append(s.images, image)
+	return nil
+}
+
+// Images implements fleet.Store.
+func (s *Store) Images(ctx context.Context, f fleet.ImageFilter) ([]phone.Image, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
+	found := choose(s.images, func(o phone.Image) bool {
+		return (o.Project == "" || o.Project == f.Project) && (f.ID == "" || o.ID == f.ID) && (f.Name == "" || o.Name == f.Name)
+	})
+	slices.SortStableFunc(found, func(a, b phone.Image) int { return b.CreatedAt.Compare(a.CreatedAt) })
+	return found, nil
+}
+
+// Phones implements fleet.Store.
+func (s *Store) Phones(ctx context.Context, f fleet.PhoneFilter) ([]phone.Phone, int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return nil, 0, err
+	}
+	found := choose(s.phones, func(o phone.Phone) bool {
+		return o.Project == f.Project && (f.Server == "" || o.Server == f.Server) && strings.Contains(o.Name, f.Name) &&
+			(f.Status == nil || o.Status == *f.Status)
+	})
+	slices.SortStableFunc(found, func(a, b phone.Phone) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return cutOut(found, f.Offset, f.Limit), len(found), nil
+}
+
+// Phone implements fleet.Store.
+func (s *Store) Phone(ctx context.Context, project phone.ProjectID, id phone.ID) (phone.Phone, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return phone.Phone{}, err
+	}
+	return one(s.phones, phone.ReasonPhoneNotFound, func(o phone.Phone) bool { return o.Project == project && o.ID == id })
+}
+
+// Job implements fleet.Store.
+func (s *Store) Job(ctx context.Context, project phone.ProjectID, id phone.JobID) (phone.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return phone.Job{}, err
+	}
+	return one(s.jobs, phone.ReasonJobNotFound, func(o phone.Job) bool { return o.Project == project && o.ID == id })
+}
+
+// Jobs implements fleet.Store.
+func (s *Store) Jobs(ctx context.Context, f fleet.JobFilter) ([]phone.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
+	found := choose(s.jobs, func(o phone.Job) bool {
+		return o.Project == f.Project && (f.Requests == nil || slices.Contains(f.Requests, o.Request)) &&
+			(f.Phone == "" || o.Phone == f.Phone) && (f.Server == "" || o.Server == f.Server)
+	})
+	if f.Newest {
+		slices.Reverse(found)
+	}
+	return cutOut(found, f.Offset, f.Limit), nil
+}
+
+// Progress implements fleet.Store.
+func (s *Store) Progress(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Progress, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return phone.Progress{}, err
+	}
+	request, err := one(s.requests, phone.ReasonRequestNotFound, func(o phone.Request) bool { return o.Project == project && o.ID == id })
+	if err != nil {
+		return phone.Progress{}, err
+	}
+	progress := phone.Progress{Request: request, ByPhase: map[phone.Phase]int{}, Finished: true}
+	for _, job := range s.jobs {
+		if job.Request != id {
+			continue
+		}
+		progress.Total++
+		progress.ByPhase[job.Phase]++
+		progress.Finished = progress.Finished && job.Phase.Final()
+		if job.Erase == phone.EraseDone {
+			progress.Erased++
+		}
+	}
+	return progress, nil
+}
+
+func choose[T any](all []T, fits func(T) bool) []T {
+	var found []T
+	for _, v := range all {
+		if fits(v) {
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
+func one[T any](all []T, reason phone.Reason, fits func(T) bool) (T, error) {
+	if i := slices.IndexFunc(all, fits); i >= 0 {
+		return all[i], nil
+	}
+	var none T
+	return none, phone.Errorf(phone.NotFound, reason, "the project has no such thing")
+}
+
+func cutOut[T any](all []T, offset, limit int) []T {
+	if offset > len(all) {
+		return nil
+	}
+	return all[offset:min(offset+limit, len(all))]
+}

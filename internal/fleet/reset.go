@@ -1,0 +1,60 @@
+package fleet
+
+import (
+	"context"
+
+	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// ResetPhones is a batch reset as a caller asked for it.
+type ResetPhones struct {
+	Request phone.RequestID // "": a new one
+	Project phone.ProjectID
+	Image   string // "": each phone's present image
+	Phones  []ResetPhone
+}
+
+// ResetPhone is one element of a batch reset.
+type ResetPhone struct {
+	ID       string
+	Property string // JSON text, "" for none
+	Factory  bool   // clear the property history first
+	// Err refuses this element alone: the edge could not read its property.
+	Err *phone.Error
+}
+
+// ResetPhones accepts a batch: on return every accepted phone's status is 3 and its job durable. The outcomes are in the
+// request's order. An error refuses the whole request and nothing was changed.
+func (s *Service) ResetPhones(ctx context.Context, caller account.Caller, in ResetPhones) (phone.RequestID, []phone.Outcome, error) {
+	actions := []Action{ActionPhonesReset}
+	if in.Image != "" {
+		actions = append(actions, ActionImagesGet)
+	}
+	if err := Authorise(caller, in.Project, actions...); err != nil {
+		return "", nil, err
+	}
+	switch {
+	case len(in.Phones) == 0:
+		return "", nil, phone.Errorf(phone.Invalid, phone.ReasonPhonesInvalid, "phones is empty: name at least one phone")
+	case len(in.Phones) > s.maxBatch:
+		return "", nil, phone.Errorf(phone.Exhausted, phone.ReasonPhonesTooMany, "phones has %d elements, at most %d are taken in one call", len(in.Phones), s.maxBatch)
+	case in.Image != "" && !phone.ValidID(in.Image):
+		return "", nil, phone.Errorf(phone.Invalid, phone.ReasonImageInvalid, "image_id is not 32 lower-case hex digits")
+	}
+	items := make([]phone.ResetItem, len(in.Phones))
+	for i, p := range in.Phones {
+		items[i] = p.item()
+	}
+	request := s.newRequest(in.Request, in.Project, phone.KindReset, caller.User.ID)
+	outcomes, err := s.store.AcceptReset(ctx, AcceptReset{Request: request, Image: phone.ImageID(in.Image), Items: items, Check: s.check})
+	return request.ID, outcomes, err
+}
+
+func (p ResetPhone) item() phone.ResetItem {
+	item := phone.ResetItem{PhoneID: p.ID, Factory: p.Factory, Err: p.Err}
+	if item.Err == nil {
+		item.Given, item.Err = phone.ParseProperties(p.Property)
+	}
+	return item
+}

@@ -1,0 +1,101 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Store keeps the fleet. Every method is one whole transaction; a missing row is NotFound with the reason of its kind, a
+// database that does not answer is Unavailable.
+type Store interface {
+	// AcceptReset reads the phones and the image, decides with phone.DecideReset, claims the accepted phones (status 3, next
+	// generation), writes the request and its jobs, and admits what has a slot: all of it or nothing.
+	AcceptReset(ctx context.Context, in AcceptReset) ([]phone.Outcome, error)
+
+	// AddServer writes the server, its phones (status 1) and their create jobs, and admits what has a slot. A server name that
+	// the project has already is Conflict with ReasonNameTaken; so are phone names. A range of ports (PortBase, Capacity long)
+	// that overlaps another server's of the same endpoint, of any project, is Conflict with ReasonPortsTaken.
+	AddServer(ctx context.Context, in AddServer) error
+	Servers(ctx context.Context, filter ServerFilter) ([]phone.Server, int, error) // and how many match in all
+	Server(ctx context.Context, project phone.ProjectID, id phone.ServerID) (phone.Server, error)
+	// ServerUse counts the boot slots that the server's jobs hold and its phones by status.
+	ServerUse(ctx context.Context, project phone.ProjectID, id phone.ServerID) (phone.ServerUse, error)
+
+	AddImage(ctx context.Context, image phone.Image) error
+	// Images gives those the project may use: its own and the public ones, newest first.
+	Images(ctx context.Context, filter ImageFilter) ([]phone.Image, error)
+
+	Phones(ctx context.Context, filter PhoneFilter) ([]phone.Phone, int, error)
+	Phone(ctx context.Context, project phone.ProjectID, id phone.ID) (phone.Phone, error)
+
+	Job(ctx context.Context, project phone.ProjectID, id phone.JobID) (phone.Job, error)
+	// Jobs gives jobs in the order of acceptance (Newest: the other way round).
+	Jobs(ctx context.Context, filter JobFilter) ([]phone.Job, error)
+	Progress(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Progress, error)
+}
+
+// AcceptReset is a batch reset on its way into the store.
+type AcceptReset struct {
+	Request phone.Request // Refused is filled in by the store
+	Image   phone.ImageID // "": each phone's present image
+	Items   []phone.ResetItem
+	Check   phone.PropertyCheck
+}
+
+// AddServer is a new server with its phones and their create jobs; the three slices' elements belong together by index.
+type AddServer struct {
+	Request phone.Request
+	Server  phone.Server
+	Phones  []phone.Phone
+	Jobs    []phone.Job
+}
+
+// PhoneFilter chooses phones; zero fields choose nothing. Order: created last first, then by id.
+type PhoneFilter struct {
+	Project phone.ProjectID
+	Server  phone.ServerID
+	Name    string // part of the name
+	Status  *phone.Status
+	Offset  int
+	Limit   int
+}
+
+// ServerFilter chooses servers; zero fields choose nothing. Order: created last first, then by id.
+type ServerFilter struct {
+	Project phone.ProjectID
+	ID      phone.ServerID
+	Name    string // part of the name
+	Status  *phone.ServerStatus
+	// PhoneModel is the whole name of the phones' model; CreatedFrom and CreatedTo are inclusive.
+	PhoneModel  string
+	CreatedFrom time.Time
+	CreatedTo   time.Time
+	Offset      int
+	Limit       int
+}
+
+// ImageFilter chooses images.
+type ImageFilter struct {
+	Project phone.ProjectID
+	ID      phone.ImageID
+	Name    string // the whole name
+}
+
+// JobFilter chooses jobs; zero fields choose nothing.
+type JobFilter struct {
+	Project  phone.ProjectID
+	Requests []phone.RequestID
+	Phone    phone.ID
+	Server   phone.ServerID
+	Newest   bool
+	Offset   int
+	Limit    int
+}
+
+// Hosts gives the driver of a server.
+type Hosts interface {
+	Driver(ctx context.Context, server phone.Server) (driver.Driver, error)
+}
