@@ -1,0 +1,124 @@
+package store
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// dialect is where the two databases truly differ. All other SQL is one text with ? for its arguments.
+type dialect struct {
+	postgres bool
+	// clock is the database's own time in microseconds.
+	clock string
+	// lock ends a SELECT that locks what it reads against other writers; SQLite has one writer anyway.
+	lock string
+	// leaders is how many transactions of combined steps may run at once.
+	leaders int
+	// cooldown is the least time between two looks for deliveries, each of which is a transaction.
+	cooldown time.Duration
+	// oldestOfLane joins each lane l with its oldest jobs c, as many as the argument says. Neither database plans the other's form well.
+	oldestOfLane string
+	// fetchedBy is the process that fetched a row of river_job last.
+	fetchedBy string
+	rebound   *sync.Map // SQL text with ? to text with $1
+}
+
+func sqliteDialect() dialect {
+	return dialect{
+		clock:     `CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
+		leaders:   1,
+		cooldown:  10 * time.Millisecond,
+		fetchedBy: `attempted_by ->> '$[#-1]'`,
+		oldestOfLane: `JOIN jobs c ON c.seq IN (SELECT q.seq FROM jobs q WHERE q.server_id = l.server_id AND q.project_id = l.project_id
+			AND q.image_id = l.image_id AND q.stage = 'queued' ORDER BY q.seq LIMIT ?)`,
+	}
+}
+
+func postgresDialect() dialect {
+	return dialect{
+		postgres:  true,
+		clock:     `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`,
+		lock:      ` FOR NO KEY UPDATE`,
+		leaders:   4,
+		cooldown:  5 * time.Millisecond,
+		fetchedBy: `attempted_by[array_upper(attempted_by, 1)]`,
+		oldestOfLane: `CROSS JOIN LATERAL (SELECT q.id, q.seq, q.project_id, q.server_id, q.image_id FROM jobs q WHERE q.server_id = l.server_id
+			AND q.project_id = l.project_id AND q.image_id = l.image_id AND q.stage = 'queued' ORDER BY q.seq LIMIT ?) c`,
+		rebound: &sync.Map{},
+	}
+}
+
+// in is the condition that a column's value is in a list, which is one argument made by list.
+func (d dialect) in(column string) string {
+	if d.postgres {
+		return column + ` = ANY(?::text[])`
+	}
+	return column + ` IN (SELECT value FROM json_each(?))`
+}
+
+// list makes the argument of in.
+func list[T ~string](d dialect, ids []T) any {
+	text := make([]string, len(ids))
+	for i, id := range ids {
+		text[i] = string(id)
+	}
+	if d.postgres {
+		return text
+	}
+	return asJSON(text)
+}
+
+// records is a table v made of one argument, a JSON array of objects. A column is written "name type"; type is text, bigint
+// or boolean.
+func (d dialect) records(columns ...string) string {
+	if d.postgres {
+		return `jsonb_to_recordset(?::jsonb) AS v(` + strings.Join(columns, ", ") + `)`
+	}
+	parts := make([]string, len(columns))
+	for i, column := range columns {
+		name, _, _ := strings.Cut(column, " ")
+		parts[i] = `value ->> '` + name + `' AS ` + name
+	}
+	return `(SELECT ` + strings.Join(parts, ", ") + ` FROM json_each(?)) AS v`
+}
+
+// contains is the condition that a column's text has the argument in it, exactly.
+func (d dialect) contains(column string) string {
+	if d.postgres {
+		return `strpos(` + column + `, ?) > 0`
+	}
+	return `instr(` + column + `, ?) > 0`
+}
+
+// rebind writes the arguments as the database wants them.
+func (d dialect) rebind(query string) string {
+	if !d.postgres {
+		return query
+	}
+	if known, ok := d.rebound.Load(query); ok {
+		return known.(string)
+	}
+	var b strings.Builder
+	n := 0
+	for part := range strings.SplitSeq(query, "?") {
+		if n > 0 {
+			b.WriteString("$" + strconv.Itoa(n))
+		}
+		b.WriteString(part)
+		n++
+	}
+	d.rebound.Store(query, b.String())
+	return b.String()
+}
+
+// asJSON writes a value that is known to have a JSON form.
+func asJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("store: a value without JSON form: " + err.Error())
+	}
+	return string(b)
+}

@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Job gives one of the project's jobs, or NotFound with ReasonJobNotFound.
+func (s *Store) Job(ctx context.Context, project phone.ProjectID, id phone.JobID) (phone.Job, error) {
+	return readOne(ctx, s, phone.ReasonJobNotFound, scanJob, `SELECT `+jobColumns+` FROM jobs WHERE id = ? AND project_id = ?`, id, project)
+}
+
+// Jobs gives jobs in the order of acceptance, or the other way round.
+func (s *Store) Jobs(ctx context.Context, f fleet.JobFilter) ([]phone.Job, error) {
+	var w where
+	w.text("project_id", string(f.Project))
+	if len(f.Requests) > 0 {
+		w.add(s.in("request_id"), list(s.dialect, f.Requests))
+	}
+	w.text("phone_id", string(f.Phone))
+	w.text("server_id", string(f.Server))
+	order := "seq"
+	if f.Newest {
+		order = "seq DESC"
+	}
+	return readAll(ctx, s, scanJob, `SELECT `+jobColumns+` FROM jobs`+w.String()+` ORDER BY `+order+` LIMIT ? OFFSET ?`,
+		append(w.args, page(f.Offset, f.Limit)...)...)
+}
+
+// Progress counts the jobs of one of the project's requests, or is NotFound with ReasonRequestNotFound.
+func (s *Store) Progress(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Progress, error) {
+	p := phone.Progress{ByPhase: map[phone.Phase]int{}, Finished: true}
+	err := s.view(ctx, func(t *tx) error {
+		var err error
+		p.Request, err = scanRequest(t.row(ctx, `SELECT `+requestColumns+` FROM requests WHERE id = ? AND project_id = ?`, id, project))
+		if errors.Is(err, sql.ErrNoRows) {
+			return phone.Errorf(phone.NotFound, phone.ReasonRequestNotFound, "there is no request with this id")
+		}
+		if err != nil {
+			return err
+		}
+		return t.each(ctx, func(row scanner) error {
+			var phase phone.Phase
+			var n, erased int
+			if err := row.Scan(&phase, &n, &erased); err != nil {
+				return err
+			}
+			p.Total += n
+			p.ByPhase[phase] = n
+			p.Erased += erased
+			p.Finished = p.Finished && phase.Final()
+			return nil
+		}, `SELECT phase, count(*), count(CASE WHEN erase = 'done' THEN 1 END) FROM jobs WHERE request_id = ? GROUP BY phase`, id)
+	})
+	if err != nil {
+		return phone.Progress{}, err
+	}
+	return p, nil
+}

@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
+)
+
+//go:embed migrations/sqlite/*.sql migrations/postgres/*.sql
+var migrations embed.FS
+
+// migrationLock is the advisory lock that lets one of several starting replicas bring the tables up to date; the number is
+// the project's own.
+const migrationLock = 0x6c65746865 // "lethe"
+
+// migrate brings River's tables and ours up to date.
+func (s *Store) migrate(ctx context.Context) (err error) {
+	if !s.postgres {
+		return s.migrateLocked(ctx)
+	}
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, int64(migrationLock)); err != nil {
+		return fmt.Errorf("wait for another replica's migration: %w", err)
+	}
+	defer func() {
+		_, unlock := conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, int64(migrationLock))
+		err = errors.Join(err, unlock)
+	}()
+	return s.migrateLocked(ctx)
+}
+
+func (s *Store) migrateLocked(ctx context.Context) error {
+	if err := s.migrateRiver(ctx); err != nil {
+		return fmt.Errorf("the queue's tables: %w", err)
+	}
+	dialect, folder := goose.DialectSQLite3, "migrations/sqlite"
+	if s.postgres {
+		dialect, folder = goose.DialectPostgres, "migrations/postgres"
+	}
+	files, err := fs.Sub(migrations, folder)
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(dialect, s.write, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+func (s *Store) migrateRiver(ctx context.Context) error {
+	if s.postgres {
+		migrator, err := rivermigrate.New(riverpgxv5.New(s.pool), &rivermigrate.Config{Logger: quiet(s.log)})
+		if err != nil {
+			return err
+		}
+		_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+		return err
+	}
+	migrator, err := rivermigrate.New(riversqlite.New(s.write), &rivermigrate.Config{Logger: quiet(s.log)})
+	if err != nil {
+		return err
+	}
+	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	return err
+}

@@ -1,0 +1,27 @@
+package store
+
+import (
+	"context"
+
+	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Phone gives one of the project's phones, or NotFound with ReasonPhoneNotFound.
+func (s *Store) Phone(ctx context.Context, project phone.ProjectID, id phone.ID) (phone.Phone, error) {
+	return readOne(ctx, s, phone.ReasonPhoneNotFound, scanPhone, `SELECT `+phoneColumns+` FROM phones WHERE id = ? AND project_id = ?`, id, project)
+}
+
+// Phones gives a page of phones, created last first, and how many match in all.
+func (s *Store) Phones(ctx context.Context, f fleet.PhoneFilter) ([]phone.Phone, int, error) {
+	var w where
+	w.text("project_id", string(f.Project))
+	w.text("server_id", string(f.Server))
+	if f.Name != "" {
+		w.add(s.contains("name"), f.Name)
+	}
+	if f.Status != nil {
+		w.add("status = ?", *f.Status)
+	}
+	return readPage(ctx, s, "phones", phoneColumns, scanPhone, w, f.Offset, f.Limit)
+}

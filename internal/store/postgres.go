@@ -1,0 +1,60 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// minPool is the least number of connections that a pool may grow to: combined steps, River and its listener, and reads.
+const minPool = 16
+
+func (s *Store) connectPostgres(ctx context.Context, url string) error {
+	s.dialect = postgresDialect()
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		// pgx's own error shows the URL with its password taken out.
+		return phone.Errorf(phone.Invalid, "", "the database URL cannot be read: %w", err)
+	}
+	config.MaxConns = max(config.MaxConns, minPool)
+	config.AfterConnect = durable
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return phone.Errorf(phone.Invalid, "", "the database URL cannot be used: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return unreachable(config.ConnConfig, err)
+	}
+	s.pool = pool
+	s.write = stdlib.OpenDBFromPool(pool)
+	s.read = s.write
+	return nil
+}
+
+// durable makes sure that a commit is on disk before it is answered, whatever the server's default is; a stronger setting
+// (remote_apply) stays.
+func durable(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')`)
+	return err
+}
+
+func unreachable(c *pgx.ConnConfig, err error) error {
+	where := "PostgreSQL at " + net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))) + ", database " + strconv.Quote(c.Database) + ","
+	cure := " cannot be reached: start it, or correct the database URL"
+	if errors.As(err, new(*pgconn.PgError)) {
+		cure = " refuses the connection: correct user, password and database in the database URL"
+	}
+	return &phone.Error{Code: phone.Unavailable, Msg: where + cure, Err: err}
+}

@@ -1,0 +1,167 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// AcceptReset reads the phones and the image, decides with phone.DecideReset, claims the accepted phones (status 3, next
+// generation), writes the request and its jobs, and admits what has a slot: all of it or nothing, in a number of statements
+// that does not grow with the batch. Phones of another project are not seen. An image that does not exist, or is neither the
+// project's nor public, is NotFound with ReasonImageNotFound.
+func (s *Store) AcceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Outcome, error) {
+	var outcomes []phone.Outcome
+	err := s.tx(ctx, func(t *tx) error {
+		var err error
+		outcomes, err = t.acceptReset(ctx, in)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return outcomes, nil
+}
+
+func (t *tx) acceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Outcome, error) {
+	var image *phone.Image
+	if in.Image != "" {
+		found, err := t.visibleImage(ctx, in.Request.Project, in.Image)
+		if err != nil {
+			return nil, err
+		}
+		image = &found
+	}
+	targets, err := t.lockResetTargets(ctx, in.Request.Project, in.Items)
+	if err != nil {
+		return nil, err
+	}
+	accepted, outcomes, err := phone.DecideReset(in.Items, targets, image, in.Check)
+	if err != nil {
+		return nil, err
+	}
+	request := in.Request
+	request.Refused = len(outcomes) - len(accepted)
+	if err := t.insertRequest(ctx, request); err != nil {
+		return nil, err
+	}
+	if len(accepted) == 0 {
+		return outcomes, nil
+	}
+	jobs := make([]jobInsert, len(accepted))
+	servers := map[phone.ServerID]bool{}
+	for i, a := range accepted {
+		jobs[i] = jobInsert{ID: phone.NewID[phone.JobID](), Phone: a.Phone.ID, Image: a.Image, Properties: asJSON(a.Properties), Factory: a.Factory, Erase: phone.ErasePending}
+		outcomes[a.Index].Job = jobs[i].ID
+		servers[a.Phone.Server] = true
+	}
+	if err := t.insertJobs(ctx, request, jobs); err != nil {
+		return nil, err
+	}
+	if err := t.claimPhones(ctx, jobs); err != nil {
+		return nil, err
+	}
+	return outcomes, t.admit(ctx, slices.Sorted(maps.Keys(servers)))
+}
+
+func (t *tx) visibleImage(ctx context.Context, project phone.ProjectID, id phone.ImageID) (phone.Image, error) {
+	image, err := scanImage(t.row(ctx, `SELECT `+imageColumns+` FROM images WHERE id = ? AND project_id IN (?, '')`, id, project))
+	if errors.Is(err, sql.ErrNoRows) {
+		return image, phone.Errorf(phone.NotFound, phone.ReasonImageNotFound, "there is no image %s", id)
+	}
+	if err != nil {
+		return image, fmt.Errorf("read the image: %w", err)
+	}
+	return image, nil
+}
+
+// lockResetTargets locks the named phones of the project and, before them, their servers, which stay locked for admission.
+func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, items []phone.ResetItem) (map[phone.ID]phone.ResetTarget, error) {
+	ids := make([]phone.ID, 0, len(items))
+	for _, item := range items {
+		if phone.ValidID(item.PhoneID) {
+			ids = append(ids, phone.ID(item.PhoneID))
+		}
+	}
+	servers := map[phone.ServerID]phone.ResetTarget{}
+	err := t.each(ctx, func(row scanner) error {
+		var id phone.ServerID
+		var target phone.ResetTarget
+		err := row.Scan(&id, &target.ServerStatus, &target.ServerLabel, &target.Driver)
+		servers[id] = target
+		return err
+	}, `SELECT id, status, image_label, driver FROM servers WHERE id IN (SELECT p.server_id FROM phones p WHERE `+t.in("p.id")+` AND p.project_id = ?)
+		ORDER BY id`+t.lock, list(t.dialect, ids), project)
+	if err != nil {
+		return nil, fmt.Errorf("lock servers: %w", err)
+	}
+	targets := make(map[phone.ID]phone.ResetTarget, len(ids))
+	err = t.each(ctx, func(row scanner) error {
+		p, err := scanPhone(row)
+		target := servers[p.Server]
+		target.Phone = p
+		targets[p.ID] = target
+		return err
+	}, `SELECT `+phoneColumns+` FROM phones WHERE `+t.in("id")+` AND project_id = ? ORDER BY id`+t.lock, list(t.dialect, ids), project)
+	if err != nil {
+		return nil, fmt.Errorf("lock phones: %w", err)
+	}
+	return targets, nil
+}
+
+func (t *tx) insertRequest(ctx context.Context, r phone.Request) error {
+	_, err := t.exec(ctx, `INSERT INTO requests (`+requestColumns+`) VALUES (?, ?, ?, ?, ?, ?)`, r.ID, r.Project, r.Kind, r.Caller, r.Refused, micros(r.CreatedAt))
+	if err != nil {
+		return fmt.Errorf("write the request: %w", err)
+	}
+	return nil
+}
+
+// jobInsert is what insertJobs needs of a job besides its phone's row.
+type jobInsert struct {
+	ID         phone.JobID      `json:"id"`
+	Phone      phone.ID         `json:"phone_id"`
+	Image      phone.ImageID    `json:"image_id"`
+	Properties string           `json:"properties"`
+	Factory    bool             `json:"factory"`
+	Erase      phone.EraseState `json:"erase"`
+	Order      int              `json:"ord"`
+}
+
+// insertJobs writes queued jobs in their order, with what their phones are at this moment as the prior state and the next
+// generation as the target.
+func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert) error {
+	for i := range jobs {
+		jobs[i].Order = i
+	}
+	n, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,
+			image_id, properties, factory, created_at)
+		SELECT v.id, ?, p.project_id, p.id, p.server_id, ?, 'queued', v.erase, p.last_generation + 1, p.generation, p.status, p.image_id,
+			v.image_id, v.properties, v.factory, ?
+		FROM `+t.records("id text", "phone_id text", "image_id text", "properties text", "factory boolean", "erase text", "ord bigint")+`
+		JOIN phones p ON p.id = v.phone_id ORDER BY v.ord`, r.ID, r.Kind, micros(r.CreatedAt), asJSON(jobs))
+	if err != nil {
+		return fmt.Errorf("write jobs: %w", err)
+	}
+	return expect(n, len(jobs), "jobs")
+}
+
+// claimPhones makes the phones' status 3 and hands out their next generation.
+func (t *tx) claimPhones(ctx context.Context, jobs []jobInsert) error {
+	ids := make([]phone.ID, len(jobs))
+	for i, j := range jobs {
+		ids[i] = j.Phone
+	}
+	n, err := t.exec(ctx, `UPDATE phones SET status = ?, last_generation = last_generation + 1, updated_at = ?
+		WHERE `+t.in("id")+` AND status NOT IN (1, 3, 4, 6, 7)`, phone.StatusResetting, t.at, list(t.dialect, ids))
+	if err != nil {
+		return fmt.Errorf("claim phones: %w", err)
+	}
+	return expect(n, len(jobs), "phones")
+}

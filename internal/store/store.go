@@ -1,0 +1,122 @@
+// Package store keeps the fleet, its jobs and its accounts in SQLite or PostgreSQL. It is the only SQL of the project, and
+// River, which delivers jobs to workers, appears nowhere else.
+//
+// An exported method is one whole transaction over domain types; what it decides is decided by pure functions of the domain.
+// Rows are locked in one order everywhere: replicas, servers, phones, jobs, each by id. Errors are *phone.Error, or the
+// context's own.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Config says which database to open.
+type Config struct {
+	// URL is "sqlite:PATH" or "postgres://USER:PASSWORD@HOST/DATABASE".
+	URL    string
+	Logger *slog.Logger
+	// Now gives the time of recorded facts; nil is time.Now. Leases expire by the database's clock instead.
+	Now func() time.Time
+}
+
+// Store is an open database. It is safe for concurrent use.
+type Store struct {
+	dialect
+	write   *sql.DB       // SQLite: one connection
+	read    *sql.DB       // SQLite: a pool that cannot write; PostgreSQL: the same pool
+	pool    *pgxpool.Pool // nil on SQLite
+	log     *slog.Logger
+	now     func() time.Time
+	process string // names this Store among River's clients
+	inserts inserter
+	wakes   *wakeups
+	steps   *combiner[*step]
+
+	installation string
+
+	mu         sync.Mutex
+	registered map[phone.ReplicaID]int64 // incarnation that this Store registered
+}
+
+// Open connects to the database, brings its tables up to date and returns it. A database that cannot be reached is
+// Unavailable, with a sentence that says what to do.
+func Open(ctx context.Context, c Config) (*Store, error) {
+	s := &Store{
+		log: c.Logger, now: c.Now, process: phone.NewID[string](), wakes: newWakeups(), registered: map[phone.ReplicaID]int64{},
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if err := s.connect(ctx, c.URL); err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx); err != nil {
+		return nil, errors.Join(translate(ctx, err), s.Close())
+	}
+	s.steps = newCombiner(s.leaders, s.runSteps)
+	return s, nil
+}
+
+func (s *Store) connect(ctx context.Context, url string) error {
+	scheme, rest, _ := strings.Cut(url, ":")
+	switch scheme {
+	case "sqlite":
+		return s.connectSQLite(ctx, rest)
+	case "postgres", "postgresql":
+		return s.connectPostgres(ctx, url)
+	}
+	return phone.Errorf(phone.Invalid, "", "the database URL has no known scheme: write sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
+}
+
+// prepare makes what a connected Store needs before its first transaction.
+func (s *Store) prepare(ctx context.Context) error {
+	if err := s.migrate(ctx); err != nil {
+		return fmt.Errorf("bring the database's tables up to date: %w", err)
+	}
+	var err error
+	if s.inserts, err = s.newInserter(); err != nil {
+		return fmt.Errorf("make the queue's client: %w", err)
+	}
+	s.installation, err = s.ensureInstallation(ctx)
+	return err
+}
+
+func (s *Store) ensureInstallation(ctx context.Context) (string, error) {
+	var id string
+	err := s.tx(ctx, func(t *tx) error {
+		if _, err := t.exec(ctx, `INSERT INTO installation (one, id) VALUES (1, ?) ON CONFLICT (one) DO NOTHING`, phone.NewID[string]()); err != nil {
+			return err
+		}
+		return t.row(ctx, `SELECT id FROM installation`).Scan(&id)
+	})
+	return id, err
+}
+
+// Installation is the id that this database got when it was first opened: 32 lower-case hex digits.
+func (s *Store) Installation(context.Context) (string, error) { return s.installation, nil }
+
+// Close ends all connections. Nothing may be using the Store any more.
+func (s *Store) Close() error {
+	err := s.write.Close()
+	if s.read != s.write {
+		err = errors.Join(err, s.read.Close())
+	}
+	if s.pool != nil {
+		s.pool.Close()
+	}
+	return err
+}

@@ -1,0 +1,113 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Sweep admits whatever could be admitted and was not, on every server, and gives new deliveries to the jobs of replicas whose
+// lease has expired, and to jobs whose delivery nobody claimed for longer than unclaimed, unless it still waits in the queue.
+// It returns how many jobs it set going. Each of the three is a transaction of its own, for they lock in different orders.
+func (s *Store) Sweep(ctx context.Context, unclaimed time.Duration) (int, error) {
+	m, err := s.missed(ctx, unclaimed)
+	if err != nil {
+		return 0, err
+	}
+	var going int
+	for _, part := range []struct {
+		needed bool
+		do     func(*tx) error
+	}{
+		{m.leases, func(t *tx) error { return t.takeOver(ctx, "") }},
+		{len(m.servers) > 0, func(t *tx) error { return t.admitMissed(ctx, m.servers) }},
+		{m.overdue, func(t *tx) error { return t.redeliverLost(ctx, unclaimed) }},
+	} {
+		if !part.needed {
+			continue
+		}
+		var n int
+		err := s.tx(ctx, func(t *tx) error {
+			err := part.do(t)
+			n = len(t.deliveries)
+			return err
+		})
+		if err != nil {
+			return going, err
+		}
+		going += n
+	}
+	return going, nil
+}
+
+func (t *tx) admitMissed(ctx context.Context, servers []phone.ServerID) error {
+	if _, err := t.exec(ctx, `SELECT id FROM servers WHERE `+t.in("id")+` ORDER BY id`+t.lock, list(t.dialect, servers)); err != nil {
+		return fmt.Errorf("lock servers: %w", err)
+	}
+	return t.admit(ctx, servers)
+}
+
+// missed is what there is to sweep.
+type missed struct {
+	servers []phone.ServerID // on which something is admissible
+	leases  bool             // that have expired, or jobs whose owner has none
+	overdue bool             // deliveries
+}
+
+// missed looks for it without locking anything, for most sweeps find nothing.
+func (s *Store) missed(ctx context.Context, unclaimed time.Duration) (missed, error) {
+	var m missed
+	err := s.view(ctx, func(t *tx) error {
+		waiting, err := all(ctx, t, one[phone.ServerID], `WITH RECURSIVE waiting (id) AS (
+			SELECT (SELECT min(server_id) FROM jobs WHERE stage = 'queued')
+			UNION ALL
+			SELECT (SELECT min(server_id) FROM jobs WHERE stage = 'queued' AND server_id > waiting.id) FROM waiting WHERE waiting.id IS NOT NULL
+		) SELECT id FROM waiting WHERE id IS NOT NULL`)
+		if err != nil {
+			return fmt.Errorf("find servers with a queue: %w", err)
+		}
+		if m.servers, err = t.serversWithWork(ctx, waiting); err != nil {
+			return err
+		}
+		return t.row(ctx, `SELECT EXISTS (SELECT 1 FROM replicas WHERE expires_at > 0 AND expires_at <= `+t.clock+`) OR EXISTS (SELECT 1 FROM jobs WHERE `+abandoned+`),
+			EXISTS (SELECT 1 FROM jobs WHERE delivered_at <= `+t.clock+` - ?)`, unclaimed.Microseconds()).Scan(&m.leases, &m.overdue)
+	})
+	return m, err
+}
+
+// serversWithWork gives those of the servers on which something is admissible.
+func (t *tx) serversWithWork(ctx context.Context, servers []phone.ServerID) ([]phone.ServerID, error) {
+	slots, prepare, err := t.admissible(ctx, servers)
+	if err != nil || len(slots)+len(prepare) == 0 {
+		return nil, err
+	}
+	return all(ctx, t, one[phone.ServerID], `SELECT DISTINCT server_id FROM jobs WHERE `+t.in("id")+` ORDER BY server_id`, list(t.dialect, append(slots, prepare...)))
+}
+
+// redeliverLost gives new deliveries to jobs whose delivery is overdue and no longer in the queue: a process fetched it and
+// died or was stopped before it claimed.
+func (t *tx) redeliverLost(ctx context.Context, unclaimed time.Duration) error {
+	waiting := map[phone.Delivery]bool{}
+	err := t.each(ctx, func(row scanner) error {
+		d, err := scanDelivery(row)
+		waiting[d] = true
+		return err
+	}, `SELECT args ->> 'job_id', CAST(args ->> 'attempt' AS BIGINT) FROM river_job WHERE state = 'available' AND kind = ?`, delivery{}.Kind())
+	if err != nil {
+		return fmt.Errorf("read the queue: %w", err)
+	}
+	var lost []phone.JobID
+	err = t.each(ctx, func(row scanner) error {
+		d, err := scanDelivery(row)
+		if !waiting[d] {
+			lost = append(lost, d.Job)
+		}
+		return err
+	}, `SELECT id, attempt FROM jobs WHERE delivered_at <= `+t.clock+` - ? ORDER BY id`+t.lock, unclaimed.Microseconds())
+	if err != nil {
+		return fmt.Errorf("find lost deliveries: %w", err)
+	}
+	return t.redeliver(ctx, lost)
+}

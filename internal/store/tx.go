@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// tx is one transaction. On SQLite nothing inside it may touch the pool: it has a single connection, which the transaction holds.
+type tx struct {
+	*Store
+	sql *sql.Tx
+	at  int64 // the one time of all facts that this transaction records
+	// deliveries are sent off with the commit.
+	deliveries []phone.Delivery
+}
+
+// maxRetries is how often a transaction that lost against another one (serialization failure, deadlock) is run again.
+const maxRetries = 10
+
+// tx runs fn in one writing transaction, again when it lost against another one: fn must start from nothing each time.
+func (s *Store) tx(ctx context.Context, fn func(*tx) error) error {
+	for try := 0; ; try++ {
+		err := s.tryTx(ctx, fn)
+		if err == nil || try == maxRetries || !lostAgainstAnother(err) {
+			return translate(ctx, err)
+		}
+		pause := time.NewTimer(time.Duration(1+rand.IntN(1<<min(try, 6))) * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		case <-pause.C:
+		}
+	}
+}
+
+func (s *Store) tryTx(ctx context.Context, fn func(*tx) error) (err error) {
+	begun, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	// After Commit this does nothing; it is for errors and panics. Its own error says nothing that err does not.
+	defer func() { _ = begun.Rollback() }()
+	t := &tx{Store: s, sql: begun, at: micros(s.now())}
+	if err := fn(t); err != nil {
+		return err
+	}
+	dat := time.Now()
+	if err := t.deliver(ctx); err != nil {
+		return err
+	}
+	if traceHook != nil { traceHook("DELIVER", time.Since(dat)) }
+	defer func(at time.Time) { if traceHook != nil { traceHook("COMMIT", time.Since(at)) } }(time.Now())
+	if err := begun.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	if len(t.deliveries) > 0 {
+		s.wakes.wake()
+	}
+	return nil
+}
+
+// lostAgainstAnother reports whether the database undid a transaction only because of another one.
+func lostAgainstAnother(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+}
+
+// view runs fn in one reading transaction, which sees one state of the database.
+func (s *Store) view(ctx context.Context, fn func(*tx) error) error {
+	begun, err := s.read.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return translate(ctx, fmt.Errorf("begin: %w", err))
+	}
+	defer func() { _ = begun.Rollback() }()
+	return translate(ctx, fn(&tx{Store: s, sql: begun}))
+}
+
+// exec gives the number of rows that it changed.
+func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	defer func(at time.Time) { if traceHook != nil { traceHook(query, time.Since(at)) } }(time.Now())
+	result, err := t.sql.ExecContext(ctx, t.rebind(query), args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (t *tx) row(ctx context.Context, query string, args ...any) *sql.Row {
+	return t.sql.QueryRowContext(ctx, t.rebind(query), args...)
+}
+
+// each calls scan for every row.
+func (t *tx) each(ctx context.Context, scan func(scanner) error, query string, args ...any) error {
+	defer func(at time.Time) { if traceHook != nil { traceHook(query, time.Since(at)) } }(time.Now())
+	rows, err := t.sql.QueryContext(ctx, t.rebind(query), args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// scanner is a row.
+type scanner interface{ Scan(...any) error }
+
+// all scans every row into a slice.
+func all[T any](ctx context.Context, t *tx, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	var found []T
+	err := t.each(ctx, func(row scanner) error {
+		v, err := scan(row)
+		found = append(found, v)
+		return err
+	}, query, args...)
+	return found, err
+}
+
+// one scans a row into a bare value.
+func one[T any](row scanner) (T, error) {
+	var v T
+	err := row.Scan(&v)
+	return v, err
+}
+
+func micros(t time.Time) int64 { return t.UnixMicro() }
+
+func timeOf(us int64) time.Time { return time.UnixMicro(us).UTC() }
+
+var traceHook func(string, time.Duration)
