@@ -1,0 +1,201 @@
+// Package work does what was accepted: it takes delivered jobs through their steps on the hosts, saves every step, and goes on
+// where an earlier process or attempt stopped. The database's job row is the truth; a delivery only says that it is time to
+// look at it. Every write carries a fence (job, attempt, replica), so a worker that lost its job changes nothing more.
+package work
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Config is what an Engine needs. Zero durations get the defaults named beside them.
+type Config struct {
+	Store   Store
+	Queue   Queue
+	Hosts   Hosts
+	Replica phone.ReplicaID
+	Logger  *slog.Logger
+	Now     func() time.Time
+
+	Workers      int           // deliveries worked at once, at least the sum of all boot slots; 10,000
+	LeaseTTL     time.Duration // a replica that has not renewed for this long may be taken over; 10 s
+	SweepEvery   time.Duration // how often what was missed is admitted; 1 s
+	Unclaimed    time.Duration // a delivery that nobody claimed for this long is repeated; 30 s
+	HostDeadline time.Duration // how long a step waits for a host that does not answer; 10 min
+	StopGrace    time.Duration // how long a driver call in flight may go on after a stop was asked for; 8 s
+}
+
+// Engine works jobs in this process.
+type Engine struct {
+	Config
+}
+
+// New makes an engine; it does nothing until Run.
+func New(c Config) *Engine {
+	c.Workers = orDefault(c.Workers, 10_000)
+	c.LeaseTTL = orDefault(c.LeaseTTL, 10*time.Second)
+	c.SweepEvery = orDefault(c.SweepEvery, time.Second)
+	c.Unclaimed = orDefault(c.Unclaimed, 30*time.Second)
+	c.HostDeadline = orDefault(c.HostDeadline, 10*time.Minute)
+	c.StopGrace = orDefault(c.StopGrace, 8*time.Second)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Engine{Config: c}
+}
+
+func orDefault[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+var errLeaseLost = errors.New("the replica's lease ran out")
+
+// Run works until ctx ends; then running jobs stop at their next step boundary and are given back, so that the next process,
+// or another replica, goes on with them. When the lease is lost (the process was paused, or the database was away for too
+// long) everything in flight is dropped and Run starts over with a new lease.
+func (e *Engine) Run(ctx context.Context) error {
+	for {
+		err := e.runLease(ctx)
+		switch {
+		case ctx.Err() != nil && errors.Is(err, errLeaseLost):
+			return nil // nothing is ours to give back any more
+		case ctx.Err() != nil:
+			return e.release(ctx)
+		case errors.Is(err, errLeaseLost):
+			e.Logger.Warn("lease lost: its jobs are dropped here and taken over", "replica", e.Replica)
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// runLease registers the replica, takes its old jobs over and works until ctx ends or the lease is lost. The lease is renewed
+// until the last job has left.
+func (e *Engine) runLease(ctx context.Context) error {
+	lease := newLease(e.LeaseTTL)
+	if err := e.retryStore(ctx, func() error { lease.renewed(time.Now()); return e.Store.Register(ctx, e.Replica, e.LeaseTTL) }); err != nil {
+		return fmt.Errorf("register replica: %w", err)
+	}
+	if err := e.retryStore(ctx, func() error { return e.recover(ctx) }); err != nil {
+		return fmt.Errorf("recover jobs: %w", err)
+	}
+
+	// hard ends driver calls in flight: at once when the lease is lost, and some time after a stop was asked for.
+	hard, drop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer drop(nil)
+	forget := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(e.StopGrace, func() { drop(context.Canceled) })
+		context.AfterFunc(hard, func() { timer.Stop() })
+	})
+	defer forget()
+
+	renewing, delivered := context.WithCancel(context.WithoutCancel(ctx))
+	defer delivered()
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		err := e.heartbeat(renewing, lease)
+		if err != nil {
+			drop(err)
+		}
+		return err
+	})
+	group.Go(func() error { return e.sweep(groupCtx) })
+	group.Go(func() error {
+		defer delivered()
+		return e.Queue.Deliver(groupCtx, e.Workers, func(stop context.Context, d phone.Delivery) {
+			e.work(attempt{stop: stop, hard: hard, lease: lease}, d)
+		})
+	})
+	return group.Wait()
+}
+
+func (e *Engine) release(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := e.Store.Release(ctx, e.Replica); err != nil {
+		return fmt.Errorf("give the running jobs back: %w", err)
+	}
+	return nil
+}
+
+func (e *Engine) recover(ctx context.Context) error {
+	n, err := e.Store.Recover(ctx, e.Replica)
+	if n > 0 {
+		e.Logger.Info("jobs taken over", "replica", e.Replica, "jobs", n)
+	}
+	return err
+}
+
+// heartbeat renews the lease well before it runs out, until ctx ends. It ends with errLeaseLost when it could not.
+func (e *Engine) heartbeat(ctx context.Context, lease *lease) error {
+	tick := time.NewTicker(e.LeaseTTL / 5)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		sent := time.Now()
+		callCtx, cancel := context.WithDeadline(ctx, lease.end())
+		err := e.Store.Heartbeat(callCtx, e.Replica, e.LeaseTTL)
+		cancel()
+		switch {
+		case err == nil && !lease.over():
+			lease.renewed(sent)
+		case lease.over(), phone.ReasonOf(err) == phone.ReasonFenced:
+			return errLeaseLost
+		case ctx.Err() == nil:
+			e.Logger.Warn("heartbeat failed", "replica", e.Replica, "err", err)
+		}
+	}
+}
+
+// sweep admits what was missed and takes over what dead replicas left.
+func (e *Engine) sweep(ctx context.Context) error {
+	tick := time.NewTicker(e.SweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		n, err := e.Store.Sweep(ctx, e.Unclaimed)
+		if err != nil && ctx.Err() == nil {
+			e.Logger.Warn("sweep failed", "err", err)
+		}
+		if n > 0 {
+			e.Logger.Info("jobs set going by the sweep", "jobs", n)
+		}
+	}
+}
+
+// retryStore repeats a call while the database does not answer.
+func (e *Engine) retryStore(ctx context.Context, call func() error) error {
+	wait := newBackoff(50*time.Millisecond, 2*time.Second)
+	for {
+		err := call()
+		if phone.CodeOf(err) != phone.Unavailable {
+			return err
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+		e.Logger.Warn("the database does not answer", "err", err)
+		if !wait.sleep(ctx) {
+			return err
+		}
+	}
+}

@@ -1,0 +1,257 @@
+package work_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// memoryHost is a host in memory that keeps the driver contract and lets a test stand in the way of any call: hooks see each
+// call before it is done, may block it, and may fail it.
+type memoryHost struct {
+	mu        sync.Mutex
+	prepared  map[string]phone.ImageIdentity
+	instances map[driver.Ref]*memoryInstance
+	volumes   map[driver.Ref]phone.JobID
+	calls     []string
+	hook      func(ctx context.Context, call string, ref driver.Ref) error
+	identity  func(reference string) string
+}
+
+type memoryInstance struct {
+	spec     driver.Spec
+	running  bool
+	booted   bool
+	exitCode int
+	exited   bool
+	props    map[string]string
+}
+
+func newMemoryHost() *memoryHost {
+	return &memoryHost{
+		prepared: map[string]phone.ImageIdentity{}, instances: map[driver.Ref]*memoryInstance{}, volumes: map[driver.Ref]phone.JobID{},
+		hook:     func(context.Context, string, driver.Ref) error { return nil },
+		identity: func(reference string) string { return "sha256:" + reference },
+	}
+}
+
+// onCall replaces the hook.
+func (h *memoryHost) onCall(hook func(ctx context.Context, call string, ref driver.Ref) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hook = hook
+}
+
+// count says how often a call was made.
+func (h *memoryHost) count(call string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, c := range h.calls {
+		if c == call {
+			n++
+		}
+	}
+	return n
+}
+
+func (h *memoryHost) enter(ctx context.Context, call string, ref driver.Ref) error {
+	h.mu.Lock()
+	h.calls = append(h.calls, call)
+	hook := h.hook
+	h.mu.Unlock()
+	if err := hook(ctx, call, ref); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (h *memoryHost) Driver(context.Context, phone.Server) (driver.Driver, error) { return h, nil }
+
+func (h *memoryHost) Rules(string) driver.PropertyRules {
+	return driver.PropertyRules{
+		Timing: func(key string) driver.Timing {
+			switch key {
+			case "ro.product.model":
+				return driver.AtCreation
+			case "sys.prop.writeimsi":
+				return driver.Recorded
+			}
+			return driver.AfterBoot
+		},
+		Check: func(phone.Properties) *phone.Error { return nil },
+	}
+}
+
+func (h *memoryHost) Info(context.Context) (driver.Info, error) {
+	return driver.Info{Driver: "memory"}, nil
+}
+
+func (h *memoryHost) Prepare(ctx context.Context, image phone.Image) (phone.ImageIdentity, error) {
+	if err := h.enter(ctx, "prepare", driver.Ref{}); err != nil {
+		return phone.ImageIdentity{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	identity := phone.ImageIdentity{ID: h.identity(image.Reference)}
+	h.prepared[identity.ID] = identity
+	return identity, nil
+}
+
+func (h *memoryHost) Ensure(ctx context.Context, spec driver.Spec) (driver.Instance, error) {
+	if err := h.enter(ctx, "ensure", spec.Ref); err != nil {
+		return driver.Instance{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, ok := h.prepared[spec.Identity.ID]; !ok {
+		return driver.Instance{}, phone.Errorf(phone.NotFound, phone.ReasonImageNotFound, "no image %s here", spec.Identity.ID)
+	}
+	for ref := range h.instances {
+		if ref.Phone == spec.Phone && ref.Generation > spec.Generation {
+			return driver.Instance{}, phone.Errorf(phone.Conflict, phone.ReasonHigherGeneration, "generation %d exists", ref.Generation)
+		}
+	}
+	if job, ok := h.volumes[spec.Ref]; ok && job != spec.Job {
+		return driver.Instance{}, phone.Errorf(phone.Conflict, "", "the volume belongs to another job")
+	}
+	h.volumes[spec.Ref] = spec.Job
+	if h.instances[spec.Ref] == nil {
+		h.instances[spec.Ref] = &memoryInstance{spec: spec, props: map[string]string{"ro.product.model": spec.Properties["ro.product.model"]}}
+	}
+	return h.see(spec.Ref), nil
+}
+
+func (h *memoryHost) Start(ctx context.Context, ref driver.Ref) error {
+	if err := h.enter(ctx, "start", ref); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := h.instances[ref]
+	if i == nil {
+		return phone.Errorf(phone.NotFound, "", "no instance")
+	}
+	i.running, i.booted, i.exited = true, true, false
+	return nil
+}
+
+func (h *memoryHost) Stop(ctx context.Context, ref driver.Ref) error {
+	if err := h.enter(ctx, "stop", ref); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i := h.instances[ref]; i != nil {
+		i.running, i.booted = false, false
+	}
+	return nil
+}
+
+func (h *memoryHost) Remove(ctx context.Context, ref driver.Ref) error {
+	if err := h.enter(ctx, "remove", ref); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.instances, ref)
+	return nil
+}
+
+func (h *memoryHost) Erase(ctx context.Context, id phone.ID, below phone.Generation) (driver.Erasure, error) {
+	if err := h.enter(ctx, "erase", driver.Ref{Phone: id, Generation: below}); err != nil {
+		return driver.Erasure{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	erasure := driver.Erasure{LookedFor: time.Now()}
+	for ref := range h.volumes {
+		if ref.Phone == id && ref.Generation < below {
+			delete(h.volumes, ref)
+			delete(h.instances, ref)
+			erasure.Volumes = append(erasure.Volumes, phone.ErasedVolume{Name: fmt.Sprint(ref), Generation: ref.Generation, Files: 1, Bytes: 1, Gone: true})
+		}
+	}
+	return erasure, nil
+}
+
+func (h *memoryHost) Inspect(ctx context.Context, ref driver.Ref) (driver.Instance, error) {
+	if err := h.enter(ctx, "inspect", ref); err != nil {
+		return driver.Instance{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.instances[ref] == nil {
+		return driver.Instance{}, phone.Errorf(phone.NotFound, "", "no instance")
+	}
+	return h.see(ref), nil
+}
+
+func (h *memoryHost) see(ref driver.Ref) driver.Instance {
+	i := h.instances[ref]
+	return driver.Instance{
+		Ref: ref, Name: fmt.Sprintf("%s-%d", ref.Phone, ref.Generation), Running: i.running, Booted: i.booted, Exited: i.exited,
+		ExitCode: i.exitCode, Log: "last words", Identity: i.spec.Identity, Volume: fmt.Sprintf("%s-%d-data", ref.Phone, ref.Generation),
+		CheckAfter: time.Millisecond,
+	}
+}
+
+func (h *memoryHost) Exec(ctx context.Context, ref driver.Ref, command driver.Command) (driver.Result, error) {
+	if err := h.enter(ctx, "exec "+command.Args[0], ref); err != nil {
+		return driver.Result{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := h.instances[ref]
+	if i == nil || !i.running {
+		return driver.Result{}, phone.Errorf(phone.NotFound, "", "no instance runs")
+	}
+	if command.Args[0] == "setprop" {
+		i.props[command.Args[1]] = command.Args[2]
+		return driver.Result{}, nil
+	}
+	var out bytes.Buffer
+	for k, v := range i.props {
+		fmt.Fprintf(&out, "[%s]: [%s]\n", k, v)
+	}
+	return driver.Result{Stdout: out.Bytes()}, nil
+}
+
+func (h *memoryHost) List(context.Context) ([]driver.Object, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var all []driver.Object
+	for ref := range h.instances {
+		all = append(all, driver.Object{Kind: driver.ObjectInstance, Phone: ref.Phone, Generation: ref.Generation})
+	}
+	for ref, job := range h.volumes {
+		all = append(all, driver.Object{Kind: driver.ObjectVolume, Phone: ref.Phone, Generation: ref.Generation, Job: job})
+	}
+	sort.Slice(all, func(i, j int) bool { return fmt.Sprint(all[i]) < fmt.Sprint(all[j]) })
+	return all, nil
+}
+
+// set changes an instance as if something had happened to it.
+func (h *memoryHost) set(ref driver.Ref, change func(*memoryInstance)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	change(h.instances[ref])
+}
+
+// lose makes the host forget an instance (volume and all), or an image when ref is zero.
+func (h *memoryHost) lose(ref driver.Ref) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if ref == (driver.Ref{}) {
+		clear(h.prepared)
+		return
+	}
+	delete(h.instances, ref)
+	delete(h.volumes, ref)
+}

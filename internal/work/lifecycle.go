@@ -1,0 +1,230 @@
+package work
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// steps goes on from the phase that was saved last. A create job is a reset without an older life: nothing to remove or erase.
+func (t *task) steps() error {
+	if t.Job.Phase == phone.PhasePreparing {
+		return t.prepare()
+	}
+	if t.Job.Phase == phone.PhaseRemoving {
+		if err := t.then(t.removeOlder(), phone.PhaseCreating); err != nil {
+			return err
+		}
+	}
+	erasing := t.startErasing()
+	defer erasing.abandon()
+	booted := t.createAndBoot()
+	if booted != nil && !t.failed(booted) {
+		return booted
+	}
+	if erased := erasing.wait(); booted == nil {
+		booted = erased
+	}
+	if booted != nil {
+		return booted
+	}
+	return t.verifyAndFinish(erasing)
+}
+
+// then saves the end of a step that succeeded.
+func (t *task) then(err error, next phone.Phase) error {
+	if err != nil {
+		return err
+	}
+	if err := t.advance(next); err != nil {
+		return err
+	}
+	if t.stop.Err() != nil {
+		return errStopped
+	}
+	return nil
+}
+
+func (t *task) advance(next phone.Phase) error {
+	if err := t.save(func(ctx context.Context) error { return t.engine.Store.Advance(ctx, t.Fence, next) }); err != nil {
+		return err
+	}
+	t.Job.Phase = next
+	if t.Job.PhaseAt == nil {
+		t.Job.PhaseAt = map[phone.Phase]time.Time{}
+	}
+	t.Job.PhaseAt[next] = t.engine.Now()
+	return nil
+}
+
+func (t *task) ref() driver.Ref { return driver.Ref{Phone: t.Phone.ID, Generation: t.Job.Target} }
+
+// prepare brings the image to the host; the admission that follows delivers this job, and those that waited, again.
+func (t *task) prepare() error {
+	identity, err := t.prepareImage()
+	if err != nil {
+		return err
+	}
+	return t.save(func(ctx context.Context) error { return t.engine.Store.Prepared(ctx, t.Fence, identity) })
+}
+
+func (t *task) prepareImage() (phone.ImageIdentity, error) {
+	var identity phone.ImageIdentity
+	err := t.call("prepare the image", func(ctx context.Context) (err error) {
+		identity, err = t.host.Prepare(ctx, t.Image)
+		return err
+	})
+	return identity, err
+}
+
+// removeOlder removes the instances of every earlier life that may still be there: the one that ran, and those that jobs
+// which failed since had begun.
+func (t *task) removeOlder() error {
+	for generation := max(t.Job.Prior, 1); generation < t.Job.Target; generation++ {
+		err := t.call("remove the old instance", func(ctx context.Context) error {
+			return t.host.Remove(ctx, driver.Ref{Phone: t.Phone.ID, Generation: generation})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createAndBoot makes the new instance and waits until it has booted. The slot is free when it returns, also when the new life
+// failed: older volumes are waited for without it.
+func (t *task) createAndBoot() error {
+	err := t.createAndBootInSlot()
+	if err == nil || !t.failed(err) {
+		return err
+	}
+	if phone.ReasonOf(err) != phone.ReasonHostGone {
+		stopErr := t.call("stop the instance that failed", func(ctx context.Context) error { return t.host.Stop(ctx, t.ref()) })
+		if stopErr != nil {
+			t.log.Warn("the instance that failed may still be running", "err", stopErr)
+		}
+	}
+	if saveErr := t.advance(phone.PhaseVerifying); saveErr != nil {
+		return saveErr
+	}
+	return err
+}
+
+func (t *task) createAndBootInSlot() error {
+	if t.Job.Phase == phone.PhaseCreating {
+		if err := t.then(t.ensure(), phone.PhaseBooting); err != nil {
+			return err
+		}
+	}
+	if t.Job.Phase == phone.PhaseBooting {
+		return t.then(t.boot(), phone.PhaseVerifying)
+	}
+	return nil
+}
+
+// ensure makes instance and volume. An image that somebody removed from the host since it was prepared is brought back, if it
+// is still the same one.
+func (t *task) ensure() error {
+	err := t.ensureOnce()
+	if phone.ReasonOf(err) != phone.ReasonImageNotFound {
+		return err
+	}
+	identity, prepareErr := t.prepareImage()
+	if prepareErr != nil {
+		return prepareErr
+	}
+	if identity.ID != t.Identity.ID {
+		return phone.Errorf(phone.Conflict, phone.ReasonImageNotFound,
+			"image %s was pinned to %s on server %s, which no longer has it; its reference is %s now", t.Image.ID, t.Identity.ID, t.Server.Name, identity.ID)
+	}
+	return t.ensureOnce()
+}
+
+func (t *task) ensureOnce() error {
+	return t.call("create the instance", func(ctx context.Context) error {
+		_, err := t.host.Ensure(ctx, driver.Spec{
+			Ref: t.ref(), Job: t.Job.ID, Name: t.Phone.Name, Project: t.Phone.Project, Image: t.Image, Identity: t.Identity,
+			Properties: t.Job.Properties, ADBPort: t.Phone.ADBPort,
+		})
+		return err
+	})
+}
+
+func (t *task) start() error {
+	return t.call("start the instance", func(ctx context.Context) error { return t.host.Start(ctx, t.ref()) })
+}
+
+// boot starts the instance and looks until it has booted, has ended, or its deadline is over. The deadline counts from the
+// first time that booting began, so that a restart of lethe does not lengthen it.
+func (t *task) boot() error {
+	if err := t.start(); err != nil && phone.CodeOf(err) != phone.NotFound {
+		return err
+	}
+	deadline := t.Job.PhaseAt[phone.PhaseBooting].Add(t.Server.BootTimeout)
+	for remade := false; ; {
+		instance, err := t.inspect()
+		switch {
+		case phone.CodeOf(err) == phone.NotFound && !remade:
+			// Gone from the host since it was created: made again, once.
+			remade = true
+			t.log.Warn("the instance is gone from its host: making it again")
+			if err := t.ensure(); err != nil {
+				return err
+			}
+			if err := t.start(); err != nil {
+				return err
+			}
+			continue
+		case phone.CodeOf(err) == phone.NotFound:
+			return phone.Errorf(phone.Precondition, phone.ReasonBootExited, "the instance disappeared from server %s while it booted", t.Server.Name)
+		case err != nil:
+			return err
+		case instance.Booted:
+			return nil
+		case instance.Exited:
+			return exited(instance)
+		case t.engine.Now().After(deadline):
+			return phone.Errorf(phone.Precondition, phone.ReasonBootTimeout, "the phone did not boot within %s", t.Server.BootTimeout)
+		}
+		if err := t.pause(instance.CheckAfter); err != nil {
+			return err
+		}
+	}
+}
+
+func exited(instance driver.Instance) error {
+	msg := fmt.Sprintf("the instance ended with exit code %d before it had booted", instance.ExitCode)
+	if instance.Log != "" {
+		msg += "; its last lines: " + instance.Log
+	}
+	return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonBootExited, Msg: msg}
+}
+
+func (t *task) inspect() (driver.Instance, error) {
+	var instance driver.Instance
+	err := t.call("inspect the instance", func(ctx context.Context) (err error) {
+		instance, err = t.host.Inspect(ctx, t.ref())
+		return err
+	})
+	return instance, err
+}
+
+// pause waits until it is worth looking again.
+func (t *task) pause(d time.Duration) error {
+	if d <= 0 {
+		d = 100 * time.Millisecond
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-t.stop.Done():
+		return errStopped
+	case <-t.hard.Done():
+		return t.dropped()
+	}
+}

@@ -1,0 +1,64 @@
+package work
+
+import (
+	"context"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Store is what the engine needs of the database. Every method is one whole transaction. A write whose fence is not the
+// row's changes nothing and fails with ReasonFenced.
+type Store interface {
+	// Claim makes replica the owner of the job, if the delivery is the job's present attempt, nobody owns it and it is not
+	// finished; else it fails with ReasonFenced. Claiming again what one owns at that attempt succeeds.
+	Claim(ctx context.Context, delivery phone.Delivery, replica phone.ReplicaID) (phone.Assignment, error)
+
+	// Prepared ends preparing: it records what the server's host resolved the image to, gives the job up (it and every job that
+	// waited for that image on that server can now be admitted) and admits what has a slot.
+	Prepared(ctx context.Context, fence phone.Fence, identity phone.ImageIdentity) error
+
+	// Advance saves that the phase before `to` has ended and `to` begins. Leaving booting frees the boot slot and admits the
+	// next job in the same transaction. Advancing to the phase the job is in already succeeds and changes nothing.
+	Advance(ctx context.Context, fence phone.Fence, to phone.Phase) error
+
+	// Erased saves that all older generations of the phone were destroyed and looked for. It may come in any phase from creating on.
+	Erased(ctx context.Context, fence phone.Fence, volumes []phone.ErasedVolume, lookedFor time.Time) error
+
+	// Finish ends the job in success: the phone is running (2) with the job's image, properties and generation, and the receipt
+	// is kept. The database refuses it while erasing is not done.
+	Finish(ctx context.Context, fence phone.Fence, receipt phone.Receipt) error
+
+	// Fail ends the job as failed: the phone gets the kind's failed status (-5, -8), a held slot is freed and the next admitted.
+	Fail(ctx context.Context, fence phone.Fence, failure phone.Failure) error
+
+	// Sweep admits whatever could be admitted and was not, on every server, and gives new deliveries to the jobs of replicas whose
+	// lease has expired and to jobs whose delivery was never claimed for longer than unclaimed. It returns how many jobs it set going.
+	Sweep(ctx context.Context, unclaimed time.Duration) (int, error)
+
+	// Register writes the replica's first heartbeat; Heartbeat renews it for ttl by the database's clock and fails with
+	// ReasonFenced when the lease had already been taken over.
+	Register(ctx context.Context, replica phone.ReplicaID, ttl time.Duration) error
+	Heartbeat(ctx context.Context, replica phone.ReplicaID, ttl time.Duration) error
+
+	// Recover gives new deliveries (attempt + 1, no owner) to the unfinished jobs of the replica itself, left by an earlier
+	// process of the same data folder, and to those of replicas whose lease has expired. It returns how many. It is called only
+	// before this process has claimed anything.
+	Recover(ctx context.Context, replica phone.ReplicaID) (int, error)
+
+	// Release gives the replica's unfinished jobs new deliveries and ends its lease: the last call of a clean shutdown.
+	Release(ctx context.Context, replica phone.ReplicaID) error
+}
+
+// Queue delivers jobs to this process until ctx ends; handle runs at most workers times at once. It returns when every
+// handle has returned.
+type Queue interface {
+	Deliver(ctx context.Context, workers int, handle func(context.Context, phone.Delivery)) error
+}
+
+// Hosts gives the driver of a server.
+type Hosts interface {
+	Driver(ctx context.Context, server phone.Server) (driver.Driver, error)
+	Rules(driverName string) driver.PropertyRules
+}

@@ -1,0 +1,100 @@
+package work
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// verifyAndFinish looks at the booted phone once more, as a stranger would: is it this image, this volume, these properties?
+// Only then is the job a success.
+func (t *task) verifyAndFinish(erased *erasing) error {
+	instance, err := t.inspect()
+	if err != nil {
+		return err
+	}
+	switch {
+	case instance.Exited:
+		return exited(instance)
+	case !instance.Booted:
+		return phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone is not booted any more")
+	case instance.Identity.ID != t.Identity.ID:
+		return phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone runs image %s, not %s as asked", instance.Identity.ID, t.Identity.ID)
+	case instance.Volume == "":
+		return phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone has no data volume of its own")
+	}
+	readings, err := t.applyProperties()
+	if err != nil {
+		return err
+	}
+	receipt := phone.Receipt{
+		Phone: t.Phone.ID, Job: t.Job.ID, From: t.Job.Prior, To: t.Job.Target, Image: t.Image.ID, Identity: t.Identity,
+		Instance: instance.Name, Volume: instance.Volume, Erased: erased.volumes, LookedFor: erased.lookedFor, Properties: readings,
+	}
+	return t.save(func(ctx context.Context) error { return t.engine.Store.Finish(ctx, t.Fence, receipt) })
+}
+
+// applyProperties sets what takes effect after boot, reads everything back, and fails on the first value that is not as asked.
+func (t *task) applyProperties() ([]phone.PropertyReading, error) {
+	rules := t.engine.Hosts.Rules(t.Server.Driver)
+	readings := make([]phone.PropertyReading, 0, len(t.Job.Properties))
+	var check []string
+	for _, key := range t.Job.Properties.Keys() {
+		switch rules.Timing(key) {
+		case driver.Recorded:
+			readings = append(readings, phone.PropertyReading{Key: key, Effect: phone.EffectRecorded})
+			continue
+		case driver.AfterBoot:
+			if _, err := t.exec("setprop", key, t.Job.Properties[key]); err != nil {
+				return nil, err
+			}
+		}
+		check = append(check, key)
+	}
+	if len(check) > 0 {
+		present, err := t.exec("getprop")
+		if err != nil {
+			return nil, err
+		}
+		values := parseGetprop(present.Stdout)
+		for _, key := range check {
+			if values[key] != t.Job.Properties[key] {
+				return nil, phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "property %s was set, but the phone reads back another value", key)
+			}
+			readings = append(readings, phone.PropertyReading{Key: key, Effect: phone.EffectVerified})
+		}
+	}
+	slices.SortFunc(readings, func(a, b phone.PropertyReading) int { return strings.Compare(a.Key, b.Key) })
+	return readings, nil
+}
+
+func (t *task) exec(args ...string) (driver.Result, error) {
+	var result driver.Result
+	err := t.call("run "+args[0]+" in the phone", func(ctx context.Context) (err error) {
+		result, err = t.host.Exec(ctx, t.ref(), driver.Command{Args: args, MaxOutput: 1 << 20})
+		return err
+	})
+	if err == nil && result.ExitCode != 0 {
+		err = phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "%s ended with exit code %d in the phone", strings.Join(args[:min(2, len(args))], " "), result.ExitCode)
+	}
+	return result, err
+}
+
+// parseGetprop reads getprop's list: one "[key]: [value]" a line.
+func parseGetprop(out []byte) map[string]string {
+	values := map[string]string{}
+	scan := bufio.NewScanner(bytes.NewReader(out))
+	scan.Buffer(nil, 1<<20)
+	for scan.Scan() {
+		key, value, ok := strings.Cut(strings.TrimSpace(scan.Text()), "]: [")
+		if ok && strings.HasPrefix(key, "[") && strings.HasSuffix(value, "]") {
+			values[key[1:]] = strings.TrimSuffix(value, "]")
+		}
+	}
+	return values
+}
