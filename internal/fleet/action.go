@@ -8,7 +8,7 @@ import (
 // Action is what a policy allows or denies: service:resource:operation.
 type Action string
 
-// The actions of the use cases. The CPH API reference names cph:phones:reset, ims:images:get, cph:servers:list, cph:servers:get
+// The actions on the fleet; those on users stand with their use cases. The CPH API reference names cph:phones:reset, ims:images:get, cph:servers:list, cph:servers:get
 // and cph:servers:create; it leaves the others open, and they follow its pattern.
 const (
 	ActionPhonesList    Action = "cph:phones:list"
@@ -30,6 +30,7 @@ func Actions() []Action {
 	return []Action{
 		ActionPhonesList, ActionPhonesGet, ActionPhonesReset, ActionPhonesCommand, ActionServersList, ActionServersGet,
 		ActionServersCreate, ActionJobsList, ActionJobsGet, ActionImagesList, ActionImagesGet, ActionImagesCreate,
+		ActionUsersList, ActionUsersCreate, ActionUsersGrant,
 	}
 }
 

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,22 +70,31 @@ func caller(u account.User) account.Caller {
 	return account.Caller{Identity: account.Identity{User: u}, Scope: string(project)}
 }
 
-// oneHost runs the commands of every server's phones and remembers the last.
+// oneHost is the host of every server: it runs commands and remembers the last, and whether it was made.
 type oneHost struct {
-	err  error
-	ref  driver.Ref
-	args []string
+	err    error // of every call, while it is not nil
+	silent error // of Info alone
+	made   int
+	ref    driver.Ref
+	args   []string
 }
 
 func (h *oneHost) Driver(context.Context, phone.Server) (driver.Driver, error) {
 	return runner{host: h}, h.err
 }
 
-// runner can do nothing but run commands.
+// runner can be made, say who it is, and run commands.
 type runner struct {
 	driver.Driver
 	host *oneHost
 }
+
+func (r runner) Create(context.Context) error {
+	r.host.made++
+	return nil
+}
+
+func (r runner) Info(context.Context) (driver.Info, error) { return driver.Info{}, r.host.silent }
 
 func (r runner) Exec(_ context.Context, ref driver.Ref, command driver.Command) (driver.Result, error) {
 	r.host.ref, r.host.args = ref, command.Args
@@ -145,10 +155,28 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 	}
 }
 
+// Every action is listed once: either one of a use case on the fleet, all of which are tested below, or one on users.
+func TestActions(t *testing.T) {
+	t.Parallel()
+	want := map[fleet.Action]bool{fleet.ActionUsersList: true, fleet.ActionUsersCreate: true, fleet.ActionUsersGrant: true}
+	for action := range useCases(newBundle(t), owner()) {
+		want[action] = true
+	}
+	for _, action := range fleet.Actions() {
+		if !want[action] {
+			t.Errorf("%s is listed twice, or is tested nowhere", action)
+		}
+		delete(want, action)
+	}
+	if len(want) != 0 {
+		t.Errorf("not listed: %v", want)
+	}
+}
+
 // Every use case is refused to a user without its action, to the owner of another project, and allowed with exactly its action.
 func TestAuthorisation(t *testing.T) {
 	t.Parallel()
-	for _, action := range fleet.Actions() {
+	for action := range useCases(newBundle(t), owner()) {
 		t.Run(string(action), func(t *testing.T) {
 			t.Parallel()
 			b := newBundle(t)
@@ -229,22 +257,22 @@ func TestInputIsChecked(t *testing.T) {
 		err    error
 		reason phone.Reason
 	}{
-		"negative offset":     {phones(fleet.PhoneFilter{Offset: -1}), phone.ReasonPageInvalid},
-		"negative limit":      {servers(fleet.ServerFilter{Limit: -1}), phone.ReasonPageInvalid},
-		"limit too high":      {jobs(fleet.JobFilter{Limit: 1001}), phone.ReasonPageInvalid},
-		"request page":        {requestErr, phone.ReasonPageInvalid},
-		"phone name, NUL":     {phones(fleet.PhoneFilter{Name: "a\x00"}), phone.ReasonNameInvalid},
-		"phone name, UTF-8":   {phones(fleet.PhoneFilter{Name: "\xff"}), phone.ReasonNameInvalid},
-		"server name, NUL":    {servers(fleet.ServerFilter{Name: "\x00"}), phone.ReasonNameInvalid},
-		"phone model, NUL":    {servers(fleet.ServerFilter{PhoneModel: "\x00"}), phone.ReasonNameInvalid},
-		"image name, NUL":     {images(fleet.ImageFilter{Name: "\x00"}), phone.ReasonNameInvalid},
-		"server of phones":    {phones(fleet.PhoneFilter{Server: "x"}), phone.ReasonServerInvalid},
-		"server id":           {servers(fleet.ServerFilter{ID: "x\x00"}), phone.ReasonServerInvalid},
-		"server of jobs":      {jobs(fleet.JobFilter{Server: "x"}), phone.ReasonServerInvalid},
-		"phone of jobs":       {jobs(fleet.JobFilter{Phone: "x"}), phone.ReasonPhoneInvalid},
-		"request of jobs":     {jobs(fleet.JobFilter{Requests: []phone.RequestID{"x"}}), phone.ReasonRequestNotFound},
-		"image id":            {images(fleet.ImageFilter{ID: "x"}), phone.ReasonImageInvalid},
-		"too long to be in a": {phones(fleet.PhoneFilter{Name: string(make([]byte, 300))}), phone.ReasonNameInvalid},
+		"negative offset":      {phones(fleet.PhoneFilter{Offset: -1}), phone.ReasonPageInvalid},
+		"negative limit":       {servers(fleet.ServerFilter{Limit: -1}), phone.ReasonPageInvalid},
+		"limit too high":       {jobs(fleet.JobFilter{Limit: 1001}), phone.ReasonPageInvalid},
+		"request page":         {requestErr, phone.ReasonPageInvalid},
+		"phone name, NUL":      {phones(fleet.PhoneFilter{Name: "a\x00"}), phone.ReasonNameInvalid},
+		"phone name, UTF-8":    {phones(fleet.PhoneFilter{Name: "\xff"}), phone.ReasonNameInvalid},
+		"server name, NUL":     {servers(fleet.ServerFilter{Name: "\x00"}), phone.ReasonNameInvalid},
+		"phone model, NUL":     {servers(fleet.ServerFilter{PhoneModel: "\x00"}), phone.ReasonNameInvalid},
+		"image name, NUL":      {images(fleet.ImageFilter{Name: "\x00"}), phone.ReasonNameInvalid},
+		"server of phones":     {phones(fleet.PhoneFilter{Server: "x"}), phone.ReasonServerInvalid},
+		"server id":            {servers(fleet.ServerFilter{ID: "x\x00"}), phone.ReasonServerInvalid},
+		"server of jobs":       {jobs(fleet.JobFilter{Server: "x"}), phone.ReasonServerInvalid},
+		"phone of jobs":        {jobs(fleet.JobFilter{Phone: "x"}), phone.ReasonPhoneInvalid},
+		"request of jobs":      {jobs(fleet.JobFilter{Requests: []phone.RequestID{"x"}}), phone.ReasonRequestNotFound},
+		"image id":             {images(fleet.ImageFilter{ID: "x"}), phone.ReasonImageInvalid},
+		"longer than any name": {phones(fleet.PhoneFilter{Name: strings.Repeat("a", 300)}), phone.ReasonNameInvalid},
 	}
 	for name, tt := range tests {
 		if phone.CodeOf(tt.err) != phone.Invalid || phone.ReasonOf(tt.err) != tt.reason {

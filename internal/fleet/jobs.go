@@ -46,7 +46,9 @@ func (s *Service) Jobs(ctx context.Context, caller account.Caller, filter JobFil
 // RequestJobs gives one page of the jobs of one or several requests, in the order of acceptance. It is NotFound with
 // ReasonRequestNotFound when the project has none of the requests; a page past the end, and a request whose elements were all
 // refused, are empty.
-func (s *Service) RequestJobs(ctx context.Context, caller account.Caller, project phone.ProjectID, ids []phone.RequestID, offset, limit int) ([]phone.Job, error) {
+func (s *Service) RequestJobs(
+	ctx context.Context, caller account.Caller, project phone.ProjectID, ids []phone.RequestID, offset, limit int,
+) ([]phone.Job, error) {
 	if err := Authorise(caller, project, ActionJobsList); err != nil {
 		return nil, err
 	}

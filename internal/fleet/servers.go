@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -38,8 +39,8 @@ type NewServer struct {
 }
 
 // AddServer makes a server and its phones, named NAME-0001 and so on, each with a fixed adb port, in status 1 and with a create
-// job under one request. Names that the project has already are Conflict with ReasonNameTaken, ports that are in use Conflict
-// with ReasonPortsTaken.
+// job under one request. Its host is asked first, and made where lethe makes hosts: one that does not answer is Unavailable. Names
+// that the project has already are Conflict with ReasonNameTaken, ports that are in use Conflict with ReasonPortsTaken.
 func (s *Service) AddServer(ctx context.Context, caller account.Caller, in NewServer) (phone.Server, phone.RequestID, error) {
 	if err := Authorise(caller, in.Project, ActionServersCreate); err != nil {
 		return phone.Server{}, "", err
@@ -56,12 +57,38 @@ func (s *Service) AddServer(ctx context.Context, caller account.Caller, in NewSe
 	if err != nil {
 		return phone.Server{}, "", err
 	}
+	if err := s.openHost(ctx, server); err != nil {
+		return phone.Server{}, "", err
+	}
 	request := s.newRequest(in.Request, in.Project, phone.KindCreate, caller.User.ID)
 	if err := s.addServer(ctx, &server, in.Phones, image, request); err != nil {
 		return phone.Server{}, "", err
 	}
 	return server, request.ID, nil
 }
+
+// openHost makes the new server's host, where lethe makes hosts, and sees that it answers: a server that was mistyped is refused
+// before its phones exist.
+func (s *Service) openHost(ctx context.Context, server phone.Server) error {
+	host, err := s.hosts.Driver(ctx, server)
+	if err != nil {
+		return err
+	}
+	if creator, ok := host.(driver.Creator); ok {
+		if err := creator.Create(ctx); err != nil {
+			return fmt.Errorf("make the host of server %s: %w", server.Name, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, hostPatience)
+	defer cancel()
+	if _, err := host.Info(ctx); err != nil {
+		return fmt.Errorf("ask the host of server %s: %w", server.Name, err)
+	}
+	return nil
+}
+
+// hostPatience is how long a new server's host may take to answer.
+const hostPatience = 15 * time.Second
 
 func (in *NewServer) fill() {
 	if in.Capacity == 0 {

@@ -124,6 +124,28 @@ func TestAddServerRefuses(t *testing.T) {
 	}
 }
 
+// The host is made and asked before anything is stored: a server that was mistyped has no phones.
+func TestAddServerAsksItsHost(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	gone := phone.Errorf(phone.Unavailable, phone.ReasonHostGone, "the host does not answer")
+	b.hosts.silent = gone
+	if _, _, err := b.AddServer(t.Context(), owner(), newServer()); phone.ReasonOf(err) != phone.ReasonHostGone || b.hosts.made != 1 {
+		t.Errorf("a silent host, made %d times: %v", b.hosts.made, err)
+	}
+	b.hosts.silent, b.hosts.err = nil, gone
+	if _, _, err := b.AddServer(t.Context(), owner(), newServer()); phone.ReasonOf(err) != phone.ReasonHostGone {
+		t.Errorf("a host that cannot be opened: %v", err)
+	}
+	if jobs := b.store.AllJobs(); len(jobs) != 0 {
+		t.Errorf("%d jobs were stored", len(jobs))
+	}
+	b.hosts.err = nil
+	if _, _, err := b.AddServer(t.Context(), owner(), newServer()); err != nil || b.hosts.made != 2 {
+		t.Errorf("a host that answers, made %d times: %v", b.hosts.made, err)
+	}
+}
+
 // What the caller left open is filled in; the driver chooses the endpoint.
 func TestAddServerFillsIn(t *testing.T) {
 	t.Parallel()
@@ -150,18 +172,18 @@ func TestAddServerFindsPorts(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
 	b.store.Put(phone.Server{ID: "dddddddddddddddddddddddddddddddd", Name: "x", Project: other, Endpoint: "sim://rack", PortBase: 20010, Capacity: 7})
-	add := func(name string, phones int) (phone.Server, error) {
+	add := func(name string, capacity int) (phone.Server, error) {
 		in := newServer()
-		in.Name, in.Phones, in.Endpoint = name, phones, "sim://rack"
+		in.Name, in.Phones, in.Capacity, in.Endpoint = name, 1, capacity, "sim://rack"
 		server, _, err := b.AddServer(t.Context(), owner(), in)
 		return server, err
 	}
 	for _, want := range []struct {
-		name   string
-		phones int
-		base   int
+		name     string
+		capacity int
+		base     int
 	}{{"a", 4, 20018}, {"b", 4, 20022}, {"c", 45_000, 20026}} {
-		got, err := add(want.name, want.phones)
+		got, err := add(want.name, want.capacity)
 		if err != nil || got.PortBase != want.base {
 			t.Errorf("server %s has ports from %d, want %d; error %v", want.name, got.PortBase, want.base, err)
 		}

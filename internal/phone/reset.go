@@ -32,9 +32,10 @@ type Accepted struct {
 	Factory    bool
 }
 
-// DecideReset decides each element of a batch in the request's order. check sees each phone's merged properties. targets holds the caller's own phones by id: a phone of
-// another project is not in it and so answers exactly like one that does not exist. image is nil when none was named. The
-// error is one that refuses the whole request (an image whose label does not fit a phone's server).
+// DecideReset decides each element of a batch in the request's order. targets holds the caller's own phones by id: a phone of
+// another project is not in it and so answers exactly like one that does not exist. image is nil when none was named. check sees
+// each phone's merged properties. The error is one that refuses the whole request: an image whose label does not fit the server
+// of a phone that would be accepted.
 func DecideReset(items []ResetItem, targets map[ID]ResetTarget, image *Image, check PropertyCheck) ([]Accepted, []Outcome, error) {
 	var accepted []Accepted
 	outcomes := make([]Outcome, len(items))

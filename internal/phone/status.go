@@ -21,7 +21,10 @@ const (
 
 // Statuses lists every state, for tests and filters.
 func Statuses() []Status {
-	return []Status{StatusCreating, StatusRunning, StatusResetting, StatusRestarting, StatusFrozen, StatusStopping, StatusStopped, StatusResetFailed, StatusRestartFailed, StatusAbnormal, StatusCreateFailed, StatusStopFailed}
+	return []Status{
+		StatusCreating, StatusRunning, StatusResetting, StatusRestarting, StatusFrozen, StatusStopping, StatusStopped,
+		StatusResetFailed, StatusRestartFailed, StatusAbnormal, StatusCreateFailed, StatusStopFailed,
+	}
 }
 
 // Valid reports whether s is one of the twelve states.

@@ -56,7 +56,7 @@ func TestValidID(t *testing.T) {
 			t.Errorf("%q passes for an id", bad)
 		}
 	}
-	if phone.NewID[phone.ID]() == phone.NewID[phone.ID]() {
+	if one, another := phone.NewID[phone.ID](), phone.NewID[phone.ID](); one == another {
 		t.Error("two new ids are equal")
 	}
 }

@@ -50,7 +50,7 @@ func TestDecodeTakes(t *testing.T) {
 	}
 	want := body{
 		Embedded: Embedded{OS: "AOSP"}, Image: "aé😀\n\"", Phones: []item{{PhoneID: "x", Factory: true, Small: -128}, {}},
-		Any: json.RawMessage(`[1,{"a":null}]`), Map: map[string]string{"k": "v"}, Data: []byte("hi"), Ratio: 1500, One: &item{PhoneID: "y"},
+		Any: json.RawMessage(`[1,{"a":null}]`), Map: map[string]string{"k": "v"}, Data: []byte("hi"), Ratio: 1500, One: &item{PhoneID: "y"}, hidden: "",
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(body{}, embedded{})); diff != "" {
 		t.Error(diff)

@@ -1,0 +1,133 @@
+package api
+
+import "time"
+
+// Job is one phone's share of an accepted request.
+type Job struct {
+	JobID     string `json:"job_id"`
+	RequestID string `json:"request_id"`
+	ProjectID string `json:"project_id"`
+	PhoneID   string `json:"phone_id"`
+	ServerID  string `json:"server_id"`
+	// create or reset.
+	Kind string `json:"kind"`
+	// 1 running, 2 success, -1 failed.
+	Status int `json:"status"`
+	// queued, preparing, removing, creating, booting, verifying; then succeeded, failed or cancelled.
+	Phase string `json:"phase"`
+	// The destruction of the older generations, beside the phases: none (there are none), pending, done or failed.
+	Erase string `json:"erase"`
+	// The generation that this job makes.
+	Generation int64 `json:"generation"`
+	// What the phone was when the job was accepted.
+	PriorGeneration int64  `json:"prior_generation"`
+	PriorStatus     int    `json:"prior_status"`
+	PriorImageID    string `json:"prior_image_id,omitempty"`
+	ImageID         string `json:"image_id"`
+	// The keys of all properties of the new life; values are never shown here.
+	PropertyKeys []string `json:"property_keys"`
+	// The property history was cleared first.
+	FactoryReset bool `json:"factory_reset_enabled"`
+	// How many times it was handed to a worker.
+	Attempt    int       `json:"attempt"`
+	CreateTime time.Time `json:"create_time"`
+	BeginTime  time.Time `json:"begin_time,omitzero"`
+	EndTime    time.Time `json:"end_time,omitzero"`
+	// The phases that were reached, in order.
+	Phases []PhaseTime `json:"phases,omitempty"`
+	// Why it failed.
+	Failure *Failure `json:"failure,omitempty"`
+	// The proof of a finished reset or creation.
+	Receipt *Receipt `json:"receipt,omitempty"`
+}
+
+// PhaseTime is when a job reached one phase.
+type PhaseTime struct {
+	Phase     string    `json:"phase"`
+	BeginTime time.Time `json:"begin_time"`
+}
+
+// Failure says why a job failed.
+type Failure struct {
+	// A stable sub-code, such as boot_timeout, host_gone, image_not_found or erase_failed.
+	Reason string `json:"reason"`
+	// The cause in one sentence.
+	Msg string `json:"error_msg"`
+	// The particulars and the cure.
+	Detail string `json:"execute_msg"`
+}
+
+// Receipt proves what a finished job did: what was destroyed and looked for, what runs now and what was read back. It holds
+// no property values.
+type Receipt struct {
+	PhoneID        string `json:"phone_id"`
+	JobID          string `json:"job_id"`
+	FromGeneration int64  `json:"from_generation"`
+	ToGeneration   int64  `json:"to_generation"`
+	ImageID        string `json:"image_id"`
+	// What the host resolved the image to.
+	ImageIdentity ImageIdentity `json:"image_identity"`
+	// The host's name of the new instance, and its fresh volume.
+	Instance string         `json:"instance"`
+	Volume   string         `json:"volume"`
+	Erased   []ErasedVolume `json:"erased"`
+	// When the host was last searched for older volumes and had none.
+	LookedForAt time.Time         `json:"looked_for_at,omitzero"`
+	Properties  []PropertyReading `json:"properties"`
+}
+
+// ImageIdentity is what a host resolved an image to.
+type ImageIdentity struct {
+	// The host's content address.
+	ID string `json:"id"`
+	// The repository digest, when there is one.
+	Digest string `json:"digest,omitempty"`
+}
+
+// ErasedVolume is one older generation's volume.
+type ErasedVolume struct {
+	Name       string `json:"name"`
+	Generation int64  `json:"generation"`
+	// Files and bytes that this erasure removed.
+	Files int64 `json:"files"`
+	Bytes int64 `json:"bytes"`
+	// Looked for and not found.
+	Gone bool `json:"gone"`
+}
+
+// PropertyReading is how far one property reached.
+type PropertyReading struct {
+	Key string `json:"key"`
+	// verified (read back with the value that was asked), recorded (kept by lethe: this runtime has no such property) or mismatch.
+	Effect string `json:"effect"`
+}
+
+// Jobs is a list of jobs, without a count: an installation keeps every job it ever had.
+type Jobs struct {
+	Jobs []Job `json:"jobs"`
+}
+
+// Progress is how far an accepted request is.
+type Progress struct {
+	RequestID string `json:"request_id"`
+	ProjectID string `json:"project_id"`
+	// create or reset.
+	Kind       string    `json:"kind"`
+	CreateTime time.Time `json:"create_time"`
+	// Its jobs.
+	Total int `json:"total"`
+	// Elements of the call that got an error instead of a job.
+	Refused int `json:"refused"`
+	// How many jobs stand in each phase, in the order of the phases; phases without a job are left out.
+	Phases []PhaseCount `json:"phases"`
+	// Jobs whose older generations were destroyed and looked for.
+	Erased int `json:"erased"`
+	// No job is unfinished.
+	Finished bool `json:"finished"`
+}
+
+// PhaseCount is how many jobs stand in one phase.
+type PhaseCount struct {
+	Phase string `json:"phase"`
+	Count int    `json:"count"`
+}

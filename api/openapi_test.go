@@ -1,0 +1,246 @@
+package api_test
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/internal/httpapi"
+)
+
+var update = flag.Bool("update", false, "write openapi.yaml anew")
+
+// operation is what the description says of a route beyond what the route itself knows.
+type operation struct {
+	id       string
+	summary  string
+	request  any
+	response any
+}
+
+var operations = map[string]operation{
+	"GET /lethe/v1/healthz": {"healthz", "Whether the process is alive", nil, api.Health{}},
+	"GET /lethe/v1/readyz":  {"readyz", "Whether the installation can serve: 503 when it cannot", nil, api.Health{}},
+	"GET /lethe/v1/version": {"version", "What is serving", nil, api.Version{}},
+
+	"POST /lethe/v1/servers":            {"addServer", "Add a server and create its phones. Action cph:servers:create", api.AddServer{}, api.AddedServer{}},
+	"GET /lethe/v1/servers":             {"listServers", "The project's servers, created last first. Action cph:servers:list", nil, api.Servers{}},
+	"GET /lethe/v1/servers/{server_id}": {"showServer", "One server, with its slots and its phones by status. Action cph:servers:get", nil, api.Server{}},
+
+	"POST /lethe/v1/images": {"addImage", "Register an image. Action ims:images:create", api.AddImage{}, api.Image{}},
+	"GET /lethe/v1/images":  {"listImages", "The images that the project may use, newest first. Action cph:images:list", nil, api.Images{}},
+
+	"GET /lethe/v1/phones":                  {"listPhones", "The project's phones, created last first. Action cph:phones:list", nil, api.Phones{}},
+	"GET /lethe/v1/phones/{phone_id}":       {"showPhone", "One phone, and the job at work on it. Action cph:phones:get", nil, api.Phone{}},
+	"POST /lethe/v1/phones/{phone_id}/exec": {"execPhone", "Run a program in a running phone, and wait for it. Action cph:phones:runCommand", api.Exec{}, api.ExecResult{}},
+
+	"GET /lethe/v1/jobs":                  {"listJobs", "The project's jobs, newest first; those of one request in the order of the call. Action cph:jobs:list", nil, api.Jobs{}},
+	"GET /lethe/v1/jobs/{job_id}":         {"showJob", "One job, with its phases, and its receipt or its failure. Action cph:jobs:get", nil, api.Job{}},
+	"GET /lethe/v1/requests/{request_id}": {"showRequest", "How far an accepted request is. Action cph:jobs:list", nil, api.Progress{}},
+
+	"POST /lethe/v1/users":                     {"addUser", "Add a user of the account; its secrets are in this answer only. Action iam:users:createUser", api.AddUser{}, api.AddedUser{}},
+	"GET /lethe/v1/users":                      {"listUsers", "The account's users. Action iam:users:listUsers", nil, api.Users{}},
+	"PUT /lethe/v1/users/{user_name}/policies": {"setPolicies", "Replace what a user may do; its tokens die at once. Action iam:users:setPolicies", api.SetPolicies{}, api.UserPolicies{}},
+}
+
+var queries = map[string]struct {
+	kind, says string
+}{
+	"offset":      {"integer", "How many to leave out; past the end the list is empty."},
+	"limit":       {"integer", "How many at most, 1 to 1000; 100 when absent."},
+	"server_name": {"string", "Only those with this part in their name."},
+	"phone_name":  {"string", "Only those with this part in their name."},
+	"image_name":  {"string", "Only those of this whole name."},
+	"status":      {"integer", "Only those in this status."},
+	"request_id":  {"string", "Only those of this request."},
+	"phone_id":    {"string", "Only those of this phone."},
+	"server_id":   {"string", "Only those of this server."},
+	"order":       {"string", "newest or oldest."},
+}
+
+// The description is made from the structs, their comments and the routes: it cannot say anything else.
+func TestOpenAPI(t *testing.T) {
+	t.Parallel()
+	want := describe(t)
+	if *update {
+		if err := os.WriteFile("openapi.yaml", []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("openapi.yaml is not what the code serves; go test ./api -run TestOpenAPI -update writes it anew:\n%s", diff)
+	}
+}
+
+// Every operation of the table is a route, and the other way round.
+func TestOperationsAreRoutes(t *testing.T) {
+	t.Parallel()
+	routes := map[string]bool{}
+	for _, route := range httpapi.Operations() {
+		routes[route.Pattern] = true
+		if _, ok := operations[route.Pattern]; !ok {
+			t.Errorf("the route %s is not described", route.Pattern)
+		}
+	}
+	for pattern := range operations {
+		if !routes[pattern] {
+			t.Errorf("%s is described and no route", pattern)
+		}
+	}
+}
+
+func describe(t *testing.T) string {
+	t.Helper()
+	schemas := newSchemas(t)
+	paths := object{}
+	for _, route := range httpapi.Operations() {
+		method, path, _ := strings.Cut(route.Pattern, " ")
+		at := slices.IndexFunc(paths, func(p pair) bool { return p.key == path })
+		if at < 0 {
+			paths, at = append(paths, pair{path, object{}}), len(paths)
+		}
+		paths[at].value = append(paths[at].value.(object), pair{strings.ToLower(method), describeRoute(t, schemas, route)})
+	}
+	schemas.add(reflect.TypeFor[api.Error]())
+	document := object{
+		{"openapi", "3.1.0"},
+		{"info", object{
+			{"title", "lethe native API"}, {"version", "1"},
+			{"description", schemas.packageDoc},
+			{"license", object{{"name", "Apache-2.0"}, {"identifier", "Apache-2.0"}}},
+		}},
+		{"security", list{object{{"token", list{}}}, object{{"signature", list{}}}}},
+		{"paths", paths},
+		{"components", object{
+			{"securitySchemes", object{
+				{"token", object{{"type", "apiKey"}, {"in", "header"}, {"name", "X-Auth-Token"}, {"description", "From POST /v3/auth/tokens."}}},
+				{"signature", object{{"type", "apiKey"}, {"in", "header"}, {"name", "Authorization"}, {"description", "SDK-HMAC-SHA256, with X-Sdk-Date."}}},
+			}},
+			{"schemas", schemas.all()},
+		}},
+	}
+	var b strings.Builder
+	b.WriteString("# Made from the structs of this package and the routes: go test ./api -run TestOpenAPI -update\n")
+	document.write(&b, 0)
+	return b.String()
+}
+
+func describeRoute(t *testing.T, schemas *schemas, route httpapi.Operation) object {
+	t.Helper()
+	op := operations[route.Pattern]
+	out := object{{"operationId", op.id}, {"summary", op.summary}}
+	if route.Open {
+		out = append(out, pair{"security", list{}})
+	}
+	if parameters := describeParameters(t, route); len(parameters) > 0 {
+		out = append(out, pair{"parameters", parameters})
+	}
+	if op.request != nil {
+		out = append(out, pair{"requestBody", object{{"required", true}, {"content", content(schemas, op.request)}}})
+	}
+	return append(out, pair{"responses", object{
+		{"200", object{{"description", http.StatusText(http.StatusOK)}, {"headers", requestIDHeader}, {"content", content(schemas, op.response)}}},
+		{"default", object{{"description", "Refused or failed"}, {"headers", requestIDHeader}, {"content", content(schemas, api.Error{})}}},
+	}})
+}
+
+var requestIDHeader = object{{"X-Request-Id", object{{"schema", object{{"type", "string"}}}}}}
+
+func content(schemas *schemas, v any) object {
+	return object{{"application/json", object{{"schema", schemas.schema(reflect.TypeOf(v))}}}}
+}
+
+func describeParameters(t *testing.T, route httpapi.Operation) list {
+	t.Helper()
+	var out list
+	for _, part := range strings.Split(route.Pattern, "/") {
+		if name, ok := strings.CutPrefix(part, "{"); ok {
+			out = append(out, object{
+				{"name", strings.TrimSuffix(name, "}")}, {"in", "path"}, {"required", true}, {"schema", object{{"type", "string"}}},
+			})
+		}
+	}
+	for _, name := range route.Query {
+		q, ok := queries[name]
+		if !ok {
+			t.Errorf("the query parameter %s of %s is not described", name, route.Pattern)
+		}
+		out = append(out, object{{"name", name}, {"in", "query"}, {"schema", object{{"type", q.kind}}}, {"description", q.says}})
+	}
+	if !route.Open && !strings.Contains(route.Pattern, "/users") {
+		out = append(out,
+			object{{"name", "X-Project-Id"}, {"in", "header"}, {"schema", object{{"type", "string"}}}, {"description", "The project; default: the token's, or the account's only one."}},
+			object{{"name", "project_id"}, {"in", "query"}, {"schema", object{{"type", "string"}}}, {"description", "The same, for clients that cannot set a header."}},
+		)
+	}
+	return out
+}
+
+// object and list are YAML's, in a fixed order.
+type (
+	pair struct {
+		key   string
+		value any
+	}
+	object []pair
+	list   []any
+)
+
+func (o object) write(b *strings.Builder, depth int) {
+	for _, p := range o {
+		fmt.Fprintf(b, "%s%s:", strings.Repeat("  ", depth), key(p.key))
+		writeValue(b, p.value, depth+1)
+	}
+}
+
+func writeValue(b *strings.Builder, value any, depth int) {
+	switch v := value.(type) {
+	case object:
+		if len(v) == 0 {
+			b.WriteString(" {}\n")
+			return
+		}
+		b.WriteByte('\n')
+		v.write(b, depth)
+	case list:
+		if len(v) == 0 {
+			b.WriteString(" []\n")
+			return
+		}
+		b.WriteByte('\n')
+		for _, element := range v {
+			b.WriteString(strings.Repeat("  ", depth) + "-")
+			if o, ok := element.(object); ok {
+				var inner strings.Builder
+				o.write(&inner, depth+1)
+				b.WriteString(" " + strings.TrimLeft(inner.String(), " "))
+				continue
+			}
+			writeValue(b, element, depth+1)
+		}
+	case string:
+		fmt.Fprintf(b, " %q\n", v)
+	default:
+		fmt.Fprintf(b, " %v\n", v)
+	}
+}
+
+// key quotes what YAML would not read as a text.
+func key(k string) string {
+	if strings.Trim(k, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") != "" || k == "" {
+		return fmt.Sprintf("%q", k)
+	}
+	return k
+}

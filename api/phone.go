@@ -1,0 +1,55 @@
+package api
+
+import "time"
+
+// Phone is one cloud phone.
+type Phone struct {
+	PhoneID        string `json:"phone_id"`
+	PhoneName      string `json:"phone_name"`
+	ServerID       string `json:"server_id"`
+	ProjectID      string `json:"project_id"`
+	PhoneModelName string `json:"phone_model_name"`
+	ImageID        string `json:"image_id"`
+	// 1 creating, 2 running, 3 resetting, 4 restarting, 6 frozen, 7 stopping, 8 stopped, -5 reset failed, -6 restart failed,
+	// -7 abnormal, -8 creation failed, -9 stop failed.
+	Status int `json:"status"`
+	// The life that runs, counted from 1; 0 before the first.
+	Generation int64 `json:"generation"`
+	// The highest life ever handed to a job; it only grows.
+	LastGeneration int64 `json:"last_generation"`
+	// The keys of its configured properties; the CPH API's detail has the values.
+	PropertyKeys []string `json:"property_keys"`
+	// Its adb port on the server's host; it never changes.
+	ADBPort    int       `json:"adb_port"`
+	CreateTime time.Time `json:"create_time"`
+	UpdateTime time.Time `json:"update_time,omitzero"`
+	// The unfinished job that is at work on it; in the answer for one phone only.
+	Job *Job `json:"job,omitempty"`
+}
+
+// Phones is a list of phones.
+type Phones struct {
+	Phones []Phone `json:"phones"`
+	Count  int     `json:"count"`
+}
+
+// Exec is one program to run inside a phone.
+type Exec struct {
+	// The program and its arguments; no shell comes between.
+	Args []string `json:"args"`
+	// What the program reads, in base64.
+	Stdin []byte `json:"stdin,omitempty"`
+	// The most that is kept of stdout and of stderr, in bytes; 0 is 65536, the most is 1048576.
+	MaxOutput int `json:"max_output,omitempty"`
+}
+
+// ExecResult is how the program ended.
+type ExecResult struct {
+	ExitCode int `json:"exit_code"`
+	// In base64.
+	Stdout []byte `json:"stdout"`
+	// In base64.
+	Stderr []byte `json:"stderr"`
+	// Output beyond max_output was dropped.
+	Truncated bool `json:"truncated"`
+}

@@ -1,0 +1,86 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// AddServer asks for a server and its phones, each created by a job of its own.
+type AddServer struct {
+	// At most 60 letters, digits, - or _; unique in the project.
+	ServerName string `json:"server_name"`
+	// simulated or docker.
+	Driver string `json:"driver"`
+	// unix:///PATH or tcp://HOST:PORT for docker; simulated servers need none.
+	Endpoint string `json:"endpoint,omitempty"`
+	// How many phones the server gets.
+	PhoneCount int `json:"phone_count"`
+	// The image that its phones boot first.
+	ImageID string `json:"image_id"`
+	// Boot slots: how many of its phones may boot at once; 0 takes the server's default.
+	MaxConcurrentBoots int `json:"max_concurrent_boots,omitempty"`
+	// How long one boot may take before its job fails; 0 takes the server's default.
+	BootTimeoutMS int64 `json:"boot_timeout_ms,omitempty"`
+	// The first adb port on the host; phone number n gets port_base + n. 0 takes the server's default.
+	PortBase int `json:"port_base,omitempty"`
+	// The server model's name, for clients that show it.
+	ServerModelName string `json:"server_model_name,omitempty"`
+	// The phone model's name, for clients that show it.
+	PhoneModelName string `json:"phone_model_name,omitempty"`
+	// The driver's own settings: a docker server's template, a simulated server's boot time and faults.
+	Config json.RawMessage `json:"config,omitempty"`
+}
+
+// Server is one machine, or one namespace of a machine, that runs phones.
+type Server struct {
+	ServerID   string `json:"server_id"`
+	ServerName string `json:"server_name"`
+	ProjectID  string `json:"project_id"`
+	// simulated or docker.
+	Driver   string `json:"driver"`
+	Endpoint string `json:"endpoint"`
+	// 5 normal, 2 abnormal.
+	Status          int    `json:"status"`
+	ServerModelName string `json:"server_model_name"`
+	PhoneModelName  string `json:"phone_model_name"`
+	// Images with another label do not fit this server.
+	ImageLabel string `json:"image_label"`
+	// How many phones it has room for.
+	PhoneCount         int             `json:"phone_count"`
+	MaxConcurrentBoots int             `json:"max_concurrent_boots"`
+	BootTimeoutMS      int64           `json:"boot_timeout_ms"`
+	PortBase           int             `json:"port_base"`
+	Config             json.RawMessage `json:"config,omitempty"`
+	CreateTime         time.Time       `json:"create_time"`
+	UpdateTime         time.Time       `json:"update_time,omitzero"`
+	// Boot slots; in the answer for one server only.
+	Slots *Slots `json:"slots,omitempty"`
+	// How many phones stand in each status; in the answer for one server only.
+	Phones []StatusCount `json:"phones,omitempty"`
+}
+
+// Slots is the use of a server's boot slots.
+type Slots struct {
+	Total int `json:"total"`
+	// Jobs between removing and the end of booting.
+	Held int `json:"held"`
+}
+
+// StatusCount is how many phones stand in one status.
+type StatusCount struct {
+	Status int `json:"status"`
+	Count  int `json:"count"`
+}
+
+// AddedServer is a new server and the request that creates its phones.
+type AddedServer struct {
+	Server
+	// Its jobs create the phones: requests/{request_id} tells their progress.
+	RequestID string `json:"request_id"`
+}
+
+// Servers is a list of servers.
+type Servers struct {
+	Servers []Server `json:"servers"`
+	Count   int      `json:"count"`
+}

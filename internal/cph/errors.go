@@ -1,0 +1,150 @@
+package cph
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Reasons that only this edge has.
+const (
+	reasonNoRoute        phone.Reason = "cph_no_route"
+	reasonBodyTooLarge   phone.Reason = "cph_body_too_large"
+	reasonBodyLate       phone.Reason = "cph_body_late"
+	reasonNoRequestID    phone.Reason = "cph_no_request_id"
+	reasonRequestIDs     phone.Reason = "cph_request_ids"
+	reasonStatus         phone.Reason = "cph_status"
+	reasonType           phone.Reason = "cph_type"
+	reasonTime           phone.Reason = "cph_time"
+	reasonPhoneName      phone.Reason = "cph_phone_name"
+	reasonServerName     phone.Reason = "cph_server_name"
+	reasonPhoneModel     phone.Reason = "cph_phone_model"
+	reasonNetworkVersion phone.Reason = "cph_network_version"
+)
+
+// line is what the wire says of one kind of error. In text {0} stands for the property key, as in the CPH API reference, and {1}
+// for the domain's sentence about what is wrong and where.
+type line struct {
+	status int
+	code   string
+	text   string
+}
+
+// The HTTP status is the newer CPH error page's where it has one, else 400 (the older page's for every code). Codes that begin
+// with APIGW are those of the gateway in front of the CPH.
+var byReason = map[phone.Reason]line{
+	// The table of codes says "Invalid phone id." for CPS.0004, the reset page's own example this: clients have seen the example.
+	phone.ReasonPhoneInvalid:        {400, "CPS.0004", "Parameter: phone_id is invalid."},
+	phone.ReasonPhoneNotFound:       {404, "CPS.0005", "Phone is not found."},
+	phone.ReasonPhoneBusy:           {400, "CPS.0042", "System busy."},
+	phone.ReasonPhoneFrozen:         {400, "CPS.0053", "No permission to request resources. Phone is freezed."},
+	phone.ReasonPhoneDuplicate:      {400, "CPS.0023", "Duplicate apply the phone."},
+	phone.ReasonPhoneNotRunning:     {400, "CPS.0141", "Phone is not in running status."},
+	phone.ReasonPhonesInvalid:       {400, "CPS.0077", "Parameter: phones list is invalid. {1}"},
+	phone.ReasonPhonesTooMany:       {400, "CPS.0190", "The number of phones exceeds the limit."},
+	phone.ReasonServerInvalid:       {400, "CPS.0097", "Parameter: server_id is invalid."},
+	phone.ReasonServerNotFound:      {404, "CPS.0015", "server_id not found."},
+	phone.ReasonServerNotReady:      {400, "CPS.0099", "Parameter: server is not ready."},
+	phone.ReasonImageInvalid:        {400, "CPS.0030", "Parameter: image_id is invalid."},
+	phone.ReasonImageNotFound:       {400, "CPS.0166", "Phone image not found."},
+	phone.ReasonImageLabel:          {400, "CPS.0142", "Parameter: image_label is invalid."},
+	phone.ReasonPropertyInvalid:     {400, "CPS.0078", "Parameter: Property is invalid."},
+	phone.ReasonPropertyUnsupported: {400, "CPS.0163", "Parameter: property {0} not supported."},
+	phone.ReasonPropertyValue:       {400, "CPS.0164", "Parameter: Invalid property {0}."},
+	phone.ReasonJobNotFound:         {404, "CPS.0011", "Job not found."},
+	phone.ReasonRequestNotFound:     {400, "CPS.0050", "Jobs related to this requestId is not found."},
+	phone.ReasonPageInvalid:         {400, "CPS.0002", "Parameter: offset or limit is invalid."},
+	phone.ReasonNameTaken:           {400, "CPS.0026", "Parameter: phone_name is conflicted."},
+	phone.ReasonNameInvalid:         {400, "CPS.0025", "Parameter: phone_name is invalid."},
+	phone.ReasonPortsTaken:          {400, "CPS.0041", "Parameter: listen_port is conflicted."},
+	phone.ReasonTokenExpired:        {401, "APIGW.0307", "The token must be updated."},
+
+	// Why jobs fail; in a job no HTTP status applies.
+	phone.ReasonBootTimeout:      {500, "CPS.0054", "Handle job timeout."},
+	phone.ReasonHostGone:         {500, "CPS.0099", "Parameter: server is not ready."},
+	phone.ReasonCancelled:        {500, "CPS.0042", "System busy."},
+	phone.ReasonBootExited:       internal,
+	phone.ReasonEraseFailed:      internal,
+	phone.ReasonVerifyFailed:     internal,
+	phone.ReasonFenced:           internal,
+	phone.ReasonHigherGeneration: internal,
+	phone.ReasonForeignObject:    internal,
+
+	reasonNoRoute:        {404, "APIGW.0101", "The API does not exist or has not been published in the environment."},
+	reasonBodyTooLarge:   {413, "APIGW.0201", "Request entity too large."},
+	reasonBodyLate:       {400, "APIGW.0201", "API request error. {1}"},
+	reasonNoRequestID:    {400, "CPS.0049", "Parameter: request_id is empty."},
+	reasonRequestIDs:     {400, "CPS.0161", "Parameter: the number of request IDs has exceeded the limit."},
+	reasonStatus:         {400, "CPS.0010", "Parameter: status is invalid."},
+	reasonType:           {400, "CPS.0116", "Parameter: type is invalid."},
+	reasonTime:           {400, "CPS.0174", "Parameter: time is invalid."},
+	reasonPhoneName:      {400, "CPS.0025", "Parameter: phone_name is invalid."},
+	reasonServerName:     {400, "CPS.0087", "Parameter: server_name is invalid."},
+	reasonPhoneModel:     {400, "CPS.0028", "Parameter: phone_model_name is invalid."},
+	reasonNetworkVersion: {400, "CPS.0240", "Parameter: network_version is invalid."},
+}
+
+// byCode is for errors whose reason says nothing to this edge.
+var byCode = map[phone.Code]line{
+	phone.Invalid:         {400, "APIGW.0201", "API request error. {1}"},
+	phone.Unauthenticated: {401, "APIGW.0301", "Incorrect IAM authentication information: {1}"},
+	phone.Forbidden:       {403, "CPS.0001", "No permission to request resources."},
+	phone.NotFound:        {404, "APIGW.0101", "The API does not exist or has not been published in the environment."},
+	phone.Conflict:        {400, "CPS.0042", "System busy."},
+	phone.Precondition:    {400, "CPS.0042", "System busy."},
+	phone.Exhausted:       {429, "APIGW.0308", "The throttling threshold has been reached."},
+	// The reference has no code for what a host cannot do; 501 is one of its statuses.
+	phone.Unsupported: {501, "CPS.0003", "Service internal error."},
+	// A database that does not answer passes: 503 makes clients try again, and the documented advice for CPS.0042 is to retry later.
+	phone.Unavailable: {503, "CPS.0042", "System busy."},
+	phone.Internal:    internal,
+}
+
+var internal = line{http.StatusInternalServerError, "CPS.0003", "Service internal error."}
+
+// lineOf finds what the wire says of an error: by its reason, else by its code. A failure of ours (Internal, Unavailable) is never
+// dressed as the caller's, whatever its reason.
+func lineOf(err error) line {
+	code := phone.CodeOf(err)
+	if code == phone.Internal || code == phone.Unavailable {
+		return byCode[code]
+	}
+	if l, ok := byReason[phone.ReasonOf(err)]; ok {
+		return l
+	}
+	if l, ok := byCode[code]; ok {
+		return l
+	}
+	return internal
+}
+
+// lineOfFailure finds what the wire says of a failed job.
+func lineOfFailure(reason phone.Reason) line {
+	if l, ok := byReason[reason]; ok {
+		return l
+	}
+	return internal
+}
+
+// maxKey bounds how much of a property key that a caller wrote is repeated to it.
+const maxKey = 128
+
+// sentence fills the text in. Only what the domain marked as safe to show can reach it.
+func (l line) sentence(err error) string {
+	var e *phone.Error
+	if !errors.As(err, &e) {
+		e = &phone.Error{}
+	}
+	said := strings.NewReplacer("{0}", cut(e.Field, maxKey), "{1}", e.Msg).Replace(l.text)
+	return strings.TrimRight(said, ": ") // when there was nothing to say
+}
+
+// cut shortens a text to at most max bytes, between two characters.
+func cut(text string, max int) string {
+	if len(text) <= max {
+		return text
+	}
+	return strings.ToValidUTF8(text[:max], "")
+}

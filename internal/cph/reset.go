@@ -1,0 +1,47 @@
+package cph
+
+import "github.com/lethe-cloud/lethe/internal/phone"
+
+// phoneJob is one element of the answer to a batch call: a job, or the error that refused the phone. phone_id is always there,
+// as the caller wrote it: the Terraform provider looks for it on refused elements too.
+type phoneJob struct {
+	PhoneID string      `json:"phone_id"`
+	JobID   phone.JobID `json:"job_id,omitempty"`
+	Code    string      `json:"error_code,omitempty"`
+	Msg     string      `json:"error_msg,omitempty"`
+}
+
+type phoneJobs struct {
+	RequestID phone.RequestID `json:"request_id"`
+	Jobs      []phoneJob      `json:"jobs"`
+}
+
+// maxPhoneID bounds how much of a phone_id is repeated: ids have 32 bytes, so what is longer is cut from a refused one.
+const maxPhoneID = 256
+
+// resetPhones is POST batch-reset.
+func (h *Handler) resetPhones(c *call) (any, error) {
+	in, err := decodeReset(c.body, h.Fleet.MaxBatch())
+	if err != nil {
+		return nil, err
+	}
+	in.Request, in.Project = c.id, c.project
+	_, outcomes, err := h.Fleet.ResetPhones(c.Context(), c.caller, in)
+	if err != nil {
+		return nil, err
+	}
+	out := phoneJobs{RequestID: c.id, Jobs: make([]phoneJob, len(outcomes))}
+	for i, o := range outcomes {
+		out.Jobs[i] = phoneJobOut(o)
+	}
+	return out, nil
+}
+
+func phoneJobOut(o phone.Outcome) phoneJob {
+	out := phoneJob{PhoneID: cut(o.PhoneID, maxPhoneID), JobID: o.Job}
+	if o.Err != nil {
+		line := lineOf(o.Err)
+		out.Code, out.Msg = line.code, line.sentence(o.Err)
+	}
+	return out
+}

@@ -1,0 +1,147 @@
+// Package httpapi is the native API's edge, /lethe/v1: what the Cloud Phone Host API has no word for. The wire structs are those
+// of package api. A handler reads the call, asks one use case and shapes the answer; the errors of all of them are mapped,
+// counted and logged in one place.
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Config is what the native API needs.
+type Config struct {
+	Fleet Fleet
+	Users Users
+	// Authenticate says who sent the request, or fails with Unauthenticated. The body is given for a request with an Authorization
+	// header, whose signature covers it, and is nil otherwise.
+	Authenticate func(r *http.Request, body []byte) (account.Caller, error)
+	// Ready fails while the installation cannot serve, with a sentence that is safe to show.
+	Ready   func(ctx context.Context) error
+	Version api.Version
+	Log     *slog.Logger
+}
+
+// API serves the native API.
+type API struct {
+	Config
+}
+
+// New makes the native API over the use cases.
+func New(c Config) *API { return &API{Config: c} }
+
+// Handler serves everything below /lethe/v1/.
+func (a *API) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range a.routes() {
+		mux.Handle(route.pattern, a.serve(route))
+	}
+	mux.Handle("/", a.serve(route{open: true, anyQuery: true, handle: func(c *call) error {
+		return phone.Errorf(phone.NotFound, "", "there is no %s %s", c.Method, c.URL.Path)
+	}}))
+	return mux
+}
+
+// serve makes a handler of a route: it asks who is calling, reads the body, and answers and logs what the route returns.
+func (a *API) serve(route route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		c := &call{Request: r, requestID: phone.NewID[phone.RequestID]()}
+		w.Header().Set("X-Request-Id", string(c.requestID)) // before anything can fail
+		recorded := &recorder{ResponseWriter: w}
+		c.w = recorded
+		err := a.handle(route, c)
+		if err != nil && recorded.status == 0 {
+			if failed := c.answer(statusOf(err), errorOut(c.requestID, err)); failed != nil {
+				err = fmt.Errorf("%w (and %w)", err, failed)
+			}
+		}
+		a.log(route, c, recorded.status, time.Since(began), err)
+	})
+}
+
+func (a *API) handle(route route, c *call) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if !route.open {
+		if err := a.identify(route, c); err != nil {
+			return err
+		}
+	}
+	if !route.anyQuery {
+		if err := c.onlyQuery(route.query); err != nil {
+			return err
+		}
+	}
+	return route.handle(c)
+}
+
+// identify finds out who is calling and reads the body. A signature covers the body, so it is read first when there is one; a
+// token's caller is known before anything is read from him.
+func (a *API) identify(route route, c *call) (err error) {
+	limit := int64(maxBody)
+	if route.maxBody > 0 {
+		limit = route.maxBody
+	}
+	signed := c.Header.Get("Authorization") != ""
+	if signed {
+		if err := c.readBody(limit); err != nil {
+			return err
+		}
+	}
+	if c.caller, err = a.Authenticate(c.Request, c.body); err != nil || signed {
+		return err
+	}
+	return c.readBody(limit)
+}
+
+// maxBody is the largest body of a route that names no other.
+const maxBody = 1 << 20
+
+func (a *API) log(route route, c *call, status int, took time.Duration, err error) {
+	level := slog.LevelInfo
+	attrs := []slog.Attr{
+		slog.String("request_id", string(c.requestID)), slog.String("method", c.Method), slog.String("route", route.pattern),
+		slog.Int("status", status), slog.Duration("took", took),
+	}
+	if c.caller.User.ID != "" {
+		attrs = append(attrs, slog.String("user_id", c.caller.User.ID))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.Any("err", err))
+	}
+	switch {
+	case status >= http.StatusInternalServerError:
+		level = slog.LevelError
+	case route.quiet:
+		level = slog.LevelDebug
+	}
+	a.Log.LogAttrs(c.Context(), level, "native api", attrs...)
+}
+
+// recorder remembers the status.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+// Unwrap lets http.ResponseController reach the connection's deadlines.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// WriteHeader remembers the first status.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}

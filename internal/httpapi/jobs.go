@@ -1,0 +1,118 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+func (a *API) jobs(c *call) error {
+	project, err := c.project()
+	if err != nil {
+		return err
+	}
+	filter := fleet.JobFilter{Project: project, Phone: phone.ID(c.query.Get("phone_id")), Server: phone.ServerID(c.query.Get("server_id"))}
+	if id := c.query.Get("request_id"); id != "" {
+		filter.Requests = []phone.RequestID{phone.RequestID(id)}
+	}
+	if filter.Newest, err = c.newestFirst(); err != nil {
+		return err
+	}
+	if filter.Offset, filter.Limit, err = c.page(); err != nil {
+		return err
+	}
+	jobs, err := a.Fleet.Jobs(c.Context(), c.caller, filter)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, api.Jobs{Jobs: each(jobs, jobOut)})
+}
+
+// newestFirst reads the order: the newest jobs first, unless asked otherwise or for one request, whose order is the call's.
+func (c *call) newestFirst() (bool, error) {
+	switch c.query.Get("order") {
+	case "newest":
+		return true, nil
+	case "oldest":
+		return false, nil
+	case "":
+		return !c.query.Has("request_id"), nil
+	}
+	return false, &phone.Error{Code: phone.Invalid, Field: "order", Msg: "order must be newest or oldest"}
+}
+
+func (a *API) job(c *call) error {
+	project, err := c.project()
+	if err != nil {
+		return err
+	}
+	job, err := a.Fleet.Job(c.Context(), c.caller, project, phone.JobID(c.PathValue("job_id")))
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, jobOut(job))
+}
+
+func (a *API) progress(c *call) error {
+	project, err := c.project()
+	if err != nil {
+		return err
+	}
+	progress, err := a.Fleet.Progress(c.Context(), c.caller, project, phone.RequestID(c.PathValue("request_id")))
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, progressOut(progress))
+}
+
+func progressOut(p phone.Progress) api.Progress {
+	out := api.Progress{
+		RequestID: string(p.Request.ID), ProjectID: string(p.Request.Project), Kind: string(p.Request.Kind),
+		CreateTime: p.Request.CreatedAt.UTC(), Total: p.Total, Refused: p.Request.Refused, Phases: []api.PhaseCount{},
+		Erased: p.Erased, Finished: p.Finished,
+	}
+	for _, phase := range phone.Phases() {
+		if n := p.ByPhase[phase]; n > 0 {
+			out.Phases = append(out.Phases, api.PhaseCount{Phase: string(phase), Count: n})
+		}
+	}
+	return out
+}
+
+func jobOut(j phone.Job) api.Job {
+	out := api.Job{
+		JobID: string(j.ID), RequestID: string(j.Request), ProjectID: string(j.Project), PhoneID: string(j.Phone), ServerID: string(j.Server),
+		Kind: string(j.Kind), Status: int(j.Phase.Status()), Phase: string(j.Phase), Erase: string(j.Erase), Generation: int64(j.Target),
+		PriorGeneration: int64(j.Prior), PriorStatus: int(j.PriorStatus), PriorImageID: string(j.PriorImage), ImageID: string(j.Image),
+		PropertyKeys: j.Properties.Keys(), FactoryReset: j.Factory, Attempt: j.Attempt,
+		CreateTime: j.CreatedAt.UTC(), BeginTime: j.StartedAt.UTC(), EndTime: j.EndedAt.UTC(),
+	}
+	for _, phase := range phone.Phases() {
+		if at, reached := j.PhaseAt[phase]; reached {
+			out.Phases = append(out.Phases, api.PhaseTime{Phase: string(phase), BeginTime: at.UTC()})
+		}
+	}
+	if f := j.Failure; f != nil {
+		out.Failure = &api.Failure{Reason: string(f.Reason), Msg: f.Msg, Detail: f.Detail}
+	}
+	if j.Receipt != nil {
+		out.Receipt = receiptOut(*j.Receipt)
+	}
+	return out
+}
+
+func receiptOut(r phone.Receipt) *api.Receipt {
+	return &api.Receipt{
+		PhoneID: string(r.Phone), JobID: string(r.Job), FromGeneration: int64(r.From), ToGeneration: int64(r.To), ImageID: string(r.Image),
+		ImageIdentity: api.ImageIdentity{ID: r.Identity.ID, Digest: r.Identity.Digest}, Instance: r.Instance, Volume: r.Volume,
+		Erased: each(r.Erased, func(v phone.ErasedVolume) api.ErasedVolume {
+			return api.ErasedVolume{Name: v.Name, Generation: int64(v.Generation), Files: v.Files, Bytes: v.Bytes, Gone: v.Gone}
+		}),
+		LookedForAt: r.LookedFor.UTC(),
+		Properties: each(r.Properties, func(p phone.PropertyReading) api.PropertyReading {
+			return api.PropertyReading{Key: p.Key, Effect: string(p.Effect)}
+		}),
+	}
+}

@@ -1,0 +1,28 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Fleet is what the native API asks of the fleet; fleet.Service is one. Every method authorises its caller by itself.
+type Fleet interface {
+	AddServer(ctx context.Context, caller account.Caller, in fleet.NewServer) (phone.Server, phone.RequestID, error)
+	Servers(ctx context.Context, caller account.Caller, filter fleet.ServerFilter) ([]phone.Server, int, error)
+	Server(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) (phone.Server, error)
+	ServerUse(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) (phone.ServerUse, error)
+
+	AddImage(ctx context.Context, caller account.Caller, in fleet.NewImage) (phone.Image, error)
+	Images(ctx context.Context, caller account.Caller, filter fleet.ImageFilter) ([]phone.Image, error)
+
+	Phones(ctx context.Context, caller account.Caller, filter fleet.PhoneFilter) ([]phone.Phone, int, error)
+	Phone(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ID) (phone.Phone, error)
+	Exec(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ID, command fleet.Command) (fleet.CommandResult, error)
+
+	Jobs(ctx context.Context, caller account.Caller, filter fleet.JobFilter) ([]phone.Job, error)
+	Job(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.JobID) (phone.Job, error)
+	Progress(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.RequestID) (phone.Progress, error)
+}
