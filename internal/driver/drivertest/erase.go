@@ -24,7 +24,7 @@ func testErase(t *testing.T, h *Harness) {
 		wantError(b, "Inspect of an instance whose volume was erased", err, phone.NotFound, "")
 		b.wantObjects()
 	})
-	sub(t, h, "instance without a volume to erase", func(b *bundle) {
+	sub(t, h, "instance that never started", func(b *bundle) {
 		first := b.spec()
 		b.ensure(first)
 		second := next(first)

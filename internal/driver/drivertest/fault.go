@@ -27,7 +27,7 @@ func calls(spec driver.Spec) []call {
 		{"Erase", func(ctx context.Context, d driver.Driver) error {
 			erasure, err := d.Erase(ctx, spec.Phone, spec.Generation+1)
 			if err != nil && (!erasure.LookedFor.IsZero() || len(erasure.Volumes) > 0) {
-				return errors.New("Erase failed and claims something all the same")
+				return errors.New("erase failed and claims something all the same")
 			}
 			return err
 		}},

@@ -1,0 +1,146 @@
+package simulated
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// defaultOutput is the bound of stdout and stderr when a command names none.
+const defaultOutput = 64 << 10
+
+// Exec runs one of the programs that a simulated phone has: getprop, setprop, pm, tee, cat, ls, mkdir and rm. The files they
+// see are those of the phone's volume, below /data; nothing else of the machine is within reach.
+func (d *Driver) Exec(ctx context.Context, ref driver.Ref, command driver.Command) (driver.Result, error) {
+	if err := wantRef(ref); err != nil {
+		return driver.Result{}, err
+	}
+	if len(command.Args) == 0 {
+		return driver.Result{}, phone.Errorf(phone.Invalid, "", "the command is empty: name a program")
+	}
+	return call(ctx, d, OpExec, d.about(ref), func() (driver.Result, error) {
+		program := programs(command.Args[0])
+		if program.writes {
+			// What writes excludes the other calls on the phone, so that an erasure never meets a file that is being made.
+			unlock, err := d.lockPhone(ctx, ref.Phone, false)
+			if errors.Is(err, fs.ErrNotExist) {
+				return driver.Result{}, notFound(ref)
+			}
+			if err != nil {
+				return driver.Result{}, err
+			}
+			defer unlock()
+		}
+		return d.exec(ctx, ref, program, command)
+	})
+}
+
+func (d *Driver) exec(ctx context.Context, ref driver.Ref, p program, command driver.Command) (driver.Result, error) {
+	i, owner, err := d.readInstance(ref)
+	if err != nil {
+		return driver.Result{}, err
+	}
+	if owner != ours {
+		return driver.Result{}, notFound(ref)
+	}
+	if !i.running(d.now()) {
+		return driver.Result{}, phone.Errorf(phone.Precondition, "", "the instance %s does not run: start it", instanceName(ref))
+	}
+	data, err := os.OpenRoot(d.volumePath(i.label))
+	if errors.Is(err, fs.ErrNotExist) {
+		return driver.Result{}, noVolume(ref)
+	}
+	if err != nil {
+		return driver.Result{}, err
+	}
+	bound := command.MaxOutput
+	if bound <= 0 {
+		bound = defaultOutput
+	}
+	s := &shell{
+		ctx: ctx, d: d, instance: i, data: data, args: command.Args[1:], stdin: bytes.NewReader(command.Stdin),
+		stdout: bounded{left: bound}, stderr: bounded{left: bound},
+	}
+	code, err := p.run(s)
+	if err = errors.Join(err, data.Close()); err != nil {
+		return driver.Result{}, fmt.Errorf("run %s: %w", command.Args[0], err)
+	}
+	return driver.Result{
+		ExitCode: code, Stdout: s.stdout.bytes, Stderr: s.stderr.bytes, Truncated: s.stdout.full || s.stderr.full,
+	}, nil
+}
+
+// shell is one program at work.
+type shell struct {
+	ctx            context.Context
+	d              *Driver
+	instance       *instance
+	data           *os.Root // the phone's /data
+	args           []string // without the program's name
+	stdin          io.Reader
+	stdout, stderr bounded
+}
+
+// program is one that a phone has. run gives the exit code; its error is the host's failure, not the program's.
+type program struct {
+	writes bool
+	run    func(*shell) (int, error)
+}
+
+func programs(name string) program {
+	switch filepath.Base(name) {
+	case "getprop":
+		return program{run: getprop}
+	case "setprop":
+		return program{writes: true, run: setprop}
+	case "pm":
+		return program{run: pm}
+	case "tee":
+		return program{writes: true, run: tee}
+	case "cat":
+		return program{run: cat}
+	case "ls":
+		return program{run: ls}
+	case "mkdir":
+		return program{writes: true, run: mkdir}
+	case "rm":
+		return program{writes: true, run: rm}
+	}
+	return program{run: func(s *shell) (int, error) {
+		return s.fail(127, "%s: inaccessible or not found", name)
+	}}
+}
+
+// fail says something on the standard error and gives the exit code.
+func (s *shell) fail(code int, format string, args ...any) (int, error) {
+	_, err := fmt.Fprintf(&s.stderr, format+"\n", args...)
+	return code, err
+}
+
+func (s *shell) say(format string, args ...any) error {
+	_, err := fmt.Fprintf(&s.stdout, format, args...)
+	return err
+}
+
+// bounded keeps the beginning of what is written to it and notes whether there was more.
+type bounded struct {
+	bytes []byte
+	left  int
+	full  bool
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	kept := min(len(p), b.left)
+	b.bytes = append(b.bytes, p[:kept]...)
+	b.left -= kept
+	b.full = b.full || kept < len(p)
+	return len(p), nil
+}

@@ -1,0 +1,223 @@
+package simulated
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"syscall"
+)
+
+// inside gives the path as it is below /data: "." is /data itself. A path that leads elsewhere is not on the phone.
+func inside(name string) (string, bool) {
+	clean := path.Clean("/" + name)
+	if clean == "/data" {
+		return ".", true
+	}
+	return strings.CutPrefix(clean, "/data/")
+}
+
+// options takes the leading options off the arguments: any of the letters, alone or together. It reports a letter that is
+// none of them.
+func options(args []string, letters string) (given map[rune]bool, rest []string, unknown string) {
+	given = map[rune]bool{}
+	for len(args) > 0 && strings.HasPrefix(args[0], "-") && args[0] != "-" {
+		if args[0] == "--" {
+			return given, args[1:], ""
+		}
+		for _, letter := range args[0][1:] {
+			if !strings.ContainsRune(letters, letter) {
+				return given, args, string(letter)
+			}
+			given[letter] = true
+		}
+		args = args[1:]
+	}
+	return given, args, ""
+}
+
+// reason is what a program says of an error with a file. A way out of /data, by a link for example, leads nowhere.
+func reason(err error) string {
+	switch {
+	case errors.Is(err, syscall.EISDIR):
+		return "Is a directory"
+	case errors.Is(err, syscall.ENOTDIR):
+		return "Not a directory"
+	case errors.Is(err, syscall.ENOTEMPTY):
+		return "Directory not empty"
+	case errors.Is(err, fs.ErrExist):
+		return "File exists"
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		return "File name too long"
+	case errors.Is(err, syscall.EINVAL):
+		return "Invalid argument"
+	}
+	return "No such file or directory"
+}
+
+// hostFault reports whether an error with a file is the host's and not the program's.
+func hostFault(err error) bool {
+	for _, cause := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.EIO, syscall.EROFS, fs.ErrPermission} {
+		if errors.Is(err, cause) {
+			return true
+		}
+	}
+	return false
+}
+
+// each runs do for each path and says what went wrong with which. It gives 1 when anything did.
+func (s *shell) each(program string, names []string, do func(name string) error) (int, error) {
+	code := 0
+	for _, name := range names {
+		if err := s.ctx.Err(); err != nil {
+			return code, err
+		}
+		below, ok := inside(name)
+		err := fs.ErrNotExist
+		if ok {
+			err = do(below)
+		}
+		if hostFault(err) {
+			return code, err
+		}
+		if err != nil {
+			code, _ = s.fail(1, "%s: %s: %s", program, name, reason(err))
+		}
+	}
+	return code, nil
+}
+
+// tee copies its standard input to files and to its standard output.
+func tee(s *shell) (int, error) {
+	given, names, unknown := options(s.args, "a")
+	if unknown != "" {
+		return s.fail(1, "tee: Unknown option '%s'", unknown)
+	}
+	input, err := io.ReadAll(s.stdin)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := s.stdout.Write(input); err != nil {
+		return 0, err
+	}
+	how := os.O_CREATE | os.O_WRONLY | os.O_TRUNC
+	if given['a'] {
+		how = os.O_CREATE | os.O_WRONLY | os.O_APPEND
+	}
+	return s.each("tee", names, func(name string) error {
+		file, err := s.data.OpenFile(name, how, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = file.Write(input)
+		return errors.Join(err, file.Close())
+	})
+}
+
+// cat copies files, or its standard input, to its standard output.
+func cat(s *shell) (int, error) {
+	if len(s.args) == 0 {
+		_, err := io.Copy(&s.stdout, s.stdin)
+		return 0, err
+	}
+	return s.each("cat", s.args, func(name string) error {
+		// Not waiting for a writer of something that is no file at all.
+		file, err := s.data.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			return err
+		}
+		info, err := file.Stat()
+		switch {
+		case err == nil && info.IsDir():
+			err = syscall.EISDIR
+		case err == nil && !info.Mode().IsRegular():
+			err = syscall.EINVAL
+		case err == nil:
+			// One byte more than is kept tells that there is more.
+			_, err = io.Copy(&s.stdout, io.LimitReader(file, int64(s.stdout.left)+1))
+		}
+		return errors.Join(err, file.Close())
+	})
+}
+
+// ls names files, and what is in folders, one below the other and in order.
+func ls(s *shell) (int, error) {
+	given, names, unknown := options(s.args, "1aA")
+	if unknown != "" {
+		return s.fail(1, "ls: Unknown option '%s'", unknown)
+	}
+	if len(names) == 0 || len(names) == 1 && path.Clean("/"+names[0]) == "/" {
+		return 0, s.say("data\n")
+	}
+	all := given['a'] || given['A']
+	return s.each("ls", names, func(name string) error {
+		info, err := s.data.Stat(name)
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() {
+			return s.say("/data/%s\n", name)
+		}
+		found, err := fs.ReadDir(s.data.FS(), name)
+		if err != nil {
+			return err
+		}
+		for _, e := range found {
+			if all || !strings.HasPrefix(e.Name(), ".") {
+				if err := s.say("%s\n", e.Name()); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// mkdir makes folders, with -p also those above and without complaint about one that is there.
+func mkdir(s *shell) (int, error) {
+	given, names, unknown := options(s.args, "p")
+	if unknown != "" || len(names) == 0 {
+		return s.fail(1, "mkdir: usage: mkdir [-p] PATH...")
+	}
+	return s.each("mkdir", names, func(name string) error {
+		if given['p'] {
+			return s.data.MkdirAll(name, 0o700)
+		}
+		return s.data.Mkdir(name, 0o700)
+	})
+}
+
+// rm removes files, with -r also folders, with -f without complaint about one that is not there.
+func rm(s *shell) (int, error) {
+	given, names, unknown := options(s.args, "rRf")
+	if unknown != "" || len(names) == 0 && !given['f'] {
+		return s.fail(1, "rm: usage: rm [-rf] PATH...")
+	}
+	return s.each("rm", names, func(name string) error {
+		info, err := s.data.Lstat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && given['f']:
+			return nil
+		case err != nil:
+			return err
+		case !info.IsDir():
+			return s.data.Remove(name)
+		case !given['r'] && !given['R']:
+			return syscall.EISDIR
+		case name == ".":
+			return s.emptyData()
+		}
+		return s.data.RemoveAll(name)
+	})
+}
+
+// emptyData removes everything in /data; the folder itself is where the volume is mounted and stays.
+func (s *shell) emptyData() error {
+	found, err := fs.ReadDir(s.data.FS(), ".")
+	for _, e := range found {
+		err = errors.Join(err, s.data.RemoveAll(e.Name()))
+	}
+	return err
+}
