@@ -46,6 +46,16 @@ func SimphoneImage(t testing.TB) string {
 	return reference
 }
 
+// Simphone gives the test phone's program, for a test that makes an image of its own.
+func Simphone(t testing.TB) string {
+	t.Helper()
+	path, err := buildSimphone()
+	if err != nil {
+		t.Fatalf("build the test phone: %v", err)
+	}
+	return path
+}
+
 // VolumeHelper gives a static program that empties volumes as `lethe volume-helper` does, for a daemon on this machine.
 func VolumeHelper(t testing.TB) string {
 	t.Helper()
@@ -160,10 +170,7 @@ func dialer(host string) (*http.Client, string, error) {
 // ports that the kernel hands out by itself, so that nobody takes it by chance.
 func Port(t testing.TB) int {
 	t.Helper()
-	dir := filepath.Join(os.TempDir(), "lethe-test-ports")
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
+	dir := portDir(t)
 	const first, count = 20000, 12000
 	start := rand.IntN(count)
 	for i := range count {
@@ -175,6 +182,37 @@ func Port(t testing.TB) int {
 	}
 	t.Fatal("no TCP port is free")
 	return 0
+}
+
+// Ports gives the first of n TCP ports in a row, each as Port has it.
+func Ports(t testing.TB, n int) int {
+	t.Helper()
+	for range 100 {
+		first := Port(t)
+		got := 1
+		for got < n {
+			release, ok := lockPort(t, portDir(t), first+got)
+			if !ok {
+				break
+			}
+			t.Cleanup(release)
+			got++
+		}
+		if got == n {
+			return first
+		}
+	}
+	t.Fatalf("no %d TCP ports in a row are free", n)
+	return 0
+}
+
+func portDir(t testing.TB) string {
+	t.Helper()
+	dir := filepath.Join(os.TempDir(), "lethe-test-ports")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // lockPort keeps the port from other tests by a lock that the kernel gives up when this process ends.

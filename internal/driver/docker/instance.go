@@ -1,0 +1,278 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Ensure makes the container and its volume; see driver.Driver. A container that an earlier call of the same job made is taken
+// as it is. One that was made from another description, because the template or lethe itself changed since, is made anew as
+// long as it was never started; after that it is a Conflict.
+func (d *Driver) Ensure(ctx context.Context, spec driver.Spec) (driver.Instance, error) {
+	if err := d.check(spec); err != nil {
+		return driver.Instance{}, err
+	}
+	lives, err := d.host.lives(ctx, spec.Phone)
+	if err != nil {
+		return driver.Instance{}, err
+	}
+	if highest := lives.highest(); highest > spec.Generation {
+		return driver.Instance{}, phone.Errorf(phone.Conflict, phone.ReasonHigherGeneration,
+			"the host already has generation %d of the phone, so generation %d is not made", highest, spec.Generation)
+	}
+	if err := d.makeVolume(ctx, spec); err != nil {
+		return driver.Instance{}, err
+	}
+	networkID, err := d.network(ctx, spec.Project)
+	if err != nil {
+		return driver.Instance{}, err
+	}
+	options, err := d.container(spec, networkID)
+	if err != nil {
+		return driver.Instance{}, err
+	}
+	if len(lives.containers[spec.Generation]) == 0 {
+		instance, err := d.makeContainer(ctx, spec, options)
+		if !isConflict(err) {
+			return instance, err
+		}
+	}
+	return d.takeOrMake(ctx, spec, options)
+}
+
+// nameLimit bounds the wait for a name that Docker says is taken while it shows no container of that name.
+const nameLimit = 30 * time.Second
+
+// takeOrMake settles who has the life's name. Docker gives a name away before it shows the container, and takes it back when
+// making the container fails, so both answers may be "no" for a moment.
+func (d *Driver) takeOrMake(ctx context.Context, spec driver.Spec, options client.ContainerCreateOptions) (driver.Instance, error) {
+	limited, cancel := context.WithTimeout(ctx, nameLimit)
+	defer cancel()
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		instance, err := d.adopt(ctx, spec, options)
+		if !isNotFound(err) {
+			return instance, err
+		}
+		if instance, err = d.makeContainer(ctx, spec, options); !isConflict(err) {
+			return instance, err
+		}
+		if pause(limited, wait) != nil {
+			return driver.Instance{}, phone.Errorf(phone.Unavailable, "",
+				"Docker says that the name %s is taken and shows no such container: restart its daemon if that goes on: %w", options.Name, errors.Join(ctx.Err(), err))
+		}
+	}
+}
+
+// makeVolume makes the life's volume. Docker answers with an existing volume of that name as if it had made it, so its labels
+// are looked at.
+func (d *Driver) makeVolume(ctx context.Context, spec driver.Spec) error {
+	labels := d.lifeLabels(kindVolume, spec)
+	made, err := d.host.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: volumeName(spec.Ref), Driver: "local", Labels: labels})
+	if err != nil {
+		err = classify("make the data volume", err)
+		if isConflict(err) { // one of that name, by another volume driver
+			return foreign(volumeName(spec.Ref), "volume")
+		}
+		return err
+	}
+	got := made.Volume.Labels
+	ref, _ := refOf(got)
+	switch {
+	case !d.host.ours(kindVolume, got) || ref != spec.Ref:
+		return foreign(volumeName(spec.Ref), "volume")
+	case got[labelJob] != string(spec.Job):
+		return phone.Errorf(phone.Conflict, "", "the volume %s belongs to another job of this phone", volumeName(spec.Ref))
+	}
+	return nil
+}
+
+func foreign(name, kind string) error {
+	return phone.Errorf(phone.Conflict, phone.ReasonForeignObject,
+		"the host has a %s named %s that is not of this installation: remove or rename it", kind, name)
+}
+
+// makeContainer makes the container. The error is Conflict when its name is taken.
+func (d *Driver) makeContainer(ctx context.Context, spec driver.Spec, options client.ContainerCreateOptions) (driver.Instance, error) {
+	made, err := d.host.api.ContainerCreate(ctx, options)
+	if err != nil {
+		err = classify("make the container", err)
+		if isNotFound(err) && strings.Contains(err.Error(), "No such image") {
+			return driver.Instance{}, phone.Errorf(phone.NotFound, phone.ReasonImageNotFound,
+				"the image that was prepared for the phone is no longer on the host: reset the phone again, which prepares it anew: %w", err)
+		}
+		return driver.Instance{}, err
+	}
+	if len(made.Warnings) > 0 {
+		d.host.logger.WarnContext(ctx, "Docker warns of a container", "phone_id", spec.Phone, "warnings", made.Warnings)
+	}
+	if err := d.writeKeys(ctx, made.ID); err != nil {
+		return driver.Instance{}, err
+	}
+	return driver.Instance{
+		Ref: spec.Ref, Name: options.Name, Identity: spec.Identity, Volume: volumeName(spec.Ref), Address: d.address(spec.ADBPort),
+	}, nil
+}
+
+// adopt takes the container that has the life's name, if it is what spec asks for. The error is NotFound when there is none.
+func (d *Driver) adopt(ctx context.Context, spec driver.Spec, options client.ContainerCreateOptions) (driver.Instance, error) {
+	found, err := d.host.inspect(ctx, options.Name)
+	if err != nil {
+		return driver.Instance{}, err
+	}
+	labels := found.Config.Labels
+	ref, _ := refOf(labels)
+	neverStarted := found.State.Status == container.StateCreated
+	switch {
+	case !d.host.ours(kindInstance, labels) || ref != spec.Ref:
+		return driver.Instance{}, foreign(options.Name, "container")
+	case labels[labelJob] != string(spec.Job):
+		return driver.Instance{}, phone.Errorf(phone.Conflict, "", "the container %s belongs to another job of this phone", options.Name)
+	case labels[labelSpec] == options.Config.Labels[labelSpec]:
+	case !neverStarted:
+		return driver.Instance{}, phone.Errorf(phone.Conflict, "",
+			"the container %s runs with settings that are no longer the server's: reset the phone again", options.Name)
+	default:
+		if err := d.host.removeContainer(ctx, found.ID); err != nil {
+			return driver.Instance{}, err
+		}
+		return d.makeContainer(ctx, spec, options)
+	}
+	if neverStarted { // the call that made it may have ended before the keys were in
+		if err := d.writeKeys(ctx, found.ID); err != nil {
+			return driver.Instance{}, err
+		}
+	}
+	return d.instance(ctx, found)
+}
+
+// writeKeys puts the operators' public keys where adbd reads them, in the container's own layer.
+func (d *Driver) writeKeys(ctx context.Context, id string) error {
+	if len(d.template.ADBKeys) == 0 {
+		return nil
+	}
+	content := []byte(strings.Join(d.template.ADBKeys, "\n") + "\n")
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	h := &tar.Header{Typeflag: tar.TypeReg, Name: "adb_keys", Mode: 0o644, Size: int64(len(content)), ModTime: d.host.now()}
+	if err := w.WriteHeader(h); err != nil {
+		return fmt.Errorf("archive of the adb keys: %w", err)
+	}
+	if _, err := w.Write(content); err != nil {
+		return fmt.Errorf("archive of the adb keys: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return fmt.Errorf("archive of the adb keys: %w", err)
+	}
+	_, err := d.host.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: &archive})
+	return classify("write the adb keys", err)
+}
+
+// Start starts the container.
+func (d *Driver) Start(ctx context.Context, ref driver.Ref) error {
+	found, err := d.find(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if found.State.Running {
+		return nil
+	}
+	_, err = d.host.api.ContainerStart(ctx, found.ID, client.ContainerStartOptions{})
+	if err = classify("start the container", err); err == nil {
+		return nil
+	}
+	switch text := err.Error(); {
+	case phone.CodeOf(err) == phone.Conflict && (strings.Contains(text, "port is already allocated") || strings.Contains(text, "address already in use")):
+		return phone.Errorf(phone.Conflict, "", "something else on the host uses the phone's adb port: free it, and reset the phone again: %w", err)
+	case isNotFound(err) && strings.Contains(text, "network"):
+		return phone.Errorf(phone.Precondition, "", "the phone's Docker network was removed: reset the phone, which makes it anew: %w", err)
+	}
+	return err
+}
+
+// Stop kills the container: Android's init ignores SIGTERM when it may reboot, so asking first only costs the grace period.
+func (d *Driver) Stop(ctx context.Context, ref driver.Ref) error {
+	found, err := d.find(ctx, ref)
+	if isNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !found.State.Running {
+		return nil
+	}
+	_, err = d.host.api.ContainerKill(ctx, found.ID, client.ContainerKillOptions{Signal: "SIGKILL"})
+	if err = classify("stop the container", err); isNotFound(err) || isConflict(err) { // it ended meanwhile
+		return nil
+	}
+	return err
+}
+
+// Remove removes the container and whatever volumes without a name its image gave it; the life's own volume stays.
+func (d *Driver) Remove(ctx context.Context, ref driver.Ref) error {
+	found, err := d.find(ctx, ref)
+	if isNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return d.host.removeContainer(ctx, found.ID)
+}
+
+// removeContainer removes a container that is ours and returns when it is gone, also when somebody else is removing it already.
+func (h *host) removeContainer(ctx context.Context, id string) error {
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		_, err := h.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+		if err = classify("remove the container", err); err == nil || isNotFound(err) {
+			return nil
+		}
+		if !isConflict(err) { // "removal of container ... is already in progress"
+			return err
+		}
+		if err := pause(ctx, wait); err != nil {
+			return classify("wait until the container is removed", err)
+		}
+	}
+}
+
+// find gives a life's container. One of its name that is not ours is not there, as far as this installation is concerned.
+func (d *Driver) find(ctx context.Context, ref driver.Ref) (container.InspectResponse, error) {
+	found, err := d.host.inspect(ctx, instanceName(ref))
+	if err != nil && !isNotFound(err) {
+		return container.InspectResponse{}, err
+	}
+	if err == nil {
+		if got, _ := refOf(found.Config.Labels); d.host.ours(kindInstance, found.Config.Labels) && got == ref {
+			return found, nil
+		}
+	}
+	return container.InspectResponse{}, phone.Errorf(phone.NotFound, "", "generation %d of the phone is not on the host", ref.Generation)
+}
+
+// inspect looks at one container, by name or id.
+func (h *host) inspect(ctx context.Context, name string) (container.InspectResponse, error) {
+	if err := h.negotiate(ctx); err != nil {
+		return container.InspectResponse{}, err
+	}
+	result, err := h.api.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
+	if err != nil {
+		return container.InspectResponse{}, classify("look at the container", err)
+	}
+	found := result.Container
+	if found.Config == nil || found.State == nil || found.HostConfig == nil {
+		return container.InspectResponse{}, classify("look at the container", errors.New("its description is incomplete"))
+	}
+	return found, nil
+}
