@@ -53,10 +53,11 @@ func (t *tx) admit(ctx context.Context, servers []phone.ServerID) error {
 	return nil
 }
 
-// setGoing takes queued jobs out of the queue and delivers them.
+// setGoing takes queued jobs out of the queue and delivers them. The || ” keeps the database from reading the whole queue to
+// find them.
 func (t *tx) setGoing(ctx context.Context, jobs []phone.JobID, set string, args ...any) error {
 	query := `UPDATE jobs SET attempt = attempt + 1, delivered_at = ` + t.clock + `, started_at = coalesce(started_at, ?), ` + set + `
-		WHERE ` + t.in("id") + ` AND stage = 'queued' RETURNING id, attempt`
+		WHERE ` + t.in("id") + ` AND stage || '' = 'queued' RETURNING id, attempt`
 	going, err := all(ctx, t, scanDelivery, query, append(append([]any{t.at}, args...), list(t.dialect, jobs))...)
 	if err != nil {
 		return err
@@ -80,7 +81,7 @@ func (t *tx) admissible(ctx context.Context, servers []phone.ServerID) (slots, p
 	if err != nil || len(normal) == 0 {
 		return nil, nil, err
 	}
-	waiting, err := t.candidates(ctx, normal)
+	waiting, err := t.queueHeads(ctx, normal)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -135,20 +136,41 @@ func (t *tx) boots(ctx context.Context, servers []phone.ServerID) (map[phone.Ser
 	return found, nil
 }
 
-// lanesQuery finds the lanes that have jobs by stepping from one lane's oldest job to the next lane's along jobs_queue_idx:
-// its cost grows with the lanes, not with the queued jobs.
-const lanesQuery = `WITH RECURSIVE head (seq) AS (
-	SELECT (SELECT q.seq FROM jobs q WHERE q.server_id = s.id AND q.stage = 'queued' ORDER BY q.project_id, q.image_id, q.seq LIMIT 1)
-	FROM servers s WHERE %s
-	UNION ALL
-	SELECT (SELECT q.seq FROM jobs q WHERE q.server_id = j.server_id AND q.stage = 'queued' AND (q.project_id, q.image_id) > (j.project_id, j.image_id)
-		ORDER BY q.project_id, q.image_id, q.seq LIMIT 1)
-	FROM head JOIN jobs j ON j.seq = head.seq
-) `
+// The candidates are read lane by lane along jobs_queue_idx, stepping from one lane to the next, so that the cost grows with
+// the lanes and not with the queued jobs: per lane the server's oldest jobs, as many as the second argument says, whether the
+// image's identity is known, and whether a job is preparing it. The first argument lists the servers. SQLite has no LATERAL,
+// and steps along the lanes' oldest jobs instead.
+const (
+	postgresCandidates = `WITH RECURSIVE lane AS (
+			SELECT x.* FROM servers s CROSS JOIN LATERAL (SELECT q.server_id, q.project_id, q.image_id FROM jobs q
+				WHERE q.server_id = s.id AND q.stage = 'queued' ORDER BY q.project_id, q.image_id LIMIT 1) x WHERE s.id = ANY(?::text[])
+			UNION ALL
+			SELECT x.* FROM lane l CROSS JOIN LATERAL (SELECT q.server_id, q.project_id, q.image_id FROM jobs q
+				WHERE q.server_id = l.server_id AND q.stage = 'queued' AND (q.project_id, q.image_id) > (l.project_id, l.image_id)
+				ORDER BY q.project_id, q.image_id LIMIT 1) x
+		) SELECT c.id, c.seq, l.project_id, l.server_id, l.image_id,` + laneState + `
+		FROM lane l CROSS JOIN LATERAL (SELECT q.id, q.seq FROM jobs q WHERE q.server_id = l.server_id AND q.project_id = l.project_id
+			AND q.image_id = l.image_id AND q.stage = 'queued' ORDER BY q.seq LIMIT ?) c`
 
-// candidates gives, in the order of acceptance, each lane's oldest jobs: at least as many as its server has free slots, and
+	sqliteCandidates = `WITH RECURSIVE head (seq) AS (
+			SELECT (SELECT q.seq FROM jobs q WHERE q.server_id = s.id AND q.stage = 'queued' ORDER BY q.project_id, q.image_id, q.seq LIMIT 1)
+			FROM servers s WHERE s.id IN (SELECT value FROM json_each(?))
+			UNION ALL
+			SELECT (SELECT q.seq FROM jobs q WHERE q.server_id = j.server_id AND q.stage = 'queued'
+				AND (q.project_id, q.image_id) > (j.project_id, j.image_id) ORDER BY q.project_id, q.image_id, q.seq LIMIT 1)
+			FROM head JOIN jobs j ON j.seq = head.seq
+		) SELECT c.id, c.seq, l.project_id, l.server_id, l.image_id,` + laneState + `
+		FROM head JOIN jobs l ON l.seq = head.seq JOIN jobs c ON c.seq IN (SELECT q.seq FROM jobs q WHERE q.server_id = l.server_id
+			AND q.project_id = l.project_id AND q.image_id = l.image_id AND q.stage = 'queued' ORDER BY q.seq LIMIT ?)`
+
+	laneState = `
+		EXISTS (SELECT 1 FROM host_images i WHERE i.server_id = l.server_id AND i.image_id = l.image_id),
+		EXISTS (SELECT 1 FROM jobs p WHERE p.server_id = l.server_id AND p.image_id = l.image_id AND p.stage = 'preparing')`
+)
+
+// queueHeads gives, in the order of acceptance, each lane's oldest jobs: at least as many as its server has free slots, and
 // at least one.
-func (t *tx) candidates(ctx context.Context, servers map[phone.ServerID]*boots) ([]candidate, error) {
+func (t *tx) queueHeads(ctx context.Context, servers map[phone.ServerID]*boots) ([]candidate, error) {
 	most := 1
 	ids := make([]phone.ServerID, 0, len(servers))
 	for id, b := range servers {
@@ -160,10 +182,7 @@ func (t *tx) candidates(ctx context.Context, servers map[phone.ServerID]*boots) 
 		var c candidate
 		err := row.Scan(&c.Job, &c.Seq, &c.Project, &c.server, &c.image, &c.prepared, &c.preparing)
 		return c, err
-	}, fmt.Sprintf(lanesQuery, t.in("s.id"))+`SELECT c.id, c.seq, c.project_id, c.server_id, c.image_id,
-		EXISTS (SELECT 1 FROM host_images i WHERE i.server_id = l.server_id AND i.image_id = l.image_id),
-		EXISTS (SELECT 1 FROM jobs p WHERE p.server_id = l.server_id AND p.image_id = l.image_id AND p.stage = 'preparing')
-		FROM head JOIN jobs l ON l.seq = head.seq `+t.oldestOfLane, list(t.dialect, ids), most)
+	}, t.candidates, list(t.dialect, ids), most)
 	if err != nil {
 		return nil, fmt.Errorf("look through the queues: %w", err)
 	}
@@ -177,7 +196,7 @@ func (t *tx) redeliver(ctx context.Context, jobs []phone.JobID) error {
 		return nil
 	}
 	again, err := all(ctx, t, scanDelivery, `UPDATE jobs SET attempt = attempt + 1, owner = NULL, incarnation = NULL, delivered_at = `+t.clock+`
-		WHERE `+t.in("id")+` AND stage NOT IN ('queued', 'ended') RETURNING id, attempt`, list(t.dialect, jobs))
+		WHERE `+t.in("id")+` AND stage || '' NOT IN ('queued', 'ended') RETURNING id, attempt`, list(t.dialect, jobs))
 	if err != nil {
 		return fmt.Errorf("deliver again: %w", err)
 	}

@@ -19,8 +19,8 @@ type dialect struct {
 	leaders int
 	// cooldown is the least time between two looks for deliveries, each of which is a transaction.
 	cooldown time.Duration
-	// oldestOfLane joins each lane l with its oldest jobs c, as many as the argument says. Neither database plans the other's form well.
-	oldestOfLane string
+	// candidates reads the queues' heads; see there.
+	candidates string
 	// fetchedBy is the process that fetched a row of river_job last.
 	fetchedBy string
 	rebound   *sync.Map // SQL text with ? to text with $1
@@ -28,26 +28,24 @@ type dialect struct {
 
 func sqliteDialect() dialect {
 	return dialect{
-		clock:     `CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
-		leaders:   1,
-		cooldown:  10 * time.Millisecond,
-		fetchedBy: `attempted_by ->> '$[#-1]'`,
-		oldestOfLane: `JOIN jobs c ON c.seq IN (SELECT q.seq FROM jobs q WHERE q.server_id = l.server_id AND q.project_id = l.project_id
-			AND q.image_id = l.image_id AND q.stage = 'queued' ORDER BY q.seq LIMIT ?)`,
+		clock:      `CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
+		leaders:    1,
+		cooldown:   10 * time.Millisecond,
+		fetchedBy:  `attempted_by ->> '$[#-1]'`,
+		candidates: sqliteCandidates,
 	}
 }
 
 func postgresDialect() dialect {
 	return dialect{
-		postgres:  true,
-		clock:     `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`,
-		lock:      ` FOR NO KEY UPDATE`,
-		leaders:   4,
-		cooldown:  5 * time.Millisecond,
-		fetchedBy: `attempted_by[array_upper(attempted_by, 1)]`,
-		oldestOfLane: `CROSS JOIN LATERAL (SELECT q.id, q.seq, q.project_id, q.server_id, q.image_id FROM jobs q WHERE q.server_id = l.server_id
-			AND q.project_id = l.project_id AND q.image_id = l.image_id AND q.stage = 'queued' ORDER BY q.seq LIMIT ?) c`,
-		rebound: &sync.Map{},
+		postgres:   true,
+		clock:      `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`,
+		lock:       ` FOR NO KEY UPDATE`,
+		leaders:    4,
+		cooldown:   5 * time.Millisecond,
+		fetchedBy:  `attempted_by[array_upper(attempted_by, 1)]`,
+		candidates: postgresCandidates,
+		rebound:    &sync.Map{},
 	}
 }
 

@@ -46,11 +46,16 @@ func page(offset, limit int) []any {
 
 // readOne reads one row; a missing one is NotFound with the reason.
 func readOne[T any](ctx context.Context, s *Store, missing phone.Reason, scan func(scanner) (T, error), query string, args ...any) (T, error) {
-	found, err := scan(s.read.QueryRowContext(ctx, s.rebind(query), args...))
-	if errors.Is(err, sql.ErrNoRows) {
-		return found, &phone.Error{Code: phone.NotFound, Reason: missing, Msg: "there is none with this id", Err: err}
-	}
-	return found, translate(ctx, err)
+	var found T
+	err := s.once(ctx, func(t *tx) error {
+		var err error
+		found, err = scan(t.row(ctx, query, args...))
+		if errors.Is(err, sql.ErrNoRows) {
+			return &phone.Error{Code: phone.NotFound, Reason: missing, Msg: "there is none with this id", Err: err}
+		}
+		return err
+	})
+	return found, err
 }
 
 // readPage reads a page of a table, created last first, and how many rows match in all. The page's ids come first, from the
@@ -79,18 +84,11 @@ func readPage[T any](ctx context.Context, s *Store, table, list string, scan fun
 
 // readAll reads every row of a query.
 func readAll[T any](ctx context.Context, s *Store, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := s.read.QueryContext(ctx, s.rebind(query), args...)
-	if err != nil {
-		return nil, translate(ctx, err)
-	}
-	defer func() { _ = rows.Close() }()
 	var found []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, translate(ctx, err)
-		}
-		found = append(found, v)
-	}
-	return found, translate(ctx, rows.Err())
+	err := s.once(ctx, func(t *tx) error {
+		var err error
+		found, err = all(ctx, t, scan, query, args...)
+		return err
+	})
+	return found, err
 }

@@ -82,6 +82,7 @@ func (t *tx) visibleImage(ctx context.Context, project phone.ProjectID, id phone
 }
 
 // lockResetTargets locks the named phones of the project and, before them, their servers, which stay locked for admission.
+// The || ” keeps the database from reading all phones of the project to find the named ones.
 func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, items []phone.ResetItem) (map[phone.ID]phone.ResetTarget, error) {
 	ids := make([]phone.ID, 0, len(items))
 	for _, item := range items {
@@ -96,7 +97,7 @@ func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, item
 		err := row.Scan(&id, &target.ServerStatus, &target.ServerLabel, &target.Driver)
 		servers[id] = target
 		return err
-	}, `SELECT id, status, image_label, driver FROM servers WHERE id IN (SELECT p.server_id FROM phones p WHERE `+t.in("p.id")+` AND p.project_id = ?)
+	}, `SELECT id, status, image_label, driver FROM servers WHERE id IN (SELECT p.server_id FROM phones p WHERE `+t.in("p.id")+` AND p.project_id || '' = ?)
 		ORDER BY id`+t.lock, list(t.dialect, ids), project)
 	if err != nil {
 		return nil, fmt.Errorf("lock servers: %w", err)
@@ -108,7 +109,7 @@ func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, item
 		target.Phone = p
 		targets[p.ID] = target
 		return err
-	}, `SELECT `+phoneColumns+` FROM phones WHERE `+t.in("id")+` AND project_id = ? ORDER BY id`+t.lock, list(t.dialect, ids), project)
+	}, `SELECT `+phoneColumns+` FROM phones WHERE `+t.in("id")+` AND project_id || '' = ? ORDER BY id`+t.lock, list(t.dialect, ids), project)
 	if err != nil {
 		return nil, fmt.Errorf("lock phones: %w", err)
 	}

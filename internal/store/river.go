@@ -11,7 +11,6 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -29,8 +28,8 @@ func (delivery) Kind() string { return "lethe_delivery" }
 const (
 	insertTopic   = "river_insert"        // the topic at which River's producers listen
 	insertPayload = `{"queue":"default"}` // and what they expect there
-	// completedRetention is how long River keeps a delivery that was worked: nobody asks for it.
-	completedRetention = time.Minute
+	// retention is how long River keeps deliveries that ended in another way than by being worked.
+	retention = time.Minute
 	// pollInterval is how often a queue is looked at although nobody said that something is in it.
 	pollInterval = time.Second
 )
@@ -91,12 +90,12 @@ func (s *Store) Deliver(ctx context.Context, workers int, handle func(context.Co
 		MaxAttempts:                 1,
 		FetchCooldown:               s.cooldown,
 		FetchPollInterval:           pollInterval,
-		CompletedJobRetentionPeriod: completedRetention,
-		CancelledJobRetentionPeriod: completedRetention,
-		DiscardedJobRetentionPeriod: completedRetention,
+		CompletedJobRetentionPeriod: retention,
+		CancelledJobRetentionPeriod: retention,
+		DiscardedJobRetentionPeriod: retention,
 	}
 	if s.postgres {
-		return run(ctx, riverpgxv5.New(s.pool), config)
+		return run(ctx, postgresDriver(s.pool), config)
 	}
 	return run(ctx, sqliteDriver(s.write, s.wakes), config)
 }

@@ -31,6 +31,7 @@ func (s *Store) connectSQLite(ctx context.Context, path string) error {
 	if s.read, err = openSQLite(path, "_pragma=query_only(true)", readers); err != nil {
 		return errors.Join(phone.Errorf(phone.Invalid, "", "the database URL cannot be used: %w", err), s.write.Close())
 	}
+	s.writes, s.reads = newStatements(s.write), newStatements(s.read)
 	if err := s.write.PingContext(ctx); err != nil {
 		return &phone.Error{
 			Code: phone.Unavailable, Err: errors.Join(err, s.Close()),

@@ -42,6 +42,9 @@ type Store struct {
 	inserts inserter
 	wakes   *wakeups
 	steps   *combiner[*step]
+	// Prepared statements of the two pools; nil on PostgreSQL, whose driver prepares by itself.
+	writes *statements
+	reads  *statements
 
 	installation string
 

@@ -16,10 +16,12 @@ import (
 // tx is one transaction. On SQLite nothing inside it may touch the pool: it has a single connection, which the transaction holds.
 type tx struct {
 	*Store
-	sql *sql.Tx
-	at  int64 // the one time of all facts that this transaction records
+	sql        *sql.Tx // nil: single statements outside a transaction, of the reading pool
+	statements *statements
+	at         int64 // the one time of all facts that this transaction records
 	// deliveries are sent off with the commit.
 	deliveries []phone.Delivery
+	unprepared []string // statements that ran without having been prepared
 }
 
 // maxRetries is how often a transaction that lost against another one (serialization failure, deadlock) is run again.
@@ -49,22 +51,20 @@ func (s *Store) tryTx(ctx context.Context, fn func(*tx) error) (err error) {
 	}
 	// After Commit this does nothing; it is for errors and panics. Its own error says nothing that err does not.
 	defer func() { _ = begun.Rollback() }()
-	t := &tx{Store: s, sql: begun, at: micros(s.now())}
+	t := &tx{Store: s, sql: begun, statements: s.writes, at: micros(s.now())}
 	if err := fn(t); err != nil {
 		return err
 	}
-	dat := time.Now()
 	if err := t.deliver(ctx); err != nil {
 		return err
 	}
-	if traceHook != nil { traceHook("DELIVER", time.Since(dat)) }
-	defer func(at time.Time) { if traceHook != nil { traceHook("COMMIT", time.Since(at)) } }(time.Now())
 	if err := begun.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	if len(t.deliveries) > 0 {
 		s.wakes.wake()
 	}
+	s.writes.prepare(ctx, t.unprepared)
 	return nil
 }
 
@@ -81,13 +81,36 @@ func (s *Store) view(ctx context.Context, fn func(*tx) error) error {
 		return translate(ctx, fmt.Errorf("begin: %w", err))
 	}
 	defer func() { _ = begun.Rollback() }()
-	return translate(ctx, fn(&tx{Store: s, sql: begun}))
+	t := &tx{Store: s, sql: begun, statements: s.reads}
+	if err := fn(t); err != nil {
+		return translate(ctx, err)
+	}
+	if err := begun.Commit(); err != nil {
+		return translate(ctx, fmt.Errorf("commit: %w", err))
+	}
+	s.reads.prepare(ctx, t.unprepared)
+	return nil
+}
+
+// once runs fn for a single reading statement, which sees one state of the database by itself.
+func (s *Store) once(ctx context.Context, fn func(*tx) error) error {
+	t := &tx{Store: s, statements: s.reads}
+	if err := fn(t); err != nil {
+		return translate(ctx, err)
+	}
+	s.reads.prepare(ctx, t.unprepared)
+	return nil
 }
 
 // exec gives the number of rows that it changed.
 func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	defer func(at time.Time) { if traceHook != nil { traceHook(query, time.Since(at)) } }(time.Now())
-	result, err := t.sql.ExecContext(ctx, t.rebind(query), args...)
+	var result sql.Result
+	var err error
+	if prepared := t.prepared(ctx, query); prepared != nil {
+		result, err = prepared.ExecContext(ctx, args...)
+	} else {
+		result, err = t.sql.ExecContext(ctx, t.rebind(query), args...)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -95,13 +118,44 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 }
 
 func (t *tx) row(ctx context.Context, query string, args ...any) *sql.Row {
+	if prepared := t.prepared(ctx, query); prepared != nil {
+		return prepared.QueryRowContext(ctx, args...)
+	}
+	if t.sql == nil {
+		return t.read.QueryRowContext(ctx, t.rebind(query), args...)
+	}
 	return t.sql.QueryRowContext(ctx, t.rebind(query), args...)
+}
+
+func (t *tx) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if prepared := t.prepared(ctx, query); prepared != nil {
+		return prepared.QueryContext(ctx, args...)
+	}
+	if t.sql == nil {
+		return t.read.QueryContext(ctx, t.rebind(query), args...)
+	}
+	return t.sql.QueryContext(ctx, t.rebind(query), args...)
+}
+
+// prepared gives the transaction's form of a prepared statement, or nil: then it will be prepared when the transaction is over.
+func (t *tx) prepared(ctx context.Context, query string) *sql.Stmt {
+	if t.statements == nil {
+		return nil
+	}
+	prepared := t.statements.find(query)
+	switch {
+	case prepared == nil:
+		t.unprepared = append(t.unprepared, query)
+		return nil
+	case t.sql == nil:
+		return prepared
+	}
+	return t.sql.StmtContext(ctx, prepared)
 }
 
 // each calls scan for every row.
 func (t *tx) each(ctx context.Context, scan func(scanner) error, query string, args ...any) error {
-	defer func(at time.Time) { if traceHook != nil { traceHook(query, time.Since(at)) } }(time.Now())
-	rows, err := t.sql.QueryContext(ctx, t.rebind(query), args...)
+	rows, err := t.rows(ctx, query, args...)
 	if err != nil {
 		return err
 	}
@@ -138,5 +192,3 @@ func one[T any](row scanner) (T, error) {
 func micros(t time.Time) int64 { return t.UnixMicro() }
 
 func timeOf(us int64) time.Time { return time.UnixMicro(us).UTC() }
-
-var traceHook func(string, time.Duration)

@@ -109,7 +109,7 @@ CREATE TABLE phones (
     updated_at      BIGINT NOT NULL,
     CONSTRAINT phones_name_key UNIQUE (project_id, name),
     CONSTRAINT phones_port_key UNIQUE (server_id, adb_port)
-);
+) WITH (fillfactor = 70); -- every reset updates the row several times, in place while its page has room
 CREATE INDEX phones_list_idx ON phones (project_id, created_at DESC, id);
 
 CREATE TABLE requests (
@@ -148,7 +148,7 @@ CREATE TABLE jobs (
     prior        BIGINT NOT NULL CHECK (prior >= 0),
     prior_status BIGINT NOT NULL CHECK (prior_status IN (1, 2, 3, 4, 6, 7, 8, -5, -6, -7, -8, -9)),
     prior_image  TEXT COLLATE "C" NOT NULL,
-    image_id     TEXT COLLATE "C" NOT NULL REFERENCES images (id),
+    image_id     TEXT COLLATE "C" NOT NULL,
     properties   TEXT NOT NULL,
     factory      BOOLEAN NOT NULL,
     attempt      BIGINT NOT NULL DEFAULT 0 CHECK (attempt >= 0),
@@ -175,7 +175,7 @@ CREATE TABLE jobs (
     CONSTRAINT jobs_delivery_check CHECK (owner IS NULL OR delivered_at IS NULL),
     CONSTRAINT jobs_success_check CHECK (phase <> 'succeeded' OR (erase IN ('none', 'done') AND receipt IS NOT NULL)),
     CONSTRAINT jobs_failure_check CHECK (phase <> 'failed' OR failure IS NOT NULL)
-) WITH (fillfactor = 80);
+) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX jobs_unfinished_key ON jobs (phone_id) WHERE stage <> 'ended';
 CREATE UNIQUE INDEX jobs_preparing_key ON jobs (server_id, image_id) WHERE stage = 'preparing';
 CREATE INDEX jobs_queue_idx ON jobs (server_id, project_id, image_id, seq) WHERE stage = 'queued';

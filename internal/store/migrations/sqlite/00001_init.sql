@@ -148,7 +148,7 @@ CREATE TABLE jobs (
     prior        INTEGER NOT NULL CHECK (prior >= 0),
     prior_status INTEGER NOT NULL CHECK (prior_status IN (1, 2, 3, 4, 6, 7, 8, -5, -6, -7, -8, -9)),
     prior_image  TEXT NOT NULL,
-    image_id     TEXT NOT NULL REFERENCES images (id),
+    image_id     TEXT NOT NULL,
     properties   TEXT NOT NULL,
     factory      INTEGER NOT NULL CHECK (factory IN (0, 1)),
     attempt      INTEGER NOT NULL DEFAULT 0 CHECK (attempt >= 0),

@@ -1,0 +1,100 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+)
+
+// MaxBatch is how many phones one batch call takes, unless the installation was set to take others.
+const MaxBatch = 1000
+
+// Reset is the body of batch-reset, as the Cloud Phone Host API has it.
+type Reset struct {
+	ImageID string       `json:"image_id,omitempty"` // "": each phone's present image
+	Phones  []ResetPhone `json:"phones"`
+}
+
+// ResetPhone is one element of a batch reset.
+type ResetPhone struct {
+	PhoneID string `json:"phone_id"`
+	// Property is a JSON object as text, "" for none.
+	Property string `json:"property,omitempty"`
+	// FactoryReset clears the property history first.
+	FactoryReset bool `json:"factory_reset_enabled,omitempty"`
+}
+
+// Accepted is the answer of a batch call: one element per element of the call, in its order.
+type Accepted struct {
+	RequestID string     `json:"request_id"`
+	Jobs      []PhoneJob `json:"jobs"`
+}
+
+// PhoneJob is one element's share: a job, or an error.
+type PhoneJob struct {
+	PhoneID   string `json:"phone_id"`
+	JobID     string `json:"job_id,omitempty"`
+	ErrorCode string `json:"error_code,omitempty"`
+	ErrorMsg  string `json:"error_msg,omitempty"`
+}
+
+// Job is a job in the words of the Cloud Phone Host API.
+type Job struct {
+	JobID      string `json:"job_id"`
+	PhoneID    string `json:"phone_id"`
+	ServerID   string `json:"server_id"`
+	BeginTime  string `json:"begin_time"`
+	EndTime    string `json:"end_time"`
+	Status     int    `json:"status"` // 1 running, 2 success, -1 failed
+	ErrorCode  string `json:"error_code"`
+	ErrorMsg   string `json:"error_msg"`
+	ExecuteMsg string `json:"execute_msg"`
+}
+
+// The states of a Job.
+const (
+	JobRunning = 1
+	JobSuccess = 2
+	JobFailed  = -1
+)
+
+// PhoneDetail is what the Cloud Phone Host API's detail says of a phone beyond the native API.
+type PhoneDetail struct {
+	Property    string       `json:"property"`
+	AccessInfos []AccessInfo `json:"access_infos"`
+}
+
+// AccessInfo is one way to reach a phone.
+type AccessInfo struct {
+	Type       string `json:"type"`
+	PhoneIP    string `json:"phone_ip,omitempty"`
+	ListenPort int    `json:"listen_port,omitempty"`
+	ServerIP   string `json:"server_ip,omitempty"`
+	PublicIP   string `json:"public_ip,omitempty"`
+	AccessPort int    `json:"access_port,omitempty"`
+}
+
+// ResetPhones resets at most MaxBatch phones. A phone that is refused is an element with an error; an error of the call refuses
+// them all.
+func (c *Client) ResetPhones(ctx context.Context, in Reset) (Accepted, error) {
+	var out Accepted
+	return out, c.call(ctx, http.MethodPost, cphPath(c.project, "phones/batch-reset"), nil, in, &out)
+}
+
+// PhoneDetail gives a phone's property text and how to reach it.
+func (c *Client) PhoneDetail(ctx context.Context, id string) (PhoneDetail, error) {
+	var out PhoneDetail
+	return out, c.get(ctx, cphPath(c.project, "phones/"+url.PathEscape(id)), nil, &out)
+}
+
+// RequestJobs goes through the jobs of one request in the order of the call.
+func (c *Client) RequestJobs(ctx context.Context, id string) iter.Seq2[Job, error] {
+	const size = 100 // the most that the Cloud Phone Host API gives
+	return pages(size, func(j Job) string { return j.JobID }, func(offset int) ([]Job, error) {
+		var out struct {
+			Jobs []Job `json:"jobs"`
+		}
+		return out.Jobs, c.get(ctx, cphPath(c.project, "jobs"), withPage(query("request_id", id), offset, size), &out)
+	})
+}

@@ -1,0 +1,103 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/lethe-cloud/lethe/api"
+)
+
+// Version asks what is serving.
+func (c *Client) Version(ctx context.Context) (api.Version, error) {
+	var out api.Version
+	return out, c.get(ctx, api.Prefix+"/version", nil, &out)
+}
+
+// AddServer makes a server and its phones. WaitRequest follows the jobs that create them.
+func (c *Client) AddServer(ctx context.Context, in api.AddServer) (api.AddedServer, error) {
+	var out api.AddedServer
+	return out, c.call(ctx, http.MethodPost, api.Prefix+"/servers", nil, in, &out)
+}
+
+// Server gives one server with its slots and its phones by status.
+func (c *Client) Server(ctx context.Context, id string) (api.Server, error) {
+	var out api.Server
+	return out, c.get(ctx, api.Prefix+"/servers/"+url.PathEscape(id), nil, &out)
+}
+
+// AddImage registers an image.
+func (c *Client) AddImage(ctx context.Context, in api.AddImage) (api.Image, error) {
+	var out api.Image
+	return out, c.call(ctx, http.MethodPost, api.Prefix+"/images", nil, in, &out)
+}
+
+// Images gives every image that the project may use, or those of one name; newest first.
+func (c *Client) Images(ctx context.Context, name string) ([]api.Image, error) {
+	var out api.Images
+	return out.Images, c.get(ctx, api.Prefix+"/images", query("image_name", name), &out)
+}
+
+// Phone gives one phone and the job at work on it.
+func (c *Client) Phone(ctx context.Context, id string) (api.Phone, error) {
+	var out api.Phone
+	return out, c.get(ctx, api.Prefix+"/phones/"+url.PathEscape(id), nil, &out)
+}
+
+// Exec runs one program inside a phone and waits for it until ctx ends.
+func (c *Client) Exec(ctx context.Context, id string, in api.Exec) (api.ExecResult, error) {
+	var out api.ExecResult
+	return out, c.send(ctx, http.MethodPost, api.Prefix+"/phones/"+url.PathEscape(id)+"/exec", nil, in, &out)
+}
+
+// Job gives one job with its phases, and its receipt or its failure.
+func (c *Client) Job(ctx context.Context, id string) (api.Job, error) {
+	var out api.Job
+	return out, c.get(ctx, api.Prefix+"/jobs/"+url.PathEscape(id), nil, &out)
+}
+
+// Request tells how far an accepted request is.
+func (c *Client) Request(ctx context.Context, id string) (api.Progress, error) {
+	var out api.Progress
+	return out, c.get(ctx, api.Prefix+"/requests/"+url.PathEscape(id), nil, &out)
+}
+
+// AddUser makes a user; its password and access key are in this answer and in no other.
+func (c *Client) AddUser(ctx context.Context, in api.AddUser) (api.AddedUser, error) {
+	var out api.AddedUser
+	return out, c.call(ctx, http.MethodPost, api.Prefix+"/users", nil, in, &out)
+}
+
+// Users gives the account's users.
+func (c *Client) Users(ctx context.Context) ([]api.User, error) {
+	var out api.Users
+	return out.Users, c.get(ctx, api.Prefix+"/users", nil, &out)
+}
+
+// SetPolicies replaces a user's policies.
+func (c *Client) SetPolicies(ctx context.Context, user string, policies []api.Policy) (api.UserPolicies, error) {
+	if policies == nil {
+		policies = []api.Policy{}
+	}
+	var out api.UserPolicies
+	path := api.Prefix + "/users/" + url.PathEscape(user) + "/policies"
+	return out, c.call(ctx, http.MethodPut, path, nil, api.SetPolicies{Policies: policies}, &out)
+}
+
+// query makes the query of the pairs whose value is not "".
+func query(pairs ...string) url.Values {
+	values := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			values.Set(pairs[i], pairs[i+1])
+		}
+	}
+	return values
+}
+
+func withPage(values url.Values, offset, limit int) url.Values {
+	values.Set("offset", strconv.Itoa(offset))
+	values.Set("limit", strconv.Itoa(limit))
+	return values
+}

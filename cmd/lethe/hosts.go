@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/driver/docker"
+	"github.com/lethe-cloud/lethe/internal/driver/simulated"
+	"github.com/lethe-cloud/lethe/internal/imagetar"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// hosts gives each server its driver, made when it is first asked for and made anew when the server's row has changed.
+type hosts struct {
+	installation string
+	folder       string // where simulated hosts lie that were given no endpoint
+	docker       *docker.Pool
+
+	mu   sync.Mutex
+	open map[phone.ServerID]openHost
+}
+
+type openHost struct {
+	endpoint, config string
+	driver           driver.Driver
+}
+
+// helperBinary gives the file of a static lethe for an architecture; see docker.Config.
+type helperBinary func(arch string) (string, error)
+
+func newHosts(installation, folder string, helper helperBinary, logger *slog.Logger) *hosts {
+	return &hosts{
+		installation: installation, folder: folder, open: map[phone.ServerID]openHost{},
+		docker: docker.NewPool(docker.Config{Installation: installation, HelperBinary: helper, Logger: logger}),
+	}
+}
+
+// Driver gives the server's driver; it connects to nothing.
+func (h *hosts) Driver(_ context.Context, server phone.Server) (driver.Driver, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if o, ok := h.open[server.ID]; ok && o.endpoint == server.Endpoint && o.config == string(server.Config) {
+		return o.driver, nil
+	}
+	d, err := h.make(server)
+	if err != nil {
+		return nil, err
+	}
+	h.open[server.ID] = openHost{endpoint: server.Endpoint, config: string(server.Config), driver: d}
+	return d, nil
+}
+
+func (h *hosts) make(server phone.Server) (driver.Driver, error) {
+	switch server.Driver {
+	case simulated.Name:
+		return simulated.Open(h.installation, server)
+	case docker.Name:
+		return h.docker.Driver(server)
+	}
+	return nil, phone.Errorf(phone.Invalid, "", "driver is %q: choose %s or %s", server.Driver, simulated.Name, docker.Name)
+}
+
+// Rules gives what a kind of driver knows about properties.
+func (h *hosts) Rules(name string) driver.PropertyRules {
+	if name == docker.Name {
+		return docker.Rules()
+	}
+	return simulated.Rules()
+}
+
+// check is a phone.PropertyCheck.
+func (h *hosts) check(name string, properties phone.Properties) *phone.Error {
+	return h.Rules(name).Check(properties)
+}
+
+// checkServer completes a new server's endpoint and refuses what its driver cannot run; it asks no host.
+func (h *hosts) checkServer(server *phone.Server) *phone.Error {
+	if server.Driver == simulated.Name && server.Endpoint == "" {
+		server.Endpoint = "sim://" + filepath.Join(h.folder, string(server.ID))
+	}
+	if server.Driver == docker.Name && server.Endpoint == "" {
+		server.Endpoint = "unix:///var/run/docker.sock"
+	}
+	if _, err := h.make(*server); err != nil {
+		return phone.Errorf(phone.Invalid, "", "%w", err)
+	}
+	return nil
+}
+
+func (h *hosts) Close() error { return h.docker.Close() }
+
+// ownBinary is the helperBinary of an installed lethe: this very program, which has to be static to run in an image of its own.
+func ownBinary(arch string) (string, error) {
+	const cure = "build lethe with `make build` (CGO_ENABLED=0), or name a helper_image in the server's template"
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("this program's file cannot be found (%w): %s", err, cure)
+	}
+	if arch != runtime.GOARCH {
+		return "", fmt.Errorf("the host is %s and this lethe is built for %s: name a helper_image in the server's template", arch, runtime.GOARCH)
+	}
+	if _, err := imagetar.Static(path); err != nil {
+		return "", fmt.Errorf("this lethe cannot run in an image of its own (%w): %s", err, cure)
+	}
+	return path, nil
+}

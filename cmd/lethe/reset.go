@@ -1,0 +1,299 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/client"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+type resetFlags struct {
+	all        bool
+	server     string
+	image      string
+	properties []string
+	factory    bool
+	wait       bool
+}
+
+func newResetCommand(env *environment) *cobra.Command {
+	var f resetFlags
+	cmd := &cobra.Command{
+		Use:   "reset PHONE... | --all | --server NAME",
+		Short: "Reset phones: all their data is destroyed, and they boot anew",
+		Long: `Reset phones, each named by its id or its name. All data of a phone is destroyed and cannot be had back; the phone keeps its
+id, name and adb port, boots a fresh volume, and runs at the end even if it was stopped. It keeps its image and its properties,
+unless --image, --property or --factory say otherwise.
+
+Over 1,000 phones are sent as several calls. A phone that is refused does not stop the others. Exits with 1 when a phone was
+refused, or, with --wait, failed; each such phone is named on stderr with its code, the cause and the cure.`,
+		Example: `  lethe reset edge-0001 edge-0002 --wait
+  lethe reset --server edge --image android13 --property com.cph.mainkeys=1 --wait
+  lethe reset --all -o json`,
+		Args:              f.args,
+		ValidArgsFunction: completePhones(env),
+		RunE:              func(cmd *cobra.Command, args []string) error { return reset(cmd.Context(), env, f, args) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.all, "all", false, "every phone of the project")
+	flags.StringVar(&f.server, "server", "", "every phone of this `server` (name or id)")
+	flags.StringVar(&f.image, "image", "", "the `image` to boot from now on (name or id); default: each phone's present one")
+	flags.StringArrayVar(&f.properties, "property", nil, "a property to set, `key=value`; may be given many times")
+	flags.BoolVar(&f.factory, "factory", false, "forget the properties that were set before")
+	flags.BoolVar(&f.wait, "wait", false, "wait until every phone has been reset, and show the progress")
+	completeFlag(cmd, "server", completeServers(env))
+	completeFlag(cmd, "image", completeImages(env))
+	completeFlag(cmd, "property", completeProperties)
+	return cmd
+}
+
+// args checks that the phones are named in exactly one of the three ways.
+func (f *resetFlags) args(cmd *cobra.Command, args []string) error {
+	ways := 0
+	for _, way := range []bool{len(args) > 0, f.all, cmd.Flags().Changed("server")} {
+		if way {
+			ways++
+		}
+	}
+	switch {
+	case ways == 0:
+		return usagef("no phone is named: give phones, --server NAME or --all")
+	case ways > 1:
+		return usagef("give phones, --server NAME or --all, and only one of the three")
+	case cmd.Flags().Changed("server") && f.server == "":
+		return usagef("--server is empty")
+	case cmd.Flags().Changed("image") && f.image == "":
+		return usagef("--image is empty")
+	case slices.Contains(args, ""):
+		return usagef("a phone's name is empty")
+	}
+	_, err := f.property()
+	return err
+}
+
+// property gives the properties as the text that the wire has, after the server's own rules: a misspelt key resets nothing.
+func (f *resetFlags) property() (string, error) {
+	if len(f.properties) == 0 {
+		return "", nil
+	}
+	given := map[string]string{}
+	for _, pair := range f.properties {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return "", usagef("--property %q is not key=value", pair)
+		}
+		if _, twice := given[key]; twice {
+			return "", usagef("--property %s is given twice", key)
+		}
+		given[key] = value
+	}
+	text, err := json.Marshal(given)
+	if err != nil {
+		return "", fmt.Errorf("encode the properties: %w", err)
+	}
+	if _, refused := phone.ParseProperties(string(text)); refused != nil {
+		if refused.Field == "" {
+			return "", usagef("--property: %s", refused.Msg)
+		}
+		return "", usagef("--property %s: %s", refused.Field, refused.Msg)
+	}
+	return string(text), nil
+}
+
+func completeProperties(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	var keys []string
+	for _, rule := range phone.PropertyRules() {
+		if strings.HasPrefix(rule.Key, prefix) && !rule.Deprecated {
+			keys = append(keys, rule.Key+"=\t"+rule.Says)
+		}
+	}
+	return keys, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// resetResult is what became of one phone: with --wait its end, else its job.
+type resetResult struct {
+	PhoneID    string `json:"phone_id"`
+	PhoneName  string `json:"phone_name,omitempty"`
+	RequestID  string `json:"request_id"`
+	JobID      string `json:"job_id,omitempty"`
+	Status     int    `json:"status,omitempty"` // the job's; absent when refused
+	ErrorCode  string `json:"error_code,omitempty"`
+	ErrorMsg   string `json:"error_msg,omitempty"`
+	ExecuteMsg string `json:"execute_msg,omitempty"`
+}
+
+func (r resetResult) bad() bool { return r.JobID == "" || r.Status == client.JobFailed }
+
+func (r resetResult) name() string {
+	if r.PhoneName == "" {
+		return r.PhoneID
+	}
+	return r.PhoneName + " (" + r.PhoneID + ")"
+}
+
+func reset(ctx context.Context, env *environment, f resetFlags, args []string) error {
+	c, err := env.client()
+	if err != nil {
+		return err
+	}
+	in := client.Reset{}
+	if f.image != "" {
+		if in.ImageID, err = resolveImage(ctx, c, f.image); err != nil {
+			return err
+		}
+	}
+	phones, err := f.phones(ctx, c, args)
+	if err != nil {
+		return err
+	}
+	property, err := f.property()
+	if err != nil {
+		return err
+	}
+	results, failure := sendResets(ctx, c, in, phones, client.ResetPhone{Property: property, FactoryReset: f.factory})
+	env.sayAccepted(results)
+	if f.wait {
+		failure = errors.Join(failure, env.finishResets(ctx, c, results))
+	}
+	if len(results) > 0 {
+		failure = errors.Join(failure, env.print(results, func() table { return resetTable(results) }))
+	}
+	if failure == nil && slices.ContainsFunc(results, resetResult.bad) {
+		return exitError(exitFailed) // each was complained of
+	}
+	return failure
+}
+
+// phones gives the phones that were asked for, one way or another.
+func (f resetFlags) phones(ctx context.Context, c *client.Client, args []string) ([]api.Phone, error) {
+	if len(args) > 0 {
+		return resolvePhones(ctx, c, args)
+	}
+	filter := client.PhoneFilter{}
+	if f.server != "" {
+		var err error
+		if filter.ServerID, err = resolveServer(ctx, c, f.server); err != nil {
+			return nil, err
+		}
+	}
+	phones, err := client.Collect(c.Phones(ctx, filter), 0)
+	if err == nil && len(phones) == 0 {
+		return nil, errors.New("there is no phone to reset: see lethe phone list")
+	}
+	sortPhones(phones)
+	return phones, err
+}
+
+// sendResets sends the phones in calls of at most client.MaxBatch. An error ends it: what was accepted until then is given too.
+func sendResets(ctx context.Context, c *client.Client, in client.Reset, phones []api.Phone, like client.ResetPhone) ([]resetResult, error) {
+	var results []resetResult
+	for batch := range slices.Chunk(phones, client.MaxBatch) {
+		in.Phones = make([]client.ResetPhone, len(batch))
+		for i, p := range batch {
+			in.Phones[i] = like
+			in.Phones[i].PhoneID = p.PhoneID
+		}
+		answer, err := c.ResetPhones(ctx, in)
+		if err != nil {
+			return results, notSent(err, len(results), len(phones))
+		}
+		if len(answer.Jobs) != len(batch) {
+			return results, fmt.Errorf("the server answered for %d of %d phones (request %s)", len(answer.Jobs), len(batch), answer.RequestID)
+		}
+		for i, job := range answer.Jobs {
+			result := resetResult{
+				PhoneID: job.PhoneID, PhoneName: batch[i].PhoneName, RequestID: answer.RequestID, JobID: job.JobID,
+				ErrorCode: job.ErrorCode, ErrorMsg: job.ErrorMsg,
+			}
+			if job.JobID != "" {
+				result.Status = client.JobRunning
+			}
+			results = append(results, result)
+		}
+	}
+	return results, nil
+}
+
+func notSent(err error, sent, total int) error {
+	if sent == 0 {
+		return err
+	}
+	return fmt.Errorf("only %d of %d phones were sent: %w", sent, total, err)
+}
+
+// accepted gives the ids of the requests that have jobs, in their order.
+func accepted(results []resetResult) []string {
+	var requests []string
+	for _, r := range results {
+		if r.JobID != "" && !slices.Contains(requests, r.RequestID) {
+			requests = append(requests, r.RequestID)
+		}
+	}
+	return requests
+}
+
+// sayAccepted tells what was accepted, and complains of each phone that was not.
+func (e *environment) sayAccepted(results []resetResult) {
+	refused := 0
+	for _, r := range results {
+		if r.JobID == "" {
+			refused++
+			e.complain(r.name(), r.ErrorCode, r.ErrorMsg, "")
+		}
+	}
+	if len(results) > refused {
+		fmt.Fprintf(e.stderr, "%d accepted, %d refused (request %s)\n", len(results)-refused, refused, strings.Join(accepted(results), ", "))
+	}
+}
+
+// finishResets waits, fills in how each job ended, and complains of each that failed.
+func (e *environment) finishResets(ctx context.Context, c *client.Client, results []resetResult) error {
+	failed, err := e.waitFor(ctx, c, accepted(results)...)
+	if err != nil {
+		return err
+	}
+	byID := map[string]client.Job{}
+	for _, job := range failed {
+		byID[job.JobID] = job
+	}
+	for i := range results {
+		r := &results[i]
+		if r.JobID == "" {
+			continue
+		}
+		r.Status = client.JobSuccess
+		if job, ok := byID[r.JobID]; ok {
+			r.Status, r.ErrorCode, r.ErrorMsg, r.ExecuteMsg = job.Status, job.ErrorCode, job.ErrorMsg, job.ExecuteMsg
+			e.complain(r.name(), r.ErrorCode, r.ErrorMsg, r.ExecuteMsg)
+		}
+	}
+	return nil
+}
+
+func resetTable(results []resetResult) table {
+	t := table{header: []string{"PHONE ID", "NAME", "JOB ID", "RESULT"}}
+	for _, r := range results {
+		t.rows = append(t.rows, []string{r.PhoneID, dash(r.PhoneName), dash(r.JobID), resetWord(r)})
+	}
+	return t
+}
+
+func resetWord(r resetResult) string {
+	switch {
+	case r.JobID == "":
+		return "refused: " + r.ErrorCode
+	case r.Status == client.JobFailed:
+		return "failed: " + r.ErrorCode
+	case r.Status == client.JobSuccess:
+		return "reset"
+	}
+	return "accepted"
+}

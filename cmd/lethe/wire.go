@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/internal/config"
+	"github.com/lethe-cloud/lethe/internal/cph"
+	"github.com/lethe-cloud/lethe/internal/driver/docker"
+	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/httpapi"
+	"github.com/lethe-cloud/lethe/internal/iam"
+	"github.com/lethe-cloud/lethe/internal/phone"
+	"github.com/lethe-cloud/lethe/internal/store"
+	"github.com/lethe-cloud/lethe/internal/work"
+)
+
+// app is everything behind the listener, put together by hand.
+type app struct {
+	store   *store.Store
+	hosts   *hosts
+	iam     *iam.Service
+	engine  *work.Engine
+	handler http.Handler
+}
+
+// newBuilder gives a builder whose docker hosts get this helper.
+func newBuilder(helper helperBinary) builder {
+	return func(ctx context.Context, cfg config.Config, in installation, logger *slog.Logger) (_ application, err error) {
+		st, err := store.Open(ctx, store.Config{URL: databaseURL(cfg, in), Logger: logger})
+		if err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, st.Close())
+			}
+		}()
+		id, err := st.Installation(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := iam.Provision(ctx, st, iam.Names{Region: cfg.Region}, in.Endpoint, in.Credentials); err != nil {
+			return nil, err
+		}
+		return assemble(st, newHosts(id, filepath.Join(in.Data, "hosts"), helper, logger), cfg, in, logger), nil
+	}
+}
+
+func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, logger *slog.Logger) *app {
+	a := &app{store: st, hosts: h}
+	a.iam = iam.New(iam.Config{Store: st, Log: logger, BaseURL: in.Endpoint})
+	phones := fleet.New(fleet.Config{
+		Store: st, Hosts: h, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch,
+	})
+	a.engine = work.New(work.Config{Store: st, Queue: st, Hosts: h, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline})
+
+	native := httpapi.New(httpapi.Config{
+		Fleet: phones, Users: fleet.NewUsers(fleet.UsersConfig{Store: st}), Authenticate: a.iam.Authenticate,
+		Ready: a.ready, Version: buildVersion(), Log: logger,
+	}).Handler()
+	mux := http.NewServeMux()
+	a.iam.Routes(mux)
+	mux.Handle(api.Prefix+"/", native)
+	mux.Handle("/healthz", native)
+	mux.Handle("/readyz", native)
+	mux.Handle("/", cph.New(cph.Config{Fleet: phones, Authenticate: a.iam.Authenticate, Logger: logger, Address: adbHost}))
+	a.handler = mux
+	return a
+}
+
+// ready is whether the database answers.
+func (a *app) ready(ctx context.Context) error {
+	_, err := a.store.Installation(ctx)
+	return err
+}
+
+// Handler answers requests.
+func (a *app) Handler() http.Handler { return a.handler }
+
+// Run works jobs and sweeps tokens until ctx ends.
+func (a *app) Run(ctx context.Context) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.engine.Run(groupCtx) })
+	group.Go(func() error { return a.iam.Run(groupCtx) })
+	if err := group.Wait(); ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// Close gives back what building took.
+func (a *app) Close() error { return errors.Join(a.hosts.Close(), a.store.Close()) }
+
+func databaseURL(cfg config.Config, in installation) string {
+	if cfg.SQLite() {
+		return "sqlite:" + filepath.Join(in.Data, "lethe.db")
+	}
+	return cfg.Database
+}
+
+// adbHost is the host at which a server's adb ports are reached; a simulated phone has none.
+func adbHost(server phone.Server) string {
+	if server.Driver == docker.Name {
+		return docker.AdvertisedHost(server)
+	}
+	return ""
+}

@@ -1,0 +1,82 @@
+// Package config reads the configuration of a serving lethe: a default, overridden by the file, overridden by the environment
+// (LETHE_*), overridden by a flag. It reports all problems at once and imports nothing of ours.
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Config is everything an operator can set.
+type Config struct {
+	Data      string // folder of the installation: database, credentials, simulated hosts
+	Listen    string // host:port; port 0 lets the system choose
+	Advertise string // base URL that callers use, without a path; "" derives it from where the process listens
+	Database  string // "sqlite", or a postgres:// URL; it may hold a password: never log it
+	TLSCert   string // PEM file; with TLSKey: serve HTTPS
+	TLSKey    string // PEM file
+	MaxBatch  int    // phones in one batch call
+	Region    string // name of the first project, which clients call the region
+	// HostDeadline is how long a job waits for a host that does not answer before it fails.
+	HostDeadline time.Duration
+	// BootTimeout is how long a phone may take to boot on a server that was added without a timeout of its own.
+	BootTimeout time.Duration
+	LogLevel    slog.Level
+	LogFormat   string // "text" or "json"
+}
+
+// Default is the configuration of one who sets nothing. Data has no default: which folder to write to is never guessed.
+func Default() Config {
+	return Config{
+		Listen:       "127.0.0.1:8774",
+		Database:     "sqlite",
+		MaxBatch:     1000,
+		Region:       "local-1",
+		HostDeadline: 10 * time.Minute,
+		BootTimeout:  5 * time.Minute,
+		LogLevel:     slog.LevelInfo,
+		LogFormat:    "text",
+	}
+}
+
+// SQLite reports whether the database is the embedded one.
+func (c Config) SQLite() bool { return c.Database == "sqlite" }
+
+// TLS reports whether the process serves HTTPS.
+func (c Config) TLS() bool { return c.TLSCert != "" }
+
+// LogValue shows the configuration without the database's URL, which may hold a password.
+func (c Config) LogValue() slog.Value {
+	database := c.Database
+	if !c.SQLite() {
+		database = "postgres"
+	}
+	return slog.GroupValue(
+		slog.String("data", c.Data), slog.String("listen", c.Listen), slog.String("advertise", c.Advertise),
+		slog.String("database", database), slog.Bool("tls", c.TLS()), slog.Int("max_batch", c.MaxBatch),
+		slog.String("region", c.Region), slog.Duration("host_deadline", c.HostDeadline),
+		slog.Duration("boot_timeout", c.BootTimeout), slog.String("log_level", c.LogLevel.String()),
+	)
+}
+
+// Error is everything that is wrong with a configuration, each problem naming its key, where the value came from and the cure.
+type Error struct {
+	Problems []string
+}
+
+// Error gives all problems on one line.
+func (e *Error) Error() string { return strings.Join(e.Problems, "; ") }
+
+func (e *Error) addf(format string, args ...any) {
+	e.Problems = append(e.Problems, fmt.Sprintf(format, args...))
+}
+
+// orNil is e as an error, or nil when there is no problem.
+func (e *Error) orNil() error {
+	if len(e.Problems) == 0 {
+		return nil
+	}
+	return e
+}

@@ -1,0 +1,148 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// key is one thing that can be set: in the file under its name, in the environment as LETHE_NAME, on the command line as --name
+// with dashes.
+type key struct {
+	name   string
+	help   string                      // for the flag's usage
+	number bool                        // in the file it is a number, else a string
+	secret bool                        // may hold a secret: the value never appears in an error
+	set    func(*Config, string) error // the error says what the value must be, without the value
+}
+
+func (k key) flag() string { return strings.ReplaceAll(k.name, "_", "-") }
+func (k key) env() string  { return "LETHE_" + strings.ToUpper(k.name) }
+
+// fileEnv names a file that holds the value, for secrets that should not stand in an environment.
+func (k key) fileEnv() string { return k.env() + "_FILE" }
+
+func keys() []key {
+	return []key{
+		{name: "data", help: "folder of this installation; made with mode 0700 when absent", set: setData},
+		{name: "listen", help: "address to listen on, host:port", set: setListen},
+		{name: "advertise", help: "base URL that callers use (default: where it listens)", set: setAdvertise},
+		{name: "database", help: "sqlite, or postgres://USER@HOST/NAME", secret: true, set: setDatabase},
+		{name: "tls_cert", help: "certificate file (PEM); with --tls-key: serve HTTPS", set: func(c *Config, v string) error { c.TLSCert = v; return nil }},
+		{name: "tls_key", help: "private key file (PEM)", set: func(c *Config, v string) error { c.TLSKey = v; return nil }},
+		{name: "max_batch", help: "most phones in one batch call", number: true, set: setMaxBatch},
+		{name: "region", help: "name of the first project, which clients call the region", set: setRegion},
+		{name: "host_deadline", help: "how long a job waits for a host that does not answer", set: durationSetter(func(c *Config) *time.Duration { return &c.HostDeadline })},
+		{name: "boot_timeout", help: "how long a phone may take to boot, where its server does not say", set: durationSetter(func(c *Config) *time.Duration { return &c.BootTimeout })},
+		{name: "log_level", help: "debug, info, warn or error", set: setLogLevel},
+		{name: "log_format", help: "text or json", set: setLogFormat},
+	}
+}
+
+func setData(c *Config, v string) error {
+	if strings.ContainsRune(v, 0) {
+		return errors.New("must be a folder's path")
+	}
+	c.Data = v
+	return nil
+}
+
+func setListen(c *Config, v string) error {
+	_, port, err := net.SplitHostPort(v)
+	if err != nil {
+		return errors.New("must be host:port, such as 127.0.0.1:8774")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return errors.New("must end in a port from 0 to 65535")
+	}
+	c.Listen = v
+	return nil
+}
+
+func setAdvertise(c *Config, v string) error {
+	if v == "" {
+		c.Advertise = ""
+		return nil
+	}
+	u, err := url.Parse(v)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+		u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return errors.New("must be a base URL without a path, such as https://phones.example.com")
+	}
+	c.Advertise = strings.TrimSuffix(v, "/")
+	return nil
+}
+
+func setDatabase(c *Config, v string) error {
+	if v != "sqlite" {
+		u, err := url.Parse(v)
+		if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+			return errors.New("must be sqlite, or a URL such as postgres://lethe@db.example.com/lethe")
+		}
+	}
+	c.Database = v
+	return nil
+}
+
+// maxBatchLimit is what fits into a request body of 12 MB with room for properties.
+const maxBatchLimit = 10_000
+
+func setMaxBatch(c *Config, v string) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 || n > maxBatchLimit {
+		return fmt.Errorf("must be a whole number from 1 to %d", maxBatchLimit)
+	}
+	c.MaxBatch = n
+	return nil
+}
+
+var regionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+
+func setRegion(c *Config, v string) error {
+	if !regionName.MatchString(v) {
+		return errors.New("must be 1 to 64 letters, digits, - or _, such as local-1")
+	}
+	c.Region = v
+	return nil
+}
+
+func durationSetter(field func(*Config) *time.Duration) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		d, err := time.ParseDuration(v)
+		if err != nil || d < time.Second || d > 24*time.Hour {
+			return errors.New("must be a duration from 1s to 24h, such as 90s or 10m")
+		}
+		*field(c) = d
+		return nil
+	}
+}
+
+func setLogLevel(c *Config, v string) error {
+	switch v {
+	case "debug":
+		c.LogLevel = slog.LevelDebug
+	case "info":
+		c.LogLevel = slog.LevelInfo
+	case "warn":
+		c.LogLevel = slog.LevelWarn
+	case "error":
+		c.LogLevel = slog.LevelError
+	default:
+		return errors.New("must be debug, info, warn or error")
+	}
+	return nil
+}
+
+func setLogFormat(c *Config, v string) error {
+	if v != "text" && v != "json" {
+		return errors.New("must be text or json")
+	}
+	c.LogFormat = v
+	return nil
+}

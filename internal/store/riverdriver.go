@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// leanDriver is a River driver that removes completed deliveries at once, in one statement for as many as have been
+// completed. Nobody asks for them later; River would rewrite each row (on SQLite one by one, in a transaction that keeps
+// every other writer waiting) and remove it after its retention.
+type leanDriver[T any] struct {
+	riverdriver.Driver[T]
+	remove func(ctx context.Context, ids []int64) error
+}
+
+// GetExecutor is River's name for it.
+func (d leanDriver[T]) GetExecutor() riverdriver.Executor {
+	return leanExecutor{Executor: d.Driver.GetExecutor(), remove: d.remove}
+}
+
+type leanExecutor struct {
+	riverdriver.Executor
+	remove func(ctx context.Context, ids []int64) error
+}
+
+// JobSetStateIfRunningMany gives back no rows for those that it removed, as if somebody else had removed them.
+func (e leanExecutor) JobSetStateIfRunningMany(ctx context.Context, p *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
+	for _, state := range p.State {
+		if state != rivertype.JobStateCompleted {
+			return e.Executor.JobSetStateIfRunningMany(ctx, p)
+		}
+	}
+	return nil, e.remove(ctx, p.ID)
+}
+
+const removeCompleted = `DELETE FROM river_job WHERE state = 'running' AND id `
+
+func postgresDriver(pool *pgxpool.Pool) riverdriver.Driver[pgx.Tx] {
+	return leanDriver[pgx.Tx]{Driver: riverpgxv5.New(pool), remove: func(ctx context.Context, ids []int64) error {
+		_, err := pool.Exec(ctx, removeCompleted+`= ANY($1)`, ids)
+		return err
+	}}
+}
+
+func sqliteDriver(db *sql.DB, wakes *wakeups) riverdriver.Driver[*sql.Tx] {
+	return leanDriver[*sql.Tx]{Driver: localDriver{Driver: riversqlite.New(db), wakes: wakes}, remove: func(ctx context.Context, ids []int64) error {
+		_, err := db.ExecContext(ctx, removeCompleted+`IN (SELECT value FROM json_each(?))`, asJSON(ids))
+		return err
+	}}
+}
+
+// A SQLite database has one serving process, so its workers hear of deliveries inside the process: at once, and without the
+// table that River's own SQLite listener polls 20 times a second and every insert writes to.
+
+// localDriver is River's SQLite driver with a listener for wakeups.
+type localDriver struct {
+	*riversqlite.Driver
+	wakes *wakeups
+}
+
+// GetListener is River's name for it.
+func (d localDriver) GetListener(params *riverdriver.GetListenenerParams) riverdriver.Listener {
+	return &localListener{wakes: d.wakes, woken: make(chan struct{}, 1), schema: params.Schema}
+}
+
+// SupportsListenNotify keeps River from writing notifications into the database.
+func (d localDriver) SupportsListenNotify() bool { return false }
+
+// wakeups tells listeners that deliveries were committed.
+type wakeups struct {
+	mu        sync.Mutex
+	listeners map[chan struct{}]bool
+}
+
+func newWakeups() *wakeups { return &wakeups{listeners: map[chan struct{}]bool{}} }
+
+// wake never waits: a listener that was woken and has not looked yet will see these deliveries too.
+func (w *wakeups) wake() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.listeners {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (w *wakeups) add(c chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.listeners[c] = true
+}
+
+func (w *wakeups) remove(c chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.listeners, c)
+}
+
+// localListener is a riverdriver.Listener of one topic, the only one that anybody sends to.
+type localListener struct {
+	wakes  *wakeups
+	woken  chan struct{}
+	schema string
+}
+
+func (l *localListener) Connect(context.Context) error {
+	l.wakes.add(l.woken)
+	return nil
+}
+
+func (l *localListener) Close(context.Context) error {
+	l.wakes.remove(l.woken)
+	return nil
+}
+
+func (l *localListener) Listen(context.Context, string) error   { return nil }
+func (l *localListener) Unlisten(context.Context, string) error { return nil }
+func (l *localListener) Ping(context.Context) error             { return nil }
+func (l *localListener) Schema() string                         { return l.schema }
+func (l *localListener) SetAfterConnectExec(string)             {}
+
+func (l *localListener) WaitForNotification(ctx context.Context) (*riverdriver.Notification, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-l.woken:
+		return &riverdriver.Notification{Topic: insertTopic, Payload: insertPayload}, nil
+	}
+}
