@@ -28,7 +28,7 @@ type Config struct {
 	HTTP *http.Client
 	// Poll is the longest pause between two looks at a request that is waited for; 0 means a second.
 	Poll time.Duration
-	// Now is the clock that signatures use; nil: time.Now.
+	// Now is the clock that signatures and patience use; nil: time.Now.
 	Now func() time.Time
 }
 

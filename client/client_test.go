@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -303,6 +304,40 @@ func TestUnreachable(t *testing.T) {
 	cancel()
 	if _, err := c.Version(ctx); !errors.Is(err, context.Canceled) || errors.As(err, &unreachable) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestUntrustedCertificate(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it complains that the client hung up
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	_, err := newClient(t, server.URL, time.Millisecond).Version(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "is not trusted") || !strings.Contains(err.Error(), "SSL_CERT_FILE") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Waiting does not go on for ever while nothing answers.
+func TestWaitLosesPatience(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		answer(t, w, http.StatusServiceUnavailable, api.Error{Code: "unavailable", Msg: "starting"})
+	}))
+	t.Cleanup(server.Close)
+	now := time.Now()
+	c, err := client.New(client.Config{
+		Endpoint: server.URL, AccessKey: accessKey, SecretKey: secretKey, ProjectID: project, Poll: time.Millisecond,
+		Now: func() time.Time { now = now.Add(4 * time.Second); return now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.WaitRequest(t.Context(), "r", nil)
+	var refused *client.Error
+	if !errors.As(err, &refused) || refused.Code != "unavailable" {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,6 +65,10 @@ type UnreachableError struct {
 
 // Error gives one sentence with the cure.
 func (e *UnreachableError) Error() string {
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(e.Err, &untrusted) {
+		return fmt.Sprintf("the certificate of %s is not trusted (%s): set SSL_CERT_FILE to a file with its authority's certificate", e.Endpoint, untrusted.Err)
+	}
 	return fmt.Sprintf("nothing answers at %s (%s): start it with lethe serve, or correct the endpoint", e.Endpoint, e.why())
 }
 

@@ -28,21 +28,21 @@ func (c *Client) WaitRequest(ctx context.Context, id string, progress func(api.P
 func (c *Client) WaitRequests(ctx context.Context, ids []string, progress func([]api.Progress)) ([]api.Progress, error) {
 	all := make([]api.Progress, len(ids))
 	pause := c.poll / 8
-	answered := time.Now()
+	answered := c.now()
 	for {
 		unfinished, err := c.look(ctx, ids, all)
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case err == nil:
-			answered = time.Now()
+			answered = c.now()
 			if progress != nil {
 				progress(all)
 			}
 			if unfinished == 0 {
 				return all, nil
 			}
-		case !temporary(err) || time.Since(answered) > patience:
+		case !temporary(err) || c.now().Sub(answered) > patience:
 			return nil, err
 		}
 		if err := sleep(ctx, pause); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lethe-cloud/lethe/client"
+	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
 // The exit codes. lethe phone exec besides exits with the code of the phone's command.
@@ -40,7 +41,7 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.As(err, &exit):
 		return int(exit)
-	case errors.As(err, &usage), errors.As(err, &refused) && refused.Code == "invalid":
+	case errors.As(err, &usage), errors.As(err, &refused) && refused.Code == string(phone.Invalid):
 		return exitUsage // the server found what was wrong with the command line
 	}
 	return exitFailed

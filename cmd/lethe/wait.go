@@ -55,9 +55,13 @@ func sum(all []api.Progress) (phases map[string]int, total, erased int) {
 
 // complain writes one line about a phone that was refused or failed: its code, what happened and the cure.
 func (e *environment) complain(phone, code, msg, cure string) {
-	line := fmt.Sprintf("%s: %s %s", phone, code, strings.TrimSuffix(msg, "."))
-	if cure != "" {
-		line += ": " + cure
+	msg = strings.TrimSuffix(msg, ".")
+	switch {
+	case strings.HasPrefix(cure, msg): // it says it all again
+		msg = cure
+	case cure != "":
+		msg += ": " + cure
 	}
+	line := fmt.Sprintf("%s: %s %s", phone, code, msg)
 	fmt.Fprintln(e.stderr, strings.ReplaceAll(line, "\n", " "))
 }

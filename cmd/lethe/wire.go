@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"path"
 	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
@@ -55,7 +56,7 @@ func newBuilder(helper helperBinary) builder {
 
 func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, logger *slog.Logger) *app {
 	a := &app{store: st, hosts: h}
-	a.iam = iam.New(iam.Config{Store: st, Log: logger, BaseURL: in.Endpoint})
+	a.iam = iam.New(iam.Config{Store: st, Log: logger, BaseURL: cfg.Advertise})
 	phones := fleet.New(fleet.Config{
 		Store: st, Hosts: h, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch,
 	})
@@ -70,8 +71,15 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	mux.Handle(api.Prefix+"/", native)
 	mux.Handle("/healthz", native)
 	mux.Handle("/readyz", native)
-	mux.Handle("/", cph.New(cph.Config{Fleet: phones, Authenticate: a.iam.Authenticate, Logger: logger, Address: adbHost}))
-	a.handler = mux
+	wire := cph.New(cph.Config{Fleet: phones, Authenticate: a.iam.Authenticate, Logger: logger, Address: adbHost})
+	mux.Handle("/", wire)
+	a.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path.Clean("/"+r.URL.Path) {
+			wire.ServeHTTP(w, r) // the mux would redirect; a client of the CPH API gets its error instead
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 	return a
 }
 

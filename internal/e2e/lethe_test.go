@@ -43,7 +43,7 @@ func testMain(m *testing.M) int {
 
 // process is one data folder and, while it is up, the process that serves it.
 type process struct {
-	t        *testing.T
+	t        testing.TB
 	data     string
 	database string // "" for SQLite
 	cmd      *exec.Cmd
@@ -55,7 +55,7 @@ type process struct {
 }
 
 // newProcess makes a data folder and serves it; the process ends with the test.
-func newProcess(t *testing.T, database string) *process {
+func newProcess(t testing.TB, database string) *process {
 	t.Helper()
 	p := &process{t: t, data: t.TempDir(), database: database}
 	p.start()

@@ -44,6 +44,7 @@ func (s *Service) handle(f form, h handler) http.Handler {
 		if err == nil {
 			if out.token != "" {
 				w.Header().Set(headerSubjectToken, out.token)
+				w.Header().Set("Cache-Control", "no-store") // it is as good as the password for a day
 			}
 			status = writeJSON(w, out.status, out.body)
 		} else {

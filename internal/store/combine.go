@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
 // A commit waits for the disk, and many workers save small steps at the same time. So whoever comes first runs a transaction
@@ -54,17 +56,22 @@ func (c *combiner[T]) do(ctx context.Context, write T) error {
 		case c.leads <- struct{}{}:
 			c.lead(ctx)
 		case <-ctx.Done():
-			c.leave(w)
-			return ctx.Err()
+			return c.leave(ctx, w)
 		}
 	}
 }
 
-// leave takes a write back that no transaction has taken yet.
-func (c *combiner[T]) leave(w *combined[T]) {
+// leave takes a write back that no transaction has taken yet; one that is done all the same has succeeded.
+func (c *combiner[T]) leave(ctx context.Context, w *combined[T]) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waiting = slices.DeleteFunc(c.waiting, func(other *combined[T]) bool { return other == w })
+	select {
+	case <-w.done:
+		return w.err
+	default:
+		return ctx.Err()
+	}
 }
 
 // lead runs one transaction with what is waiting, which need not hold the leader's own write.
@@ -94,13 +101,14 @@ func (c *combiner[T]) lead(ctx context.Context) {
 }
 
 // runBatch runs the writes together, and one by one when that failed, so that a write that the database refuses fails alone.
+// A database that does not answer fails them all.
 func (c *combiner[T]) runBatch(ctx context.Context, batch []*combined[T]) {
 	writes := make([]T, len(batch))
 	for i, w := range batch {
 		writes[i] = w.write
 	}
 	err := c.run(ctx, writes)
-	if err == nil || len(batch) == 1 {
+	if err == nil || len(batch) == 1 || phone.CodeOf(err) == phone.Unavailable {
 		for _, w := range batch {
 			w.err = err
 		}

@@ -20,10 +20,19 @@ var migrations embed.FS
 // the project's own.
 const migrationLock = 0x6c65746865 // "lethe"
 
+// sqliteMigrations is how often the tables of a SQLite database are tried to be brought up to date: another process that opens
+// the new database at the same moment may do a step first, and then the next try finds it done.
+const sqliteMigrations = 10
+
 // migrate brings River's tables and ours up to date.
 func (s *Store) migrate(ctx context.Context) (err error) {
 	if !s.postgres {
-		return s.migrateLocked(ctx)
+		for range sqliteMigrations {
+			if err = s.migrateLocked(ctx); err == nil || ctx.Err() != nil {
+				break
+			}
+		}
+		return err
 	}
 	conn, err := s.write.Conn(ctx)
 	if err != nil {
@@ -40,6 +49,7 @@ func (s *Store) migrate(ctx context.Context) (err error) {
 	return s.migrateLocked(ctx)
 }
 
+// migrateLocked does it; on PostgreSQL the caller holds the lock.
 func (s *Store) migrateLocked(ctx context.Context) error {
 	if err := s.migrateRiver(ctx); err != nil {
 		return fmt.Errorf("the queue's tables: %w", err)

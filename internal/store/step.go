@@ -100,14 +100,18 @@ func (st *step) needsAdmission() bool {
 // ends reports whether the step ends its job.
 func (st *step) ends() bool { return st.kind == stepFinish || st.kind == stepFail }
 
-// runSteps does the steps in one transaction.
+// runSteps does the steps in one transaction. ctx is the combiner's and no caller's: when it ends, the database has hung.
 func (s *Store) runSteps(ctx context.Context, steps []*step) error {
-	return s.tx(ctx, func(t *tx) error {
+	err := s.tx(ctx, func(t *tx) error {
 		for _, st := range steps {
 			st.err, st.assignment = nil, phone.Assignment{}
 		}
 		return t.steps(ctx, steps)
 	})
+	if err != nil && ctx.Err() != nil {
+		return &phone.Error{Code: phone.Unavailable, Msg: "the database does not answer: try again", Err: err}
+	}
+	return err
 }
 
 func (t *tx) steps(ctx context.Context, steps []*step) error {

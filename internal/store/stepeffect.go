@@ -58,7 +58,7 @@ func (t *tx) savePhones(ctx context.Context, steps []*step) error {
 	if len(failed) == 0 {
 		return nil
 	}
-	n, err := t.exec(ctx, `UPDATE phones SET status = CASE j.kind WHEN 'create' THEN ? ELSE ? END, updated_at = ?
+	n, err := t.exec(ctx, `UPDATE phones SET status = CASE j.kind WHEN 'create' THEN CAST(? AS BIGINT) ELSE CAST(? AS BIGINT) END, updated_at = ?
 		FROM jobs j WHERE `+t.in("j.id")+` AND phones.id = j.phone_id`, phone.KindCreate.Failed(), phone.KindReset.Failed(), t.at, list(t.dialect, failed))
 	if err != nil {
 		return fmt.Errorf("save phones: %w", err)

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,7 +103,7 @@ func (p *Pool) host(endpoint string, template Template) (*host, error) {
 		return h, nil
 	}
 	h := &host{
-		installation: p.config.Installation, helper: helper{images: &p.images, configured: template.HelperImage, stale: helperStale},
+		installation: p.config.Installation, nameLimit: nameLimit, helper: helper{images: &p.images, configured: template.HelperImage, stale: helperStale},
 		logger: p.config.Logger.With("driver", Name), now: p.config.Now,
 	}
 	h.emptier.init()
@@ -120,6 +121,7 @@ type host struct {
 	asking       lock // held while the daemon's API version is asked for
 	asked        atomic.Bool
 	networks     lock // held while a project's network is made
+	nameLimit    time.Duration // nameLimit
 	helper       helper
 	emptier      emptier
 	logger       *slog.Logger
@@ -168,7 +170,10 @@ func (h *host) negotiate(ctx context.Context) error {
 	}
 	_, err := h.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
 	if err = classify("ask for the API version", err); err != nil {
-		if phone.CodeOf(err) == phone.Invalid {
+		switch text := err.Error(); {
+		case strings.Contains(text, "HTTP request to an HTTPS server"):
+			return phone.Errorf(phone.Invalid, "", "the Docker endpoint speaks TLS: set tls to the files ca, cert and key in the server's template: %w", err)
+		case strings.Contains(text, "not supported by this client"):
 			return phone.Errorf(phone.Unsupported, "", "the Docker daemon is too old: lethe needs Docker 19.03 (API %s) or newer: %w", client.MinAPIVersion, err)
 		}
 		return err

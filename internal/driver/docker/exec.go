@@ -40,7 +40,7 @@ func (d *Driver) Exec(ctx context.Context, ref driver.Ref, command driver.Comman
 }
 
 func errNotRunning(cause error) error {
-	return &phone.Error{Code: phone.Precondition, Msg: "the phone does not run", Err: cause}
+	return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonPhoneNotRunning, Msg: "the phone does not run", Err: cause}
 }
 
 // stream runs a program in a container until it closes its output, and gives the exec's id. The error is Precondition when the

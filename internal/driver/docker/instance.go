@@ -51,13 +51,13 @@ func (d *Driver) Ensure(ctx context.Context, spec driver.Spec) (driver.Instance,
 	return d.takeOrMake(ctx, spec, options)
 }
 
-// nameLimit bounds the wait for a name that Docker says is taken while it shows no container of that name.
+// nameLimit bounds the wait for a name that Docker says is taken while it shows nothing of that name.
 const nameLimit = 30 * time.Second
 
 // takeOrMake settles who has the life's name. Docker gives a name away before it shows the container, and takes it back when
 // making the container fails, so both answers may be "no" for a moment.
 func (d *Driver) takeOrMake(ctx context.Context, spec driver.Spec, options client.ContainerCreateOptions) (driver.Instance, error) {
-	limited, cancel := context.WithTimeout(ctx, nameLimit)
+	limited, cancel := context.WithTimeout(ctx, d.host.nameLimit)
 	defer cancel()
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		instance, err := d.adopt(ctx, spec, options)
@@ -68,8 +68,11 @@ func (d *Driver) takeOrMake(ctx context.Context, spec driver.Spec, options clien
 			return instance, err
 		}
 		if pause(limited, wait) != nil {
+			if ctx.Err() != nil {
+				return driver.Instance{}, classify("wait for the container's name", ctx.Err())
+			}
 			return driver.Instance{}, phone.Errorf(phone.Unavailable, "",
-				"Docker says that the name %s is taken and shows no such container: restart its daemon if that goes on: %w", options.Name, errors.Join(ctx.Err(), err))
+				"Docker says that the name %s is taken and shows no such container: restart its daemon if that goes on: %w", options.Name, err)
 		}
 	}
 }

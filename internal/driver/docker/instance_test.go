@@ -362,6 +362,37 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
+// Two processes that both saw no network make one between them.
+func TestNetworkMadeTwice(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fastBoot)
+	project := phone.NewID[phone.ProjectID]()
+	one, err := w.d.host.makeNetwork(w.ctx, project)
+	w.must(err)
+	two, err := open(t, w.endpoint, w.owner, fastBoot).host.makeNetwork(w.ctx, project)
+	if err != nil || one == "" || two != one {
+		t.Errorf("the second made %q, %v; the first %q", two, err, one)
+	}
+}
+
+func TestForeignBridge(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fastBoot)
+	w.d.host.nameLimit = 200 * time.Millisecond
+	project := phone.NewID[phone.ProjectID]()
+	made, err := w.raw.NetworkCreate(w.ctx, "by-hand-"+string(project), client.NetworkCreateOptions{
+		Driver: "bridge", Options: map[string]string{"com.docker.network.bridge.name": w.d.host.bridgeName(project)},
+	})
+	w.must(err)
+	t.Cleanup(func() {
+		_, err := w.raw.NetworkRemove(context.WithoutCancel(w.ctx), made.ID, client.NetworkRemoveOptions{})
+		report(t, err)
+	})
+	if _, err := w.d.host.makeNetwork(w.ctx, project); phone.CodeOf(err) != phone.Conflict || phone.ReasonOf(err) != phone.ReasonForeignObject {
+		t.Errorf("beside a foreign bridge: %v", err)
+	}
+}
+
 func TestRemoveWaitsForAnotherRemoval(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fastBoot)
@@ -429,4 +460,27 @@ func TestTail(t *testing.T) {
 func (w *world) removeImage(reference string) {
 	_, err := w.raw.ImageRemove(context.WithoutCancel(w.ctx), reference, client.ImageRemoveOptions{Force: true})
 	report(w.t, err)
+}
+
+// The test phone behaves in its container as redroid does where that matters to a control plane.
+func TestSimphoneInAContainer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fastBoot)
+	spec := w.spec()
+	spec.Properties = phone.Properties{"ro.product.model": "Example_1"}
+	name := w.boot(spec).Name
+	for _, signal := range []string{"SIGTERM", "SIGINT", "SIGHUP"} {
+		_, err := w.raw.ContainerKill(w.ctx, name, client.ContainerKillOptions{Signal: signal})
+		w.must(err)
+		if got := w.run(spec.Ref, "getprop", "ro.product.model"); got != "Example_1\n" {
+			t.Errorf("after %s the phone says %q", signal, got)
+		}
+	}
+	w.run(spec.Ref, "setprop", "persist.sys.locale", "de-DE")
+	w.must(w.d.Stop(w.ctx, spec.Ref))
+	w.must(w.d.Start(w.ctx, spec.Ref))
+	w.await(spec.Ref, func(i driver.Instance) bool { return i.Booted })
+	if got := w.run(spec.Ref, "getprop", "persist.sys.locale"); got != "de-DE\n" {
+		t.Errorf("after a restart persist.sys.locale is %q", got)
+	}
 }

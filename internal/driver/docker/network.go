@@ -1,12 +1,12 @@
 package docker
 
 import (
-	"cmp"
 	"context"
-	"slices"
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
+	"time"
 
-	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -33,7 +33,7 @@ func (d *Driver) network(ctx context.Context, project phone.ProjectID) (string, 
 	return h.makeNetwork(ctx, project)
 }
 
-// projectNetwork looks for a project's network: the oldest, should two processes have made one each. "" means that there is none.
+// projectNetwork looks for a project's network. "" means that there is none.
 func (h *host) projectNetwork(ctx context.Context, project phone.ProjectID) (string, error) {
 	list, err := h.api.NetworkList(ctx, client.NetworkListOptions{
 		Filters: h.labelled(labelKind, kindNetwork, labelProject, string(project)),
@@ -44,36 +44,50 @@ func (h *host) projectNetwork(ctx context.Context, project phone.ProjectID) (str
 	if len(list.Items) == 0 {
 		return "", nil
 	}
-	oldest := slices.MinFunc(list.Items, func(a, b network.Summary) int {
-		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
-	})
-	return oldest.ID, nil
+	return list.Items[0].ID, nil
 }
 
+// makeNetwork makes a project's network. Docker takes two networks of one name, but not two with one bridge interface: that is
+// what keeps two processes from making one each.
 func (h *host) makeNetwork(ctx context.Context, project phone.ProjectID) (string, error) {
 	made, err := h.api.NetworkCreate(ctx, "lethe-"+string(project), client.NetworkCreateOptions{
-		Driver: "bridge",
-		Labels: map[string]string{labelInstallation: h.installation, labelKind: kindNetwork, labelProject: string(project)},
+		Driver:  "bridge",
+		Options: map[string]string{"com.docker.network.bridge.name": h.bridgeName(project)},
+		Labels:  map[string]string{labelInstallation: h.installation, labelKind: kindNetwork, labelProject: string(project)},
 	})
-	if err != nil {
-		err = classify("make the project's network", err)
-		if strings.Contains(err.Error(), "available, non-overlapping") {
-			return "", phone.Errorf(phone.Exhausted, "", "the Docker host has no address range left for another project's network: add to default-address-pools in its daemon.json, or name a network in the server's template: %w", err)
+	if err == nil {
+		return made.ID, nil
+	}
+	err = classify("make the project's network", err)
+	switch text := err.Error(); {
+	case strings.Contains(text, "same bridge name"):
+		return h.awaitNetwork(ctx, project)
+	case strings.Contains(text, "available, non-overlapping"):
+		return "", phone.Errorf(phone.Exhausted, "", "the Docker host has no address range left for another project's network: add to default-address-pools in its daemon.json, or name a network in the server's template: %w", err)
+	}
+	return "", err
+}
+
+// bridgeName names the interface of a project's network: at most 15 characters, which is all that Linux takes.
+func (h *host) bridgeName(project phone.ProjectID) string {
+	sum := sha256.Sum256([]byte(h.installation + " " + string(project)))
+	return "lethe" + hex.EncodeToString(sum[:5])
+}
+
+// awaitNetwork waits until the network is shown that another process is making.
+func (h *host) awaitNetwork(ctx context.Context, project phone.ProjectID) (string, error) {
+	limited, cancel := context.WithTimeout(ctx, h.nameLimit)
+	defer cancel()
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		if found, err := h.projectNetwork(limited, project); found != "" || err != nil {
+			return found, err
 		}
-		return "", err
-	}
-	// Another process may have made one at the same moment: all keep to the oldest, and who made another takes it away.
-	oldest, err := h.projectNetwork(ctx, project)
-	if err != nil || oldest == made.ID {
-		return oldest, err
-	}
-	if oldest == "" {
-		return "", phone.Errorf(phone.Unavailable, "", "the project's network was removed while it was being made")
-	}
-	if _, err := h.api.NetworkRemove(ctx, made.ID, client.NetworkRemoveOptions{}); err != nil {
-		if err = classify("remove a network that was made twice", err); !isNotFound(err) {
-			return "", err
+		if pause(limited, wait) != nil {
+			if ctx.Err() != nil {
+				return "", classify("wait for the project's network", ctx.Err())
+			}
+			return "", phone.Errorf(phone.Conflict, phone.ReasonForeignObject,
+				"the host has a network with the bridge %s that is not of this installation: remove it", h.bridgeName(project))
 		}
 	}
-	return oldest, nil
 }

@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/moby/moby/client"
 
@@ -22,25 +21,25 @@ func AdvertisedHost(server phone.Server) string {
 }
 
 // LoadImage gives a host an image that was made on this machine, unless it has it already.
-func LoadImage(ctx context.Context, endpoint string, image *imagetar.Tar) (err error) {
-	pool := NewPool(Config{})
-	h, err := pool.host(endpoint, Template{})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, pool.Close()) }()
-	if err := h.negotiate(ctx); err != nil {
-		return err
-	}
-	if _, err := h.inspectImage(ctx, image.Reference); !isNotFound(err) {
-		return err
-	}
-	return h.load(ctx, image)
+func LoadImage(ctx context.Context, endpoint string, image *imagetar.Tar) error {
+	return onHost(ctx, endpoint, "", func(h *host) error {
+		if _, err := h.inspectImage(ctx, image.Reference); !isNotFound(err) {
+			return err
+		}
+		return h.load(ctx, image)
+	})
 }
 
 // Purge removes every container, volume and network of an installation from a host, whatever server they belong to: the end of
-// an installation. Images stay.
-func Purge(ctx context.Context, endpoint, installation string) (err error) {
+// an installation. Images stay. It goes on after something that cannot be removed, and returns the errors joined.
+func Purge(ctx context.Context, endpoint, installation string) error {
+	return onHost(ctx, endpoint, installation, func(h *host) error {
+		return errors.Join(h.purgeContainers(ctx), h.purgeVolumes(ctx), h.purgeNetworks(ctx))
+	})
+}
+
+// onHost does something with a daemon that no server is there for.
+func onHost(ctx context.Context, endpoint, installation string, do func(*host) error) (err error) {
 	pool := NewPool(Config{Installation: installation})
 	h, err := pool.host(endpoint, Template{})
 	if err != nil {
@@ -50,43 +49,38 @@ func Purge(ctx context.Context, endpoint, installation string) (err error) {
 	if err := h.negotiate(ctx); err != nil {
 		return err
 	}
-	filters := make(client.Filters).Add("label", labelInstallation+"="+installation)
-	containers, err := h.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
-	if err != nil {
-		return classify("list containers", err)
-	}
-	var failed []error
-	for _, c := range containers.Items {
-		failed = append(failed, h.removeContainer(ctx, c.ID))
-	}
-	volumes, err := h.api.VolumeList(ctx, client.VolumeListOptions{Filters: filters})
-	if err != nil {
-		return classify("list volumes", err)
-	}
-	for _, v := range volumes.Items {
-		if _, err := h.api.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{}); err != nil {
-			failed = append(failed, classify("remove the volume "+v.Name, err))
-		}
-	}
-	networks, err := h.api.NetworkList(ctx, client.NetworkListOptions{Filters: filters})
-	if err != nil {
-		return classify("list networks", err)
-	}
-	for _, n := range networks.Items {
-		failed = append(failed, h.removeNetwork(ctx, n.ID, n.Name))
-	}
-	return errors.Join(failed...)
+	return do(h)
 }
 
-// removeNetwork removes a network that nothing uses any more; Docker takes a moment to see that its last container has left.
-func (h *host) removeNetwork(ctx context.Context, id, name string) error {
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		_, err := h.api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
-		if err == nil || isNotFound(classify("", err)) {
-			return nil
-		}
-		if pauseErr := pause(ctx, 100*time.Millisecond); pauseErr != nil || time.Now().After(deadline) {
-			return classify("remove the network "+name, err)
+func (h *host) purgeContainers(ctx context.Context) error {
+	list, err := h.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: h.labelled()})
+	errs := []error{classify("list the containers", err)}
+	for _, c := range list.Items {
+		errs = append(errs, h.removeContainer(ctx, c.ID))
+	}
+	return errors.Join(errs...)
+}
+
+func (h *host) purgeVolumes(ctx context.Context) error {
+	list, err := h.api.VolumeList(ctx, client.VolumeListOptions{Filters: h.labelled()})
+	errs := []error{classify("list the volumes", err)}
+	for _, v := range list.Items {
+		_, err := h.api.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{})
+		if err = classify("remove the volume "+v.Name, err); !isNotFound(err) {
+			errs = append(errs, err)
 		}
 	}
+	return errors.Join(errs...)
+}
+
+func (h *host) purgeNetworks(ctx context.Context) error {
+	list, err := h.api.NetworkList(ctx, client.NetworkListOptions{Filters: h.labelled()})
+	errs := []error{classify("list the networks", err)}
+	for _, n := range list.Items {
+		_, err := h.api.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
+		if err = classify("remove the network "+n.Name, err); !isNotFound(err) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }

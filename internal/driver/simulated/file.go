@@ -10,13 +10,23 @@ import (
 	"syscall"
 )
 
+// maxPath is the longest path that a phone's programs take. It is less than Linux takes by what the host's folder may need
+// itself, so that the host can reach, and erase, whatever a phone has made.
+const maxPath = 2048
+
 // inside gives the path as it is below /data: "." is /data itself. A path that leads elsewhere is not on the phone.
-func inside(name string) (string, bool) {
+func inside(name string) (string, error) {
 	clean := path.Clean("/" + name)
-	if clean == "/data" {
-		return ".", true
+	below, ok := strings.CutPrefix(clean, "/data/")
+	switch {
+	case len(clean) > maxPath:
+		return "", syscall.ENAMETOOLONG
+	case clean == "/data":
+		return ".", nil
+	case !ok:
+		return "", fs.ErrNotExist
 	}
-	return strings.CutPrefix(clean, "/data/")
+	return below, nil
 }
 
 // options takes the leading options off the arguments: any of the letters, alone or together. It reports a letter that is
@@ -74,9 +84,8 @@ func (s *shell) each(program string, names []string, do func(name string) error)
 		if err := s.ctx.Err(); err != nil {
 			return code, err
 		}
-		below, ok := inside(name)
-		err := fs.ErrNotExist
-		if ok {
+		below, err := inside(name)
+		if err == nil {
 			err = do(below)
 		}
 		if hostFault(err) {

@@ -5,29 +5,48 @@ import "testing"
 // Run runs the whole suite; open gives each test its own fresh database.
 func Run(t *testing.T, open func(t *testing.T) Fixture) {
 	for name, test := range map[string]func(*testing.T, Fixture){
-		"smoke": testSmoke,
+		"open":                   testReopen,
+		"open at once":           testOpenAtOnce,
+		"constraints":            testConstraints,
+		"bootstrap once":         testBootstrapOnce,
+		"accounts":               testAccounts,
+		"tokens":                 testTokens,
+		"accept reset":           testAcceptReset,
+		"accept decides":         testAcceptDecides,
+		"accept image":           testAcceptImage,
+		"accept overlapping":     testAcceptOverlapping,
+		"add server":             testAddServer,
+		"names and ports taken":  testTaken,
+		"create to success":      testCreateToSuccess,
+		"claim":                  testClaim,
+		"advance":                testAdvance,
+		"finish":                 testFinish,
+		"fail":                   testFail,
+		"fenced writes":          testFenced,
+		"prepare image":          testPrepareImage,
+		"image gone from host":   testImageGone,
+		"fairness":               testFairness,
+		"abnormal server":        testAbnormalServer,
+		"sweep admits":           testSweepAdmits,
+		"sweep lost deliveries":  testSweepLostDeliveries,
+		"restart of a replica":   testRestart,
+		"takeover":               testTakeover,
+		"release":                testRelease,
+		"dead process":           testDeadProcess,
+		"deliver":                testDeliver,
+		"deliver bounded":        testDeliverBounded,
+		"deliver to two":         testDeliverToTwo,
+		"flow":                   testFlow,
+		"list phones":            testListPhones,
+		"list servers":           testListServers,
+		"list images":            testListImages,
+		"list jobs and progress": testListJobs,
+		"missing rows":           testMissing,
+		"cancelled context":      testCancelled,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, open(t))
 		})
 	}
-}
-
-func testSmoke(t *testing.T, f Fixture) {
-	ctx := t.Context()
-	image := f.Image(t)
-	in := f.Fleet(t, f.Project(0), image.ID, 5, 2)
-	jobs := f.Reset(t, f.Project(0), ids(in.Phones)...)
-	if err := f.Register(ctx, "r1", 1e9*60); err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range jobs {
-		j, err := f.Job(ctx, f.Project(0), id)
-		t.Logf("%+v %v", j, err)
-	}
-	n, err := f.Sweep(ctx, 0)
-	t.Log(n, err)
-	p, err := f.Progress(ctx, f.Project(0), "x")
-	t.Log(p, err)
 }

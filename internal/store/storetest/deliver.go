@@ -1,0 +1,174 @@
+package storetest
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/phone"
+	"github.com/lethe-cloud/lethe/internal/store"
+)
+
+// delivering runs Deliver until the test has called stop, which waits for it.
+func delivering(t testing.TB, s *store.Store, workers int, handle func(context.Context, phone.Delivery)) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- s.Deliver(ctx, workers, handle) }()
+	return sync.OnceFunc(func() {
+		cancel()
+		if err := receive(t, done); err != nil {
+			t.Errorf("Deliver: %v", err)
+		}
+	})
+}
+
+func testDeliver(t *testing.T, f Fixture) {
+	image := f.Image(t)
+	in := f.Fleet(t, f.Project(0), image.ID, 3, 3)
+	before := f.Reset(t, f.Project(0), in.Phones[0].ID)
+	got := make(chan phone.Delivery, 10)
+	entered, ended := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	stop := delivering(t, f.Store, 10, func(ctx context.Context, d phone.Delivery) {
+		got <- d
+		if d.Job == before[0] {
+			once.Do(func() {
+				close(entered)
+				<-ctx.Done() // Deliver ends the contexts of running handles
+				close(ended)
+			})
+		}
+	})
+	defer stop()
+	equal(t, "what waited before", receive(t, got), phone.Delivery{Job: before[0], Attempt: 1})
+	after := f.Reset(t, f.Project(0), in.Phones[1].ID)
+	equal(t, "what came while delivering", receive(t, got), phone.Delivery{Job: after[0], Attempt: 1})
+
+	// The same delivery again, while it is being handled.
+	f.exec(t, `INSERT INTO river_job (args, kind, max_attempts, metadata, queue, state, priority)
+		SELECT args, kind, max_attempts, metadata, queue, 'available', priority FROM river_job WHERE state = 'running' AND args ->> 'job_id' = $1`, string(before[0]))
+	last := f.Reset(t, f.Project(0), in.Phones[2].ID)
+	equal(t, "what came next", receive(t, got), phone.Delivery{Job: last[0], Attempt: 1})
+	<-entered
+	stop()
+	select {
+	case <-ended:
+	default:
+		t.Error("Deliver returned before a handle had")
+	}
+	equal(t, "rows left behind", f.count(t, `SELECT count(*) FROM river_job WHERE state <> 'completed'`), 0)
+	if len(got) > 0 {
+		t.Errorf("delivered besides: %v", <-got)
+	}
+	refused(t, "no workers", f.Deliver(t.Context(), 0, nil), phone.Invalid, "")
+}
+
+func testDeliverBounded(t *testing.T, f Fixture) {
+	jobs := working(t, f, 12)
+	var running, most atomic.Int64
+	got := make(chan phone.Delivery, len(jobs))
+	release := make(chan struct{})
+	stop := delivering(t, f.Store, 3, func(_ context.Context, d phone.Delivery) {
+		for n := running.Add(1); ; {
+			seen := most.Load()
+			if n <= seen || most.CompareAndSwap(seen, n) {
+				break
+			}
+		}
+		got <- d
+		<-release
+		running.Add(-1)
+	})
+	defer stop()
+	for range 3 {
+		receive(t, got)
+	}
+	close(release)
+	for range len(jobs) - 3 {
+		receive(t, got)
+	}
+	if most.Load() != 3 {
+		t.Errorf("%d handles ran at once, want 3", most.Load())
+	}
+}
+
+// testDeliverToTwo delivers to two stores, as two replicas would: each delivery reaches one. SQLite has one serving process, so
+// there the second store only accepts, as a command beside the server would, and is heard of by polling.
+func testDeliverToTwo(t *testing.T, f Fixture) {
+	image := f.Image(t)
+	in := f.Fleet(t, f.Project(0), image.ID, 20, 20)
+	other := Reopen(t, f.URL, f.Clock)
+	got := make(chan phone.Delivery, 2*len(in.Phones))
+	handle := func(_ context.Context, d phone.Delivery) { got <- d }
+	defer delivering(t, f.Store, 5, handle)()
+	if f.Postgres() {
+		defer delivering(t, other, 5, handle)()
+	}
+	want := map[phone.JobID]bool{}
+	for _, p := range in.Phones {
+		outcomes, err := other.AcceptReset(t.Context(), f.ResetInput(f.Project(0), p.ID))
+		must(t, "AcceptReset", err)
+		want[outcomes[0].Job] = true
+	}
+	for range in.Phones {
+		d := receive(t, got)
+		if !want[d.Job] {
+			t.Errorf("delivered twice, or nothing that was accepted: %v", d)
+		}
+		delete(want, d.Job)
+	}
+}
+
+// testFlow works many jobs of two projects through all phases at once, in random order and with failures, while it watches
+// the boot slots.
+func testFlow(t *testing.T, f Fixture) {
+	ctx := t.Context()
+	image, next := f.Image(t), f.Image(t)
+	var all []phone.ID
+	for i := range 4 {
+		in := f.Fleet(t, f.Project(0), image.ID, 15, 1+i)
+		all = append(all, ids(in.Phones)...)
+	}
+	must(t, "Register", f.Register(ctx, "r1", time.Hour))
+	w := &workers{t: t, f: f, left: len(all), done: make(chan struct{})}
+	defer delivering(t, f.Store, 100, w.work)()
+
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for {
+			f.scheduled(t)
+			f.consistent(t)
+			select {
+			case <-w.done:
+				return
+			default:
+			}
+		}
+	}()
+	var group sync.WaitGroup
+	for c := range 6 {
+		group.Go(func() {
+			reset := f.ResetInput(f.Project(0), all[c*10:c*10+10]...)
+			if c%2 == 1 {
+				reset.Image = next.ID
+			}
+			if _, err := f.AcceptReset(ctx, reset); err != nil {
+				t.Errorf("AcceptReset: %v", err)
+			}
+		})
+	}
+	group.Wait()
+	receive(t, w.done)
+	<-watched
+	f.scheduled(t)
+	f.consistent(t)
+	unfinished := f.count(t, `SELECT count(*) FROM jobs WHERE phase NOT IN ('succeeded', 'failed')`)
+	equal(t, "unfinished jobs", unfinished, 0)
+	equal(t, "phones by outcome", f.count(t, `SELECT count(*) FROM phones p JOIN jobs j ON j.phone_id = p.id AND j.target = 2
+		WHERE (j.phase = 'succeeded' AND p.status = 2 AND p.generation = 2 AND p.image_id = j.image_id) OR (j.phase = 'failed' AND p.status = -5 AND p.generation = 1)`), len(all))
+	equal(t, "jobs that brought an image", f.count(t, `SELECT count(*) FROM jobs WHERE kind = 'reset' AND preparing_at IS NOT NULL`), f.count(t, `SELECT count(*) FROM host_images WHERE prepared_at > 0`))
+}
