@@ -58,7 +58,7 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	a := &app{store: st, hosts: h}
 	a.iam = iam.New(iam.Config{Store: st, Log: logger, BaseURL: cfg.Advertise})
 	phones := fleet.New(fleet.Config{
-		Store: st, Hosts: h, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch,
+		Store: st, Hosts: h, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch, BootTimeout: cfg.BootTimeout,
 	})
 	a.engine = work.New(work.Config{Store: st, Queue: st, Hosts: h, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline})
 

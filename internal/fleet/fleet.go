@@ -18,6 +18,7 @@ type Service struct {
 	check       phone.PropertyCheck
 	checkServer func(*phone.Server) *phone.Error
 	maxBatch    int
+	bootTimeout time.Duration
 	now         func() time.Time
 }
 
@@ -32,7 +33,9 @@ type Config struct {
 	CheckServer func(*phone.Server) *phone.Error
 	// MaxBatch is how many phones one batch call may name; 0 means 1,000.
 	MaxBatch int
-	Now      func() time.Time
+	// BootTimeout is a new server's where its caller gives none; 0 means DefaultBootTimeout.
+	BootTimeout time.Duration
+	Now         func() time.Time
 }
 
 // New makes the use cases over a store.
@@ -49,7 +52,10 @@ func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{store: c.Store, hosts: c.Hosts, check: c.Check, checkServer: c.CheckServer, maxBatch: c.MaxBatch, now: c.Now}
+	if c.BootTimeout == 0 {
+		c.BootTimeout = DefaultBootTimeout
+	}
+	return &Service{bootTimeout: c.BootTimeout, store: c.Store, hosts: c.Hosts, check: c.Check, checkServer: c.CheckServer, maxBatch: c.MaxBatch, now: c.Now}
 }
 
 // MaxBatch is how many phones one batch call may name.

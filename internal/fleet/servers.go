@@ -33,7 +33,7 @@ type NewServer struct {
 	// PortBase is the host port of the first phone's adb; the others follow. 0 means the first free range of the endpoint.
 	PortBase           int
 	MaxConcurrentBoots int           // 0 means DefaultConcurrentBoots
-	BootTimeout        time.Duration // 0 means DefaultBootTimeout
+	BootTimeout        time.Duration // 0 means the Service's
 	Model              string        // "" means DefaultServerModel
 	PhoneModel         string        // "" means DefaultPhoneModel
 }
@@ -45,7 +45,7 @@ func (s *Service) AddServer(ctx context.Context, caller account.Caller, in NewSe
 	if err := Authorise(caller, in.Project, ActionServersCreate); err != nil {
 		return phone.Server{}, "", err
 	}
-	in.fill()
+	in.fill(s.bootTimeout)
 	if err := in.check(); err != nil {
 		return phone.Server{}, "", err
 	}
@@ -90,7 +90,7 @@ func (s *Service) openHost(ctx context.Context, server phone.Server) error {
 // hostPatience is how long a new server's host may take to answer.
 const hostPatience = 15 * time.Second
 
-func (in *NewServer) fill() {
+func (in *NewServer) fill(bootTimeout time.Duration) {
 	if in.Capacity == 0 {
 		in.Capacity = in.Phones
 	}
@@ -98,7 +98,7 @@ func (in *NewServer) fill() {
 		in.MaxConcurrentBoots = DefaultConcurrentBoots
 	}
 	if in.BootTimeout == 0 {
-		in.BootTimeout = DefaultBootTimeout
+		in.BootTimeout = bootTimeout
 	}
 	if in.Model == "" {
 		in.Model = DefaultServerModel
