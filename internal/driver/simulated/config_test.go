@@ -23,7 +23,8 @@ func TestParseConfig(t *testing.T) {
 		"white space":  {" \n", DefaultConfig()},
 		"empty object": {"{}", DefaultConfig()},
 		"all": {`{"boot_time": "1.5s", "boot_spread": 0.25, "capacity": 40, "data_files": 0, "missing_images": ["a:1", "b:2"],
-			"faults": [{"name": "n", "phone": "web-*", "operation": "boot", "effect": "exit", "exit_code": 7, "duration": "20ms", "times": 3, "generations": [2, 3]},
+			"faults": [{"name": "n", "phone": "web-*", "operation": "boot", "effect": "exit", "exit_code": 7, "duration": "20ms", "times": 3,
+			"generations": [2, 3]},
 			{"operation": "boot", "effect": "slow", "factor": 2.5}, {"operation": "*", "effect": "unavailable"}]}`,
 			Config{
 				BootTime: Duration(1500 * time.Millisecond), BootSpread: 0.25, Capacity: 40, MissingImages: []string{"a:1", "b:2"},
@@ -56,7 +57,9 @@ func TestParseConfig(t *testing.T) {
 // Every mistake is named with its key, and the sentence says what would be right.
 func TestParseConfigRefuses(t *testing.T) {
 	t.Parallel()
-	fault := func(rule string) string { return `{"faults": [{"operation": "boot", "effect": "never"}, ` + rule + `]}` }
+	fault := func(rule string) string {
+		return `{"faults": [{"operation": "boot", "effect": "never"}, ` + rule + `]}`
+	}
 	for _, test := range []struct{ text, key, says string }{
 		{`[]`, "", "must be one JSON object"},
 		{`null`, "", "must be one JSON object"},
@@ -146,7 +149,8 @@ func TestOpenRefuses(t *testing.T) {
 
 func FuzzParseConfig(f *testing.F) {
 	for _, seed := range []string{
-		"", "{}", `{"boot_time": "1s", "boot_spread": 0.5}`, `{"faults": [{"operation": "boot", "effect": "slow", "factor": 3}]}`, `{"faults": [`, "\xff", `{"":{}}`,
+		"", "{}", `{"boot_time": "1s", "boot_spread": 0.5}`, `{"faults": [{"operation": "boot", "effect": "slow", "factor": 3}]}`,
+		`{"faults": [`, "\xff", `{"":{}}`,
 	} {
 		f.Add([]byte(seed))
 	}

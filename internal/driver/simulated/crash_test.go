@@ -145,7 +145,7 @@ func TestKilled(t *testing.T) {
 	const kills = 15
 	for n := range kills {
 		child, lines, stderr := o.start(t)
-		for range 1 + n%4 {
+		for range 1 + n%6 { // from the fourth line on a phone has one life more
 			if !lines.Scan() {
 				break
 			}
@@ -170,8 +170,8 @@ func TestKilled(t *testing.T) {
 		if len(entries) != 2 || len(found.instances) != 1 || len(found.volumes) != 1 || found.instances[0].Generation != found.volumes[0].Generation {
 			t.Errorf("phone %s has %v", id, entries)
 		}
-		if len(found.instances) == 1 && found.instances[0].Generation < kills/4 {
-			t.Errorf("after %d processes phone %s is only at generation %d", kills, id, found.instances[0].Generation)
+		if len(found.instances) == 1 && found.instances[0].Generation < 3 {
+			t.Errorf("after %d processes phone %s is only at generation %d: they did not go on where others ended", kills, id, found.instances[0].Generation)
 		}
 	}
 	if count, err := d.readCount(t.Context()); err != nil || count < len(o.Phones) {

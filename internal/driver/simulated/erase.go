@@ -61,7 +61,8 @@ func eraseFailed(ctx context.Context, id phone.ID, below phone.Generation, err e
 	}
 	return &phone.Error{
 		Code: phone.Internal, Reason: phone.ReasonEraseFailed, Err: err,
-		Msg: fmt.Sprintf("a volume of phone %s from before generation %d could not be destroyed: make the host's folder writable and reset the phone again", id, below),
+		Msg: fmt.Sprintf("a volume of phone %s from before generation %d could not be destroyed: "+
+			"see what keeps its files in the host's folder, and reset the phone again", id, below),
 	}
 }
 

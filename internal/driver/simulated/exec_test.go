@@ -44,9 +44,14 @@ func TestNoWayOut(t *testing.T) {
 		"/data/absolute", "/data/relative", "/data/folder/secret", "/data/root/etc/passwd", "/data/./folder/../folder/secret",
 		"/data/absolute/", "/database/file", "/proc/self/environ", filepath.Join(volume, "local"), "/data/" + secret, "/data\x00/x",
 	} {
-		for _, program := range [][]string{{"cat", path}, {"tee", path}, {"tee", "-a", path}, {"rm", "-r", path}, {"mkdir", path + "/new"}, {"mkdir", "-p", path + "/new"}} {
-			if program[0] == "rm" && strings.HasPrefix(path, "/data/") && !strings.Contains(path, "secret") || program[0] == "mkdir" && path == "/data/"+secret {
-				continue // removing a link itself is the phone's right, and so is a folder that is named like the host's
+		for _, program := range [][]string{
+			{"cat", path}, {"tee", path}, {"tee", "-a", path}, {"rm", "-r", path}, {"mkdir", path + "/new"}, {"mkdir", "-p", path + "/new"},
+		} {
+			switch {
+			case program[0] == "rm" && strings.HasPrefix(path, "/data/") && !strings.Contains(path, "secret"):
+				continue // a link in /data is the phone's own to remove
+			case program[0] == "mkdir" && path == "/data/"+secret:
+				continue // and so is a folder that is named like one of the host's
 			}
 			result, err := d.Exec(t.Context(), spec.Ref, driver.Command{Args: program, Stdin: []byte("changed")})
 			must(t, err)

@@ -11,7 +11,8 @@ import (
 type Fault struct {
 	// Name is for people. A rule that is changed is a new rule and counts anew; giving it another name does that too.
 	Name string `json:"name,omitempty"`
-	// Phone is the id or the name of a phone, or a pattern of them as path.Match has it; "" and "*" are all phones.
+	// Phone is the id or the name of a phone, or a pattern of them as path.Match has it; "" and "*" are all phones. The name is
+	// known while the phone has an instance on the host.
 	Phone string `json:"phone,omitempty"`
 	// Operation is where it strikes.
 	Operation Operation `json:"operation"`

@@ -93,7 +93,9 @@ func TestBootFaults(t *testing.T) {
 
 func TestVanishedInstanceIsMadeAgain(t *testing.T) {
 	t.Parallel()
-	config := Config{BootTime: Duration(time.Second), Faults: []Fault{{Operation: OpBoot, Effect: EffectVanish, Duration: Duration(time.Minute), Times: 1}}}
+	config := Config{BootTime: Duration(time.Second), Faults: []Fault{
+		{Operation: OpBoot, Effect: EffectVanish, Duration: Duration(time.Minute), Times: 1},
+	}}
 	d, clock := timed(t, config)
 	spec := started(t, d, newSpec(t, d))
 	sh(t, d, spec.Ref, "kept", "tee /data/file")

@@ -177,7 +177,8 @@ func chance(ref driver.Ref, purpose string) float64 {
 // wantRef refuses what cannot be the name of a life, before it becomes a path.
 func wantRef(ref driver.Ref) error {
 	if !phone.ValidID(ref.Phone) || ref.Generation < 1 {
-		return phone.Errorf(phone.Invalid, "", "phone %q generation %d cannot be: an id has 32 lower-case hex digits, generations count from 1", ref.Phone, ref.Generation)
+		return phone.Errorf(phone.Invalid, "",
+			"phone %q generation %d cannot be: an id has 32 lower-case hex digits, generations count from 1", ref.Phone, ref.Generation)
 	}
 	return nil
 }
