@@ -216,16 +216,25 @@ func ignoreGone(err error) error {
 
 // mountID tells mounts apart, even two of the same file system.
 type mountID struct {
-	id         uint64 // 0 where the kernel does not tell (before 5.8)
-	major, min uint32
+	id     uint64 // 0 where the kernel does not tell (before 5.8)
+	device uint64
 }
 
+// mountOf asks by statx, and by fstat where a container's older seccomp profile forbids statx.
 func mountOf(fd int) (mountID, error) {
 	var x unix.Statx_t
-	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &x); err != nil {
+	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &x)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) {
+		var stat unix.Stat_t
+		if err := unix.Fstat(fd, &stat); err != nil {
+			return mountID{}, fmt.Errorf("fstat: %w", err)
+		}
+		return mountID{device: stat.Dev}, nil
+	}
+	if err != nil {
 		return mountID{}, fmt.Errorf("statx: %w", err)
 	}
-	m := mountID{major: x.Dev_major, min: x.Dev_minor}
+	m := mountID{device: unix.Mkdev(x.Dev_major, x.Dev_minor)}
 	if x.Mask&unix.STATX_MNT_ID != 0 {
 		m.id = x.Mnt_id
 	}

@@ -31,6 +31,7 @@ type Image struct {
 	Cmd          []string
 	Env          []string
 	Labels       map[string]string
+	Volumes      []string // where every container gets a volume without a name
 }
 
 // Tar is an image that is ready to be written.
@@ -127,6 +128,7 @@ type containerConfig struct {
 	Entrypoint []string
 	Env        []string
 	Labels     map[string]string
+	Volumes    map[string]struct{} `json:",omitempty"`
 	WorkingDir string
 }
 
@@ -144,11 +146,15 @@ type rootFS struct {
 const epoch = "1970-01-01T00:00:00Z"
 
 func configOf(i Image, layer string) imageConfig {
+	volumes := map[string]struct{}{}
+	for _, dir := range i.Volumes {
+		volumes[dir] = struct{}{}
+	}
 	return imageConfig{
 		Architecture: i.Architecture,
 		OS:           "linux",
 		Created:      epoch,
-		Config:       containerConfig{Cmd: i.Cmd, Entrypoint: i.Entrypoint, Env: i.Env, Labels: i.Labels, WorkingDir: "/"},
+		Config:       containerConfig{Cmd: i.Cmd, Entrypoint: i.Entrypoint, Env: i.Env, Labels: i.Labels, Volumes: volumes, WorkingDir: "/"},
 		History:      []history{{Created: epoch, CreatedBy: "lethe: one static binary"}},
 		RootFS:       rootFS{Type: "layers", DiffIDs: []string{"sha256:" + layer}},
 	}

@@ -17,7 +17,7 @@ func (s *Store) Job(ctx context.Context, project phone.ProjectID, id phone.JobID
 // Jobs gives jobs in the order of acceptance, or the other way round.
 func (s *Store) Jobs(ctx context.Context, f fleet.JobFilter) ([]phone.Job, error) {
 	var w where
-	w.text("project_id", string(f.Project))
+	w.project(f.Project, len(f.Requests) > 0 || f.Phone != "" || f.Server != "")
 	if len(f.Requests) > 0 {
 		w.add(s.in("request_id"), list(s.dialect, f.Requests))
 	}

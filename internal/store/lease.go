@@ -64,8 +64,8 @@ func (s *Store) Recover(ctx context.Context, replica phone.ReplicaID) (int, erro
 	return n, err
 }
 
-// abandoned is the condition that a job's owner has no lease any more. It is written for the leases that have been ended.
-const abandoned = `owner IS NOT NULL AND NOT EXISTS (SELECT 1 FROM replicas r WHERE r.id = jobs.owner AND r.incarnation = jobs.incarnation AND r.expires_at > 0)`
+// abandoned is the condition that the owner of a job that has one has no lease any more. It is written for the leases that have been ended.
+const abandoned = `NOT EXISTS (SELECT 1 FROM replicas r WHERE r.id = jobs.owner AND r.incarnation = jobs.incarnation AND r.expires_at > 0)`
 
 // takeOver ends expired leases and gives new deliveries to the jobs that their replicas left, and to those that earlier starts
 // of replica left, if it is not "".
@@ -73,7 +73,7 @@ func (t *tx) takeOver(ctx context.Context, replica phone.ReplicaID) error {
 	if _, err := t.exec(ctx, `UPDATE replicas SET expires_at = 0 WHERE expires_at > 0 AND expires_at <= `+t.clock); err != nil {
 		return fmt.Errorf("end expired leases: %w", err)
 	}
-	left, err := all(ctx, t, one[phone.JobID], `SELECT id FROM jobs WHERE owner = ? AND coalesce(incarnation, 0) <> ? OR `+abandoned+`
+	left, err := all(ctx, t, one[phone.JobID], `SELECT id FROM jobs WHERE owner IS NOT NULL AND (owner = ? AND coalesce(incarnation, 0) <> ? OR `+abandoned+`)
 		ORDER BY id`+t.lock, replica, t.incarnation(replica))
 	if err != nil {
 		return fmt.Errorf("find jobs without a worker: %w", err)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -25,6 +26,17 @@ func (w *where) add(condition string, args ...any) {
 func (w *where) text(column, value string) {
 	if value != "" {
 		w.add(column+" = ?", value)
+	}
+}
+
+// project adds the project. With narrow, another condition finds far fewer rows: then the || ” keeps the database from going
+// through all rows of the project.
+func (w *where) project(id phone.ProjectID, narrow bool) {
+	switch {
+	case id != "" && narrow:
+		w.add("project_id || '' = ?", id)
+	case id != "":
+		w.add("project_id = ?", id)
 	}
 }
 
@@ -58,22 +70,20 @@ func readOne[T any](ctx context.Context, s *Store, missing phone.Reason, scan fu
 	return found, err
 }
 
-// readPage reads a page of a table, created last first, and how many rows match in all. The page's ids come first, from the
-// index alone where there are no further conditions, so that rows which an offset skips are not read.
-func readPage[T any](ctx context.Context, s *Store, table, list string, scan func(scanner) (T, error), w where, offset, limit int) ([]T, int, error) {
+// readPage reads a page of a table, created last first, and how many rows match in all, which count says. The page's ids come
+// first, from an index alone where the conditions allow, so that rows which an offset skips are not read.
+func readPage[T any](ctx context.Context, s *Store, table, list string, scan func(scanner) (T, error), w where, offset, limit int,
+	count func(*tx) (int, error)) ([]T, int, error) {
 	var found []T
 	var total int
 	err := s.view(ctx, func(t *tx) error {
-		if err := t.row(ctx, `SELECT count(*) FROM `+table+w.String(), w.args...).Scan(&total); err != nil {
+		var err error
+		if total, err = count(t); err != nil || offset >= total {
 			return err
 		}
-		if offset >= total {
-			return nil
-		}
-		var err error
 		found, err = all(ctx, t, scan, `SELECT `+columns("r", list)+` FROM `+table+` r JOIN (SELECT id AS page_id FROM `+table+w.String()+
 			` ORDER BY created_at DESC, id LIMIT ? OFFSET ?) AS page ON r.id = page.page_id ORDER BY r.created_at DESC, r.id`,
-			append(append([]any{}, w.args...), page(offset, limit)...)...)
+			append(slices.Clone(w.args), page(offset, limit)...)...)
 		return err
 	})
 	if err != nil {

@@ -15,7 +15,7 @@ func (s *Store) Phone(ctx context.Context, project phone.ProjectID, id phone.ID)
 // Phones gives a page of phones, created last first, and how many match in all.
 func (s *Store) Phones(ctx context.Context, f fleet.PhoneFilter) ([]phone.Phone, int, error) {
 	var w where
-	w.text("project_id", string(f.Project))
+	w.project(f.Project, f.Server != "")
 	w.text("server_id", string(f.Server))
 	if f.Name != "" {
 		w.add(s.contains("name"), f.Name)
@@ -23,5 +23,6 @@ func (s *Store) Phones(ctx context.Context, f fleet.PhoneFilter) ([]phone.Phone,
 	if f.Status != nil {
 		w.add("status = ?", *f.Status)
 	}
-	return readPage(ctx, s, "phones", phoneColumns, scanPhone, w, f.Offset, f.Limit)
+	return readPage(ctx, s, "phones", phoneColumns, scanPhone, w, f.Offset, f.Limit,
+		func(t *tx) (int, error) { return t.countPhones(ctx, f, w) })
 }

@@ -55,16 +55,21 @@ func (t *tx) acceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Out
 		return outcomes, nil
 	}
 	jobs := make([]jobInsert, len(accepted))
-	servers := map[phone.ServerID]bool{}
+	servers, counts := map[phone.ServerID]bool{}, tally{}
 	for i, a := range accepted {
 		jobs[i] = jobInsert{ID: phone.NewID[phone.JobID](), Phone: a.Phone.ID, Image: a.Image, Properties: asJSON(a.Properties), Factory: a.Factory, Erase: phone.ErasePending}
 		outcomes[a.Index].Job = jobs[i].ID
 		servers[a.Phone.Server] = true
+		counts.add(a.Phone.Project, a.Phone.Status, -1)
+		counts.add(a.Phone.Project, phone.StatusResetting, 1)
 	}
 	if err := t.insertJobs(ctx, request, jobs); err != nil {
 		return nil, err
 	}
 	if err := t.claimPhones(ctx, jobs); err != nil {
+		return nil, err
+	}
+	if err := t.saveTally(ctx, counts); err != nil {
 		return nil, err
 	}
 	return outcomes, t.admit(ctx, slices.Sorted(maps.Keys(servers)))

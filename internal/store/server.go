@@ -34,6 +34,13 @@ func (t *tx) addServer(ctx context.Context, in fleet.AddServer) error {
 	if err := t.insertPhones(ctx, in.Phones); err != nil {
 		return err
 	}
+	counts := tally{}
+	for _, p := range in.Phones {
+		counts.add(p.Project, p.Status, 1)
+	}
+	if err := t.saveTally(ctx, counts); err != nil {
+		return err
+	}
 	if err := t.insertRequest(ctx, in.Request); err != nil {
 		return err
 	}
@@ -178,7 +185,11 @@ func (s *Store) Servers(ctx context.Context, f fleet.ServerFilter) ([]phone.Serv
 	if !f.CreatedTo.IsZero() {
 		w.add("created_at <= ?", micros(f.CreatedTo))
 	}
-	return readPage(ctx, s, "servers", serverColumns, scanServer, w, f.Offset, f.Limit)
+	return readPage(ctx, s, "servers", serverColumns, scanServer, w, f.Offset, f.Limit, func(t *tx) (int, error) {
+		var n int
+		err := t.row(ctx, `SELECT count(*) FROM servers`+w.String(), w.args...).Scan(&n)
+		return n, err
+	})
 }
 
 // ServerUse counts the boot slots that the server's jobs hold and its phones by status, at one moment. A server that is not

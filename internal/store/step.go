@@ -135,7 +135,7 @@ func (t *tx) steps(ctx context.Context, steps []*step) error {
 	if err := t.saveHostImages(ctx, steps, jobs); err != nil {
 		return err
 	}
-	if err := t.savePhones(ctx, steps); err != nil {
+	if err := t.savePhones(ctx, steps, jobs); err != nil {
 		return err
 	}
 	if err := t.admit(ctx, serversToAdmit(steps, jobs)); err != nil {
@@ -180,6 +180,8 @@ func (t *tx) lockForSteps(ctx context.Context, steps []*step) error {
 // stepJob is what steps read and write of a job.
 type stepJob struct {
 	id      phone.JobID
+	project phone.ProjectID
+	kind    phone.Kind
 	server  phone.ServerID
 	image   phone.ImageID
 	phase   phone.Phase
@@ -204,7 +206,7 @@ func (t *tx) lockStepJobs(ctx context.Context, steps []*step) (map[phone.JobID]*
 	err := t.each(ctx, func(row scanner) error {
 		j := &stepJob{began: map[phone.Phase]int64{}}
 		var owner *string
-		if err := row.Scan(&j.id, &j.server, &j.image, &j.phase, &j.erase, &j.attempt, &owner, &j.erased); err != nil {
+		if err := row.Scan(&j.id, &j.project, &j.kind, &j.server, &j.image, &j.phase, &j.erase, &j.attempt, &owner, &j.erased); err != nil {
 			return err
 		}
 		if owner != nil {
@@ -212,7 +214,7 @@ func (t *tx) lockStepJobs(ctx context.Context, steps []*step) (map[phone.JobID]*
 		}
 		jobs[j.id] = j
 		return nil
-	}, `SELECT id, server_id, image_id, phase, erase, attempt, owner, erased FROM jobs WHERE `+t.in("id")+` ORDER BY id`+t.lock, list(t.dialect, ids))
+	}, `SELECT id, project_id, kind, server_id, image_id, phase, erase, attempt, owner, erased FROM jobs WHERE `+t.in("id")+` ORDER BY id`+t.lock, list(t.dialect, ids))
 	if err != nil {
 		return nil, fmt.Errorf("lock jobs: %w", err)
 	}

@@ -34,36 +34,45 @@ func (t *tx) saveHostImages(ctx context.Context, steps []*step, jobs map[phone.J
 }
 
 // savePhones gives the phones of ended jobs what their jobs led to.
-func (t *tx) savePhones(ctx context.Context, steps []*step) error {
+func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID]*stepJob) error {
 	var finished, failed []phone.JobID
+	counts := tally{}
 	for _, st := range steps {
-		switch {
-		case st.err != nil:
-		case st.kind == stepFinish:
-			finished = append(finished, st.fence.Job)
-		case st.kind == stepFail:
-			failed = append(failed, st.fence.Job)
+		if st.err != nil || !st.ends() {
+			continue
 		}
+		j, status := jobs[st.fence.Job], phone.StatusRunning
+		if st.kind == stepFinish {
+			finished = append(finished, j.id)
+		} else {
+			failed, status = append(failed, j.id), j.kind.Failed()
+		}
+		counts.add(j.project, j.kind.Doing(), -1)
+		counts.add(j.project, status, 1)
 	}
-	if len(finished) > 0 {
-		n, err := t.exec(ctx, `UPDATE phones SET status = ?, generation = j.target, image_id = j.image_id, properties = j.properties, updated_at = ?
-			FROM jobs j WHERE `+t.in("j.id")+` AND phones.id = j.phone_id`, phone.StatusRunning, t.at, list(t.dialect, finished))
-		if err != nil {
-			return fmt.Errorf("save phones: %w", err)
-		}
-		if err := expect(n, len(finished), "phones"); err != nil {
-			return err
-		}
+	err := t.savePhonesOf(ctx, finished, `status = CAST(? AS BIGINT), generation = j.target, image_id = j.image_id, properties = j.properties`, phone.StatusRunning)
+	if err != nil {
+		return err
 	}
-	if len(failed) == 0 {
+	err = t.savePhonesOf(ctx, failed, `status = CASE j.kind WHEN 'create' THEN CAST(? AS BIGINT) ELSE CAST(? AS BIGINT) END`,
+		phone.KindCreate.Failed(), phone.KindReset.Failed())
+	if err != nil {
+		return err
+	}
+	return t.saveTally(ctx, counts)
+}
+
+// savePhonesOf changes the phones of some jobs j.
+func (t *tx) savePhonesOf(ctx context.Context, jobs []phone.JobID, set string, args ...any) error {
+	if len(jobs) == 0 {
 		return nil
 	}
-	n, err := t.exec(ctx, `UPDATE phones SET status = CASE j.kind WHEN 'create' THEN CAST(? AS BIGINT) ELSE CAST(? AS BIGINT) END, updated_at = ?
-		FROM jobs j WHERE `+t.in("j.id")+` AND phones.id = j.phone_id`, phone.KindCreate.Failed(), phone.KindReset.Failed(), t.at, list(t.dialect, failed))
+	n, err := t.exec(ctx, `UPDATE phones SET `+set+`, updated_at = ? FROM jobs j WHERE `+t.in("j.id")+` AND phones.id = j.phone_id`,
+		append(args, t.at, list(t.dialect, jobs))...)
 	if err != nil {
 		return fmt.Errorf("save phones: %w", err)
 	}
-	return expect(n, len(failed), "phones")
+	return expect(n, len(jobs), "phones")
 }
 
 // serversToAdmit gives the servers on which a step freed a slot or made jobs admissible.

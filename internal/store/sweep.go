@@ -10,7 +10,7 @@ import (
 
 // Sweep admits whatever could be admitted and was not, on every server, and gives new deliveries to the jobs of replicas whose
 // lease has expired, and to jobs whose delivery nobody claimed for longer than unclaimed, unless it still waits in the queue.
-// It returns how many jobs it set going. Each of the three is a transaction of its own, for they lock in different orders.
+// It returns how many jobs it set going. Each of these is a transaction of its own, for they lock in different orders.
 func (s *Store) Sweep(ctx context.Context, unclaimed time.Duration) (int, error) {
 	m, err := s.missed(ctx, unclaimed)
 	if err != nil {
@@ -24,6 +24,7 @@ func (s *Store) Sweep(ctx context.Context, unclaimed time.Duration) (int, error)
 		{m.leases, func(t *tx) error { return t.takeOver(ctx, "") }},
 		{len(m.servers) > 0, func(t *tx) error { return t.admitMissed(ctx, m.servers) }},
 		{m.overdue, func(t *tx) error { return t.redeliverLost(ctx, unclaimed) }},
+		{m.counts > maxCountRows, func(t *tx) error { return t.foldCounts(ctx) }},
 	} {
 		if !part.needed {
 			continue
@@ -54,6 +55,7 @@ type missed struct {
 	servers []phone.ServerID // on which something is admissible
 	leases  bool             // that have expired, or jobs whose owner has none
 	overdue bool             // deliveries
+	counts  int              // rows of phone counts
 }
 
 // missed looks for it without locking anything, for most sweeps find nothing.
@@ -71,8 +73,9 @@ func (s *Store) missed(ctx context.Context, unclaimed time.Duration) (missed, er
 		if m.servers, err = t.serversWithWork(ctx, waiting); err != nil {
 			return err
 		}
-		return t.row(ctx, `SELECT EXISTS (SELECT 1 FROM replicas WHERE expires_at > 0 AND expires_at <= `+t.clock+`) OR EXISTS (SELECT 1 FROM jobs WHERE `+abandoned+`),
-			EXISTS (SELECT 1 FROM jobs WHERE delivered_at <= `+t.clock+` - ?)`, unclaimed.Microseconds()).Scan(&m.leases, &m.overdue)
+		return t.row(ctx, `SELECT EXISTS (SELECT 1 FROM replicas WHERE expires_at > 0 AND expires_at <= `+t.clock+`) OR EXISTS (SELECT 1 FROM jobs WHERE owner IS NOT NULL AND `+abandoned+`),
+			EXISTS (SELECT 1 FROM jobs WHERE delivered_at <= `+t.clock+` - ?),
+			(SELECT count(*) FROM phone_counts)`, unclaimed.Microseconds()).Scan(&m.leases, &m.overdue, &m.counts)
 	})
 	return m, err
 }

@@ -45,6 +45,7 @@ func scale(t *testing.T, f storetest.Fixture) {
 	exec(fmt.Sprintf(seq, servers) + ` INSERT INTO servers SELECT ` + hexid(1, "i") + `, 's' || i, '` + project + `', 'simulated', 'sim://' || i, '', 'arm', 'm', 'p', 5, 4, 1000000, 20000, 500, i, i FROM n`)
 	exec(`INSERT INTO host_images SELECT id, '` + string(image.ID) + `', 'x', '', 0 FROM servers`)
 	exec(fmt.Sprintf(seq, servers*per) + ` INSERT INTO phones SELECT ` + hexid(2, "i") + `, 'p' || i, '` + project + `', ` + hexid(1, "1+(i-1)/500") + `, 'm', '` + string(image.ID) + `', 2, 1, 1, '{}', 20000 + (i % 500), i, i FROM n`)
+	exec(`INSERT INTO phone_counts (project_id, status, n) SELECT project_id, status, count(*) FROM phones GROUP BY 1, 2`)
 	bfalse := "0"
 	if f.Postgres() {
 		bfalse = "false"

@@ -120,7 +120,7 @@ type host struct {
 	api          *client.Client
 	asking       lock // held while the daemon's API version is asked for
 	asked        atomic.Bool
-	networks     lock // held while a project's network is made
+	networks     lock          // held while a project's network is made
 	nameLimit    time.Duration // nameLimit
 	helper       helper
 	emptier      emptier

@@ -51,7 +51,9 @@ func TestErrorsAreClassified(t *testing.T) {
 		{"containerd is gone", says(500, `connection error: desc = "transport: dial unix"`), phone.Unavailable, "start its daemon"},
 		{"the daemon's own time is up", says(500, "context deadline exceeded"), phone.Unavailable, "start its daemon"},
 		{"disk full", says(500, "write /x: no space left on device"), phone.Exhausted, "no space left"},
-		{"a proxy's words", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>Bad Gateway</html>", 502) }, phone.Internal, "Bad Gateway"},
+		{"a proxy's words", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "<html>Bad Gateway</html>", http.StatusBadGateway)
+		}, phone.Internal, "Bad Gateway"},
 		{"cut off before the answer", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, phone.Unavailable, "start its daemon"},
 		{"cut off in the middle", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")

@@ -33,11 +33,11 @@ const maxLog = 2 << 10
 func (d *Driver) instance(ctx context.Context, found container.InspectResponse) (driver.Instance, error) {
 	i := d.describe(found)
 	if i.Running {
-		waiting, err := d.waitingFor(ctx, found)
+		waiting, ended, err := d.waitingFor(ctx, found)
 		if err != nil {
 			return driver.Instance{}, err
 		}
-		if waiting != notRunning {
+		if !ended {
 			i.Booted, i.Waiting = waiting == "", waiting
 			if !i.Booted {
 				i.CheckAfter = checkAfter(d.host.now(), found.State.StartedAt)
@@ -109,11 +109,8 @@ func checkAfter(now time.Time, startedAt string) time.Duration {
 // questionLimit bounds each question to a phone: one that hangs has not booted.
 const questionLimit = 5 * time.Second
 
-// notRunning is what waitingFor says of a container that has ended.
-const notRunning = "not running"
-
-// waitingFor says what a running phone still lacks, "" when it has booted.
-func (d *Driver) waitingFor(ctx context.Context, found container.InspectResponse) (string, error) {
+// waitingFor says what a running phone still lacks, "" when it has booted; ended means that it runs no more.
+func (d *Driver) waitingFor(ctx context.Context, found container.InspectResponse) (lacks string, ended bool, err error) {
 	for _, question := range []struct {
 		args    []string
 		answers func(stdout string) bool
@@ -124,16 +121,17 @@ func (d *Driver) waitingFor(ctx context.Context, found container.InspectResponse
 	} {
 		answer, err := d.host.ask(ctx, found.ID, question.args)
 		if phone.CodeOf(err) == phone.Precondition {
-			return notRunning, nil
+			return "", true, nil
 		}
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		if !question.answers(answer) {
-			return question.lacks, nil
+			return question.lacks, false, nil
 		}
 	}
-	return d.waitingForADB(ctx, found)
+	lacks, err = d.waitingForADB(ctx, found)
+	return lacks, false, err
 }
 
 func (d *Driver) waitingForADB(ctx context.Context, found container.InspectResponse) (string, error) {

@@ -146,17 +146,49 @@ func TestVolumeIsNotFilledFromTheImage(t *testing.T) {
 	w := newWorld(t, fastBoot)
 	image := simphone.Image(testenv.Simphone(t), runtime.GOARCH)
 	image.Name, image.Links = "lethe-simphone-data", append(image.Links, "/data/from-the-image")
+	w.useImage(image)
+	spec := w.spec()
+	w.boot(spec)
+	if got := w.run(spec.Ref, "ls", "/data"); strings.Contains(got, "from-the-image") {
+		t.Errorf("a fresh volume has the image's files: %q", got)
+	}
+}
+
+// A volume without a name, which the image asks for, is data of the life too.
+func TestRemoveTakesVolumesWithoutAName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fastBoot)
+	image := simphone.Image(testenv.Simphone(t), runtime.GOARCH)
+	image.Name, image.Volumes = "lethe-simphone-cache", []string{"/cache"}
+	w.useImage(image)
+	spec := w.spec()
+	name := w.boot(spec).Name
+	var volumes []string
+	for _, m := range w.inspectRaw(name).Mounts {
+		volumes = append(volumes, m.Name)
+	}
+	if len(volumes) != 2 {
+		t.Fatalf("the phone has the volumes %v", volumes)
+	}
+	w.must(w.d.Remove(w.ctx, spec.Ref))
+	for _, v := range volumes {
+		if v != volumeName(spec.Ref) {
+			w.volumeGone(v)
+		} else if _, err := w.raw.VolumeInspect(w.ctx, v, client.VolumeInspectOptions{}); err != nil {
+			t.Errorf("the life's own volume: %v", err)
+		}
+	}
+}
+
+// useImage loads an image for the test and makes it the one that specs ask for.
+func (w *world) useImage(image imagetar.Image) {
+	w.t.Helper()
 	tarball, err := imagetar.New(image)
 	w.must(err)
 	w.must(LoadImage(w.ctx, w.endpoint, tarball))
 	w.t.Cleanup(func() { w.removeImage(tarball.Reference) })
 	w.identity, err = w.d.Prepare(w.ctx, phone.Image{Reference: tarball.Reference})
 	w.must(err)
-	spec := w.spec()
-	w.boot(spec)
-	if got := w.run(spec.Ref, "ls", "/data"); strings.Contains(got, "from-the-image") {
-		t.Errorf("a fresh volume has the image's files: %q", got)
-	}
 }
 
 func TestChangedTemplate(t *testing.T) {

@@ -79,7 +79,7 @@ func (h *host) awaitNetwork(ctx context.Context, project phone.ProjectID) (strin
 	limited, cancel := context.WithTimeout(ctx, h.nameLimit)
 	defer cancel()
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		if found, err := h.projectNetwork(limited, project); found != "" || err != nil {
+		if found, err := h.projectNetwork(ctx, project); found != "" || err != nil {
 			return found, err
 		}
 		if pause(limited, wait) != nil {

@@ -165,7 +165,15 @@ func (f Fixture) Fleet(t testing.TB, project phone.ProjectID, image phone.ImageI
 	f.exec(t, `UPDATE jobs SET phase = 'succeeded', ended_at = created_at, owner = NULL, delivered_at = NULL, receipt = '{}' WHERE server_id = $1`, string(in.Server.ID))
 	f.exec(t, `UPDATE phones SET status = 2, generation = 1 WHERE server_id = $1`, string(in.Server.ID))
 	f.exec(t, `DELETE FROM river_job`)
+	f.recount(t)
 	return in
+}
+
+// recount sets the counts of phones right after phones were changed behind the store's back.
+func (f Fixture) recount(t testing.TB) {
+	t.Helper()
+	f.exec(t, `DELETE FROM phone_counts`)
+	f.exec(t, `INSERT INTO phone_counts (project_id, status, n) SELECT project_id, status, count(*) FROM phones GROUP BY project_id, status`)
 }
 
 func (f Fixture) exec(t testing.TB, query string, args ...any) {

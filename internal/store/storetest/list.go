@@ -25,13 +25,14 @@ func testListPhones(t *testing.T, f Fixture) {
 	f.exec(t, `UPDATE phones SET name = 'a%b_c' WHERE id = $1`, string(first.Phones[1].ID))
 	f.exec(t, `UPDATE phones SET name = 'a%b_C' WHERE id = $1`, string(first.Phones[2].ID))
 	f.exec(t, `UPDATE phones SET status = 8 WHERE id = $1`, string(first.Phones[3].ID))
+	f.recount(t)
 	byID := func(phones []phone.Phone) []phone.ID {
 		all := ids(phones)
 		slices.Sort(all)
 		return all
 	}
 	order := append(byID(second.Phones), byID(first.Phones)...) // created last first, then by id
-	stopped, running := phone.StatusStopped, phone.StatusRunning
+	stopped, running, resetting := phone.StatusStopped, phone.StatusRunning, phone.StatusResetting
 	for _, c := range []struct {
 		name   string
 		filter fleet.PhoneFilter
@@ -48,6 +49,8 @@ func testListPhones(t *testing.T, f Fixture) {
 		{"by a part of the name, literally", fleet.PhoneFilter{Name: "%b_c"}, []phone.ID{first.Phones[1].ID}, 1},
 		{"by a name that nothing has", fleet.PhoneFilter{Name: "%b_x"}, nil, 0},
 		{"by status", fleet.PhoneFilter{Status: &stopped}, []phone.ID{first.Phones[3].ID}, 1},
+		{"by another status", fleet.PhoneFilter{Status: &resetting}, nil, 0},
+		{"by status and name", fleet.PhoneFilter{Status: &stopped, Name: "server-"}, []phone.ID{first.Phones[3].ID}, 1},
 		{"by status and server", fleet.PhoneFilter{Status: &running, Server: first.Server.ID, Limit: 1, Offset: 3}, nil, 3},
 	} {
 		c.filter.Project = f.Project(0)
@@ -242,4 +245,31 @@ func testCancelled(t *testing.T, f Fixture) {
 			}
 		}
 	})
+}
+
+// testCounts lets the changes of the numbers of phones gather until they are put together.
+func testCounts(t *testing.T, f Fixture) {
+	ctx := t.Context()
+	in := f.Fleet(t, f.Project(0), f.Image(t).ID, 5, 5)
+	must(t, "Register", f.Register(ctx, "r1", time.Minute))
+	counts := func() []int {
+		var all []int
+		for _, status := range []*phone.Status{nil, &[]phone.Status{phone.StatusRunning}[0], &[]phone.Status{phone.StatusResetting}[0]} {
+			_, total, err := f.Phones(ctx, fleet.PhoneFilter{Project: f.Project(0), Status: status, Limit: 1})
+			must(t, "Phones", err)
+			all = append(all, total)
+		}
+		return all
+	}
+	f.Reset(t, f.Project(0), ids(in.Phones[:2])...)
+	equal(t, "all, running, resetting", counts(), []int{5, 3, 2})
+	for range 600 {
+		f.exec(t, `INSERT INTO phone_counts (project_id, status, n) VALUES ($1, 2, -1)`, string(f.Project(0)))
+		f.exec(t, `INSERT INTO phone_counts (project_id, status, n) VALUES ($1, 2, 1)`, string(f.Project(0)))
+	}
+	equal(t, "before the sweep", counts(), []int{5, 3, 2})
+	_, err := f.Sweep(ctx, time.Hour)
+	must(t, "Sweep", err)
+	equal(t, "after the sweep", counts(), []int{5, 3, 2})
+	equal(t, "rows", f.count(t, `SELECT count(*) FROM phone_counts`), 2)
 }

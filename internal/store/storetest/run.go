@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"deliver bounded":        testDeliverBounded,
 		"deliver to two":         testDeliverToTwo,
 		"flow":                   testFlow,
+		"counts of phones":       testCounts,
 		"list phones":            testListPhones,
 		"list servers":           testListServers,
 		"list images":            testListImages,

@@ -112,6 +112,16 @@ CREATE TABLE phones (
 ) WITH (fillfactor = 70); -- every reset updates the row several times, in place while its page has room
 CREATE INDEX phones_list_idx ON phones (project_id, created_at DESC, id);
 
+-- How many phones a project has in each status is the sum of n. A transaction adds the differences that it makes, so that no two
+-- wait for one row; now and then the rows are put together.
+CREATE TABLE phone_counts (
+    id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    project_id TEXT COLLATE "C" NOT NULL,
+    status     BIGINT NOT NULL,
+    n          BIGINT NOT NULL
+);
+CREATE INDEX phone_counts_idx ON phone_counts (project_id, status, n);
+
 CREATE TABLE requests (
     id         TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     project_id TEXT COLLATE "C" NOT NULL REFERENCES projects (id),

@@ -112,6 +112,16 @@ CREATE TABLE phones (
 );
 CREATE INDEX phones_list_idx ON phones (project_id, created_at DESC, id);
 
+-- How many phones a project has in each status is the sum of n. A transaction adds the differences that it makes, so that no two
+-- wait for one row; now and then the rows are put together.
+CREATE TABLE phone_counts (
+    id         INTEGER PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    status     INTEGER NOT NULL,
+    n          INTEGER NOT NULL
+);
+CREATE INDEX phone_counts_idx ON phone_counts (project_id, status, n);
+
 CREATE TABLE requests (
     id         TEXT NOT NULL PRIMARY KEY,
     project_id TEXT NOT NULL REFERENCES projects (id),
@@ -185,3 +195,23 @@ CREATE INDEX jobs_delivered_idx ON jobs (delivered_at) WHERE delivered_at IS NOT
 CREATE INDEX jobs_request_idx ON jobs (request_id, seq);
 CREATE INDEX jobs_server_idx ON jobs (server_id, seq);
 CREATE INDEX jobs_project_idx ON jobs (project_id, seq);
+
+-- How the indexes look in a big installation. SQLite gathers no statistics by itself, and without any it may read all of a
+-- project's or a server's rows to find a few. The numbers are rows in the index, then rows that share its first column, its
+-- first two columns, and so on.
+ANALYZE;
+DELETE FROM sqlite_stat1;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('phones', 'phones_list_idx', '1000000 100000 1 1'),
+    ('servers', 'servers_list_idx', '10000 1000 1 1'),
+    ('servers', 'servers_endpoint_idx', '10000 2'),
+    ('jobs', 'jobs_unfinished_key', '100000 1'),
+    ('jobs', 'jobs_preparing_key', '10 1 1'),
+    ('jobs', 'jobs_queue_idx', '100000 1000 500 200 1'),
+    ('jobs', 'jobs_slot_idx', '1000 5 2'),
+    ('jobs', 'jobs_owner_idx', '1000 500'),
+    ('jobs', 'jobs_delivered_idx', '10 1'),
+    ('jobs', 'jobs_request_idx', '10000000 200 1'),
+    ('jobs', 'jobs_server_idx', '10000000 10000 1'),
+    ('jobs', 'jobs_project_idx', '10000000 1000000 1');
+ANALYZE sqlite_schema;

@@ -1,0 +1,104 @@
+# Everything one does with this repository. `make help` lists it.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory
+
+# How long each fuzz target runs, and arguments for `make demo`.
+FUZZTIME ?= 3s
+ARGS     ?=
+
+# Runs a command with a PostgreSQL and a Docker daemon of its own (see test/services).
+SERVICES := bin/services
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+.PHONY: build
+build: ## Build the static binary into bin/lethe
+	CGO_ENABLED=0 go build -trimpath -o bin/lethe ./cmd/lethe
+
+.PHONY: demo
+demo: ## Reset a fleet of simulated phones and prove that it worked (ARGS='--phones 200')
+	go run ./cmd/lethe demo $(ARGS)
+
+.PHONY: test
+test: $(SERVICES) ## Test everything: race detector, both databases, Docker, the vendor's SDK, a short fuzz run
+	$(SERVICES) -- $(MAKE) test-here compat fuzz
+
+# The tests of the main module with the services that the environment names.
+.PHONY: test-here
+test-here:
+	go test -race -timeout 14m ./...
+
+# The vendor's own SDK as a client of the real binary. A module of its own, so that nobody else downloads the SDK.
+.PHONY: compat
+compat:
+	cd test/compat && go test -race -timeout 14m ./...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for a moment (FUZZTIME=10m for longer)
+	@files=$$(grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' cmd internal api client | sort) || { echo 'no fuzz target found' >&2; exit 1; }
+	for file in $$files; do
+		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+)\(.*/\1/p' "$$file"); do
+			echo "fuzz $$target ($$(dirname "$$file"))"
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s "./$$(dirname "$$file")"
+		done
+	done
+
+.PHONY: bench
+bench: $(SERVICES) ## Print the figures of the benchmarks, each beside what it is compared with
+	@files=$$(grep -rlE '^func Benchmark[A-Z]' --include='*_test.go' cmd internal api client) || { echo 'no benchmark found' >&2; exit 1; }
+	$(SERVICES) --durable -- go test -run '^$$' -bench . -timeout 60m $$(dirname $$files | sort -u | sed 's,^,./,')
+
+.PHONY: check
+check: fmt vet lint imports generated tidy test ## Everything that must hold before a change is merged: format, vet, lint, import rules, tests
+
+.PHONY: fmt
+fmt:
+	@unformatted=$$(gofmt -l .)
+	if [ -n "$$unformatted" ]; then echo "run gofmt -w on:" $$unformatted >&2; exit 1; fi
+
+.PHONY: vet
+vet:
+	go vet ./...
+	cd test/compat && go vet ./...
+
+.PHONY: lint
+lint: bin/staticcheck
+	bin/staticcheck ./...
+	cd test/compat && ../../bin/staticcheck ./...
+
+.PHONY: imports
+imports:
+	go test ./internal/archtest
+
+# Generated files are what their generators make today.
+.PHONY: generated
+generated:
+	@state() { git ls-files -z --cached --others --exclude-standard | xargs -0 sha256sum 2>/dev/null | sort; }
+	before=$$(state || true)
+	go generate ./...
+	after=$$(state || true)
+	if [ "$$before" != "$$after" ]; then
+		echo 'go generate changed these files; keep the change:' >&2
+		diff <(echo "$$before") <(echo "$$after") | sed -nE 's/^> [0-9a-f]+ +//p' >&2
+		exit 1
+	fi
+
+.PHONY: tidy
+tidy:
+	go mod tidy -diff
+	cd test/compat && go mod tidy -diff
+
+# The linter at the version that go.mod pins.
+bin/staticcheck: go.mod
+	go build -o $@ honnef.co/go/tools/cmd/staticcheck
+
+.PHONY: $(SERVICES)
+$(SERVICES):
+	go build -o $@ ./test/services
+
+.ONESHELL:
