@@ -170,11 +170,33 @@ With curl:
   curl -s -H "X-Auth-Token: $TOKEN" -H 'Content-Type: application/json' '%[1]s/v1/%[7]s/cloud-phone/phones/batch-reset' \
     -d '{"phones":[{"phone_id":"%[8]s"}]}'
 
-With the official Go SDK (services/cph/v1):
-  credential, _ := basic.NewCredentialsBuilder().WithAk("%[9]s").WithSk("%[10]s").WithProjectId("%[7]s").SafeBuild()
-  http, _ := cph.CphClientBuilder().WithEndpoint("%[1]s").WithCredential(credential).SafeBuild()
-  answer, err := cph.NewCphClient(http).ResetCloudPhone(&model.ResetCloudPhoneRequest{Body: &model.ResetCloudPhoneRequestBody{
-    Phones: []model.PhoneProperty{{PhoneId: "%[8]s"}}}})
+With the official Go SDK (services/cph/v1), as a program of its own:
+  cd "$(mktemp -d)" && cat > main.go <<'EOF'
+  package main
+
+  import (
+  	"fmt"
+
+  	"github.com/huaweicloud/huaweicloud-sdk-go-v3/core/auth/basic"
+  	cph "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/cph/v1"
+  	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/cph/v1/model"
+  )
+
+  func main() {
+  	credential, err := basic.NewCredentialsBuilder().WithAk("%[9]s").WithSk("%[10]s").WithProjectId("%[7]s").SafeBuild()
+  	if err != nil {
+  		panic(err)
+  	}
+  	http, err := cph.CphClientBuilder().WithEndpoint("%[1]s").WithCredential(credential).SafeBuild()
+  	if err != nil {
+  		panic(err)
+  	}
+  	fmt.Println(cph.NewCphClient(http).ResetCloudPhone(&model.ResetCloudPhoneRequest{Body: &model.ResetCloudPhoneRequestBody{
+  		Phones: []model.PhoneProperty{{PhoneId: "%[8]s"}},
+  	}}))
+  }
+EOF
+  sed -i 's/^  //' main.go; go mod init example && go mod tidy && go run .; cd -
 
 With the CLI (%[11]s is this program):
   %[11]s phone list --credentials %[2]s

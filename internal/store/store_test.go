@@ -11,7 +11,9 @@ import (
 func TestSQLite(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T) storetest.Fixture {
-		return storetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "lethe.db"))
+		f := storetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "lethe.db"))
+		t.Cleanup(func() { checkPlans(t, f) })
+		return f
 	})
 }
 

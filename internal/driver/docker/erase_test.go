@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,23 +110,27 @@ func TestEraseIsBatched(t *testing.T) {
 	w.noHelper()
 }
 
+// The caller who runs the helper gives up: whoever waits, whether or not its volumes were in that run, is served by the next.
 func TestCallerWhoGivesUpDoesNotStopOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fastBoot)
-	one, two := w.filled(), w.filled()
+	one, two, three := w.filled(), w.filled(), w.filled()
 	ctx, cancel := context.WithCancel(w.ctx)
+	defer cancel()
 	helperAsked := make(chan struct{})
 	var onlyOnce sync.Once
 	p := newProxy(t, w.endpoint, func(r *http.Request) bool {
 		if strings.HasPrefix(r.URL.Query().Get("name"), "lethe-helper-") {
 			onlyOnce.Do(func() {
 				close(helperAsked)
-				<-ctx.Done() // the second caller is waiting by then
+				<-ctx.Done()
 			})
 		}
 		return false
 	})
 	d := open(t, p.endpoint, w.owner, fastBoot)
+	inTheRun := &emptying{volumes: []volume.Volume{{Name: volumeName(three.Ref)}}, done: make(chan struct{})}
+	d.host.emptier.add(inTheRun)
 	var all sync.WaitGroup
 	all.Go(func() {
 		if _, err := d.Erase(ctx, one.Phone, 2); !errors.Is(err, context.Canceled) {
@@ -138,13 +143,51 @@ func TestCallerWhoGivesUpDoesNotStopOthers(t *testing.T) {
 			t.Errorf("Erase of the other: %+v, %v", erased, err)
 		}
 	})
-	for d.host.emptier.queued() == 0 {
+	for d.host.emptier.queued() == 0 { // until the other one waits
 		w.must(pause(w.ctx, time.Millisecond))
 	}
 	cancel()
 	all.Wait()
+	select {
+	case <-inTheRun.done:
+		if inTheRun.err != nil || len(inTheRun.reports) != 1 || inTheRun.reports[0].Files != 17 {
+			t.Errorf("who was in the run that was cut off got %+v, %v", inTheRun.reports, inTheRun.err)
+		}
+	default:
+		t.Error("who was in the run that was cut off was forgotten")
+	}
 	w.volumeGone(volumeName(two.Ref))
 	w.noHelper()
+}
+
+// What Docker says of a removal is not taken for proof.
+func TestEraseLooksForWhatItRemoved(t *testing.T) {
+	t.Parallel()
+	for name, alsoHidden := range map[string]bool{"by label": false, "by name": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, fastBoot)
+			spec := w.filled()
+			p := newProxy(t, w.endpoint, nothing)
+			var removed atomic.Bool
+			p.lie = func(rw http.ResponseWriter, r *http.Request) bool {
+				switch {
+				case r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/volumes/"):
+					removed.Store(true)
+					rw.WriteHeader(http.StatusNoContent)
+					return true
+				case alsoHidden && removed.Load() && strings.HasSuffix(r.URL.Path, "/volumes"):
+					_, _ = rw.Write([]byte(`{"Volumes":[]}`))
+					return true
+				}
+				return false
+			}
+			erased, err := open(t, p.endpoint, w.owner, fastBoot).Erase(w.ctx, spec.Phone, 2)
+			if phone.ReasonOf(err) != phone.ReasonEraseFailed || len(erased.Volumes) > 0 || !erased.LookedFor.IsZero() {
+				t.Errorf("Erase of a volume that stayed: %+v, %v", erased, err)
+			}
+		})
+	}
 }
 
 // queued counts the callers that wait for a helper.

@@ -191,6 +191,8 @@ func shortDir(t *testing.T) string {
 type proxy struct {
 	endpoint string
 	calls    func() []string // "METHOD path" of what came by, without the API version
+	// lie, when it is set before the first call, may answer in the daemon's place; it reports whether it has.
+	lie func(http.ResponseWriter, *http.Request) bool
 }
 
 // newProxy makes a proxy that calls intercept for each request; when that returns true, the daemon does its work and the
@@ -205,6 +207,7 @@ func newProxy(t *testing.T, endpoint string, intercept func(*http.Request) bool)
 		Transport: behind, FlushInterval: -1, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
 	}
+	p := &proxy{lie: func(http.ResponseWriter, *http.Request) bool { return false }}
 	var mu sync.Mutex
 	var calls []string
 	server := &http.Server{
@@ -213,6 +216,9 @@ func newProxy(t *testing.T, endpoint string, intercept func(*http.Request) bool)
 			mu.Lock()
 			calls = append(calls, r.Method+" "+unversioned(r.URL.Path))
 			mu.Unlock()
+			if p.lie(w, r) {
+				return
+			}
 			if !intercept(r) {
 				through.ServeHTTP(w, r)
 				return
@@ -244,12 +250,17 @@ func newProxy(t *testing.T, endpoint string, intercept func(*http.Request) bool)
 		<-done
 		behind.CloseIdleConnections()
 	})
-	return &proxy{endpoint: "unix://" + path, calls: func() []string {
+	p.endpoint = "unix://" + path
+	p.calls = func() []string {
 		mu.Lock()
 		defer mu.Unlock()
 		return append([]string(nil), calls...)
-	}}
+	}
+	return p
 }
+
+// nothing intercepts no request.
+func nothing(*http.Request) bool { return false }
 
 // unversioned takes "/v1.41" off a path.
 func unversioned(path string) string {

@@ -10,11 +10,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/volume"
 	"github.com/moby/moby/client"
 
 	"github.com/lethe-cloud/lethe/internal/driver"
@@ -291,7 +293,7 @@ func TestPollIsCheap(t *testing.T) {
 	spec := w.spec()
 	w.ensure(spec)
 	w.must(w.d.Start(w.ctx, spec.Ref))
-	p := newProxy(t, w.endpoint, func(*http.Request) bool { return false })
+	p := newProxy(t, w.endpoint, nothing)
 	d := open(t, p.endpoint, w.owner, fastBoot)
 	if _, err := d.Inspect(w.ctx, spec.Ref); err != nil { // the first call also asks for the API version
 		t.Fatal(err)
@@ -307,6 +309,49 @@ func TestPollIsCheap(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"GET containers json", "POST containers exec", "POST exec start"}, got); diff != "" {
 		t.Errorf("calls of one poll (-want +got):\n%s", diff)
+	}
+}
+
+// The phone ends between the look at its container and the question to it.
+func TestPhoneThatEndsWhileItIsAsked(t *testing.T) {
+	t.Parallel()
+	ref := driver.Ref{Phone: phone.NewID[phone.ID](), Generation: 1}
+	var looks atomic.Int64
+	var d *Driver
+	d = fakeDaemon(t, func(w http.ResponseWriter, r *http.Request) {
+		switch path := unversioned(r.URL.Path); {
+		case strings.HasSuffix(path, "/exec"):
+			says(409, "Container x is not running")(w, r)
+		case strings.HasSuffix(path, "/logs"):
+			_, _ = w.Write([]byte("init: the last line\r\n"))
+		default:
+			state := `{"Status":"running","Running":true,"StartedAt":"2026-01-01T00:00:00Z"}`
+			if looks.Add(1) > 1 {
+				state = `{"Status":"exited","Running":false,"ExitCode":7,"StartedAt":"2026-01-01T00:00:00Z"}`
+			}
+			fmt.Fprintf(w, `{"Id":"x","Name":"/n","State":%s,"HostConfig":{},"Config":{"Tty":true,"Labels":{%q:%q,%q:"instance",%q:%q,%q:"1"}}}`,
+				state, labelInstallation, d.host.installation, labelKind, labelPhone, ref.Phone, labelGeneration)
+		}
+	})
+	got, err := d.Inspect(t.Context(), ref)
+	if err != nil || got.Running || !got.Exited || got.ExitCode != 7 || got.Log != "init: the last line" {
+		t.Errorf("Inspect: %+v, %v", got, err)
+	}
+}
+
+func TestHighestGeneration(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		lives lives
+		want  phone.Generation
+	}{
+		{lives{}, 0},
+		{lives{containers: map[phone.Generation][]container.Summary{3: nil}, volumes: map[phone.Generation][]volume.Volume{2: nil}}, 3},
+		{lives{containers: map[phone.Generation][]container.Summary{3: nil}, volumes: map[phone.Generation][]volume.Volume{5: nil, 4: nil}}, 5},
+	} {
+		if got := tt.lives.highest(); got != tt.want {
+			t.Errorf("the highest generation of %+v is %d, want %d", tt.lives, got, tt.want)
+		}
 	}
 }
 

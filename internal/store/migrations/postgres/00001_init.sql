@@ -77,9 +77,9 @@ CREATE TABLE servers (
     port_base            BIGINT NOT NULL CHECK (port_base BETWEEN 0 AND 65535),
     capacity             BIGINT NOT NULL CHECK (capacity >= 0),
     created_at           BIGINT NOT NULL,
-    updated_at           BIGINT NOT NULL,
-    CONSTRAINT servers_name_key UNIQUE (project_id, name)
+    updated_at           BIGINT NOT NULL
 );
+CREATE UNIQUE INDEX servers_name_key ON servers (project_id, name);
 CREATE INDEX servers_list_idx ON servers (project_id, created_at DESC, id);
 CREATE INDEX servers_endpoint_idx ON servers (endpoint);
 
@@ -106,10 +106,10 @@ CREATE TABLE phones (
     properties      TEXT NOT NULL,
     adb_port        BIGINT NOT NULL CHECK (adb_port BETWEEN 0 AND 65535),
     created_at      BIGINT NOT NULL,
-    updated_at      BIGINT NOT NULL,
-    CONSTRAINT phones_name_key UNIQUE (project_id, name),
-    CONSTRAINT phones_port_key UNIQUE (server_id, adb_port)
+    updated_at      BIGINT NOT NULL
 ) WITH (fillfactor = 70); -- every reset updates the row several times, in place while its page has room
+CREATE UNIQUE INDEX phones_name_key ON phones (project_id, name);
+CREATE UNIQUE INDEX phones_port_key ON phones (server_id, adb_port);
 CREATE INDEX phones_list_idx ON phones (project_id, created_at DESC, id);
 
 -- How many phones a project has in each status is the sum of n. A transaction adds the differences that it makes, so that no two
@@ -177,7 +177,6 @@ CREATE TABLE jobs (
     verifying_at BIGINT,
     ended_at     BIGINT,
     CONSTRAINT jobs_id_key UNIQUE (id),
-    CONSTRAINT jobs_target_key UNIQUE (phone_id, target),
     CONSTRAINT jobs_generation_check CHECK (target > prior),
     CONSTRAINT jobs_ended_check CHECK ((ended_at IS NOT NULL) = (phase IN ('succeeded', 'failed', 'cancelled'))),
     -- A job that is set going is owned or on its way to somebody, and never both.
@@ -186,6 +185,7 @@ CREATE TABLE jobs (
     CONSTRAINT jobs_success_check CHECK (phase <> 'succeeded' OR (erase IN ('none', 'done') AND receipt IS NOT NULL)),
     CONSTRAINT jobs_failure_check CHECK (phase <> 'failed' OR failure IS NOT NULL)
 ) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX jobs_target_key ON jobs (phone_id, target);
 CREATE UNIQUE INDEX jobs_unfinished_key ON jobs (phone_id) WHERE stage <> 'ended';
 CREATE UNIQUE INDEX jobs_preparing_key ON jobs (server_id, image_id) WHERE stage = 'preparing';
 CREATE INDEX jobs_queue_idx ON jobs (server_id, project_id, image_id, seq) WHERE stage = 'queued';
