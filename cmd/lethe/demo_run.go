@@ -133,7 +133,7 @@ func (d *demo) whyFailed(ctx context.Context, p api.Phone) string {
 	if err != nil || len(jobs) == 0 || jobs[0].Failure == nil {
 		return "no reason is known"
 	}
-	return jobs[0].Failure.Detail
+	return jobs[0].Failure.Msg + ": " + jobs[0].Failure.Detail
 }
 
 // follow shows the progress of several requests as one, until all have ended.

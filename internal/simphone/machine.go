@@ -82,7 +82,10 @@ func (m *machine) run(ctx context.Context) int {
 		m.say("%v", err)
 		return 1
 	}
-	if b.hang != HangBoot && wait(ctx, started.Add(b.boot)) {
+	switch {
+	case b.hang == HangBoot:
+		m.say("told never to complete the boot")
+	case wait(ctx, started.Add(b.boot)):
 		if err := m.properties.set("sys.boot_completed", "1"); err != nil {
 			m.say("%v", err)
 			return 1

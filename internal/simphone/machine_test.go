@@ -186,7 +186,13 @@ func TestFirstBootFillsData(t *testing.T) {
 func TestNotBootedYet(t *testing.T) {
 	t.Parallel()
 	p := start(t, shortDir(t), "androidboot.simphone_hang=boot", "androidboot.simphone_boot_ms=0")
-	p.await("ro.boot.simphone_hang", "boot")
+	deadline := time.Now().Add(20 * time.Second)
+	for !strings.Contains(p.log.String(), "told never to complete the boot") {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log does not say that it hangs:\n%s", p.log)
+		}
+		time.Sleep(time.Millisecond) // between two polls
+	}
 	if code, out, errs := p.run("", "pm", "path", "android"); code != 20 || out != "" || !strings.Contains(errs, "service") {
 		t.Errorf("pm before the boot: %d, %q, %q", code, out, errs)
 	}

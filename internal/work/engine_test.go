@@ -282,7 +282,7 @@ func TestFailures(t *testing.T) {
 				b.host.set(ref, func(i *memoryInstance) { i.running, i.booted, i.exited, i.exitCode = false, false, true, 129 })
 			}
 			return nil
-		}, phone.ReasonBootExited, "exit code 129 before it had booted; its last lines: last words"},
+		}, phone.ReasonBootExited, "exit code 129 before it had booted"},
 		"disappears again and again": {func(b *bench, call string, ref driver.Ref) error {
 			if call == "inspect" {
 				b.host.lose(ref)
@@ -361,6 +361,9 @@ func TestFailures(t *testing.T) {
 				}
 				if j.Failure.Reason != c.reason || !strings.Contains(j.Failure.Msg, c.says) || j.Failure.Detail == "" {
 					t.Errorf("failure %+v, want %q with %q", j.Failure, c.reason, c.says)
+				}
+				if c.reason == phone.ReasonBootExited && strings.Contains(c.says, "129") && !strings.Contains(j.Failure.Detail, "its last lines: last words") {
+					t.Errorf("the log's end is not in %q", j.Failure.Detail)
 				}
 				if strings.Contains(j.Failure.Msg+j.Failure.Detail, "secret") {
 					t.Error("an internal cause reached the caller")

@@ -9,10 +9,10 @@ import (
 // cures says, by reason, what an operator can do about a failed job. A reason without one gets the last line.
 var cures = map[phone.Reason]string{
 	phone.ReasonBootTimeout:      "look at the instance's log on the server, give the server a longer boot timeout, or choose another image; then reset the phone again",
-	phone.ReasonBootExited:       "the last log lines above say why it ended; check the image's architecture and the server's kernel (binder, memfd), then reset the phone again",
+	phone.ReasonBootExited:       "its last lines say why it ended; check the image's architecture and the server's kernel (binder, memfd), then reset the phone again",
 	phone.ReasonHostGone:         "bring the server back, then reset the phone again",
 	phone.ReasonImageNotFound:    "check the image's reference and that the server can pull or has loaded it, then reset the phone again",
-	phone.ReasonEraseFailed:      "old data may still be on the server: free the volume named above, then reset the phone again",
+	phone.ReasonEraseFailed:      "old data may still be on the server: free the volume that the cause names, then reset the phone again",
 	phone.ReasonVerifyFailed:     "choose an image or properties that agree, then reset the phone again",
 	phone.ReasonHigherGeneration: "the server holds a later life of this phone than the database knows (a restored backup?): nothing was touched; settle which is right first",
 	phone.ReasonForeignObject:    "something that is not lethe's has the name on the server: remove or rename it there, then reset the phone again",
@@ -20,15 +20,24 @@ var cures = map[phone.Reason]string{
 
 const otherCure = "see the server's log for this job, then reset the phone again"
 
-// failureOf puts an error into the words a caller sees: what is safe to show, and the cure.
+// lastLines are the end of an instance's log: particulars for the caller, too long for the sentence that names the cause.
+type lastLines string
+
+func (l lastLines) Error() string { return "its last lines: " + string(l) }
+
+// failureOf puts an error into the words a caller sees: the cause in one sentence, and the cure with the particulars.
 func failureOf(err error) phone.Failure {
 	var e *phone.Error
 	if !errors.As(err, &e) || e.Code == phone.Internal && e.Reason == "" {
 		return phone.Failure{Msg: "internal error", Detail: otherCure}
 	}
-	cure, known := cures[e.Reason]
+	detail, known := cures[e.Reason]
 	if !known {
-		cure = otherCure
+		detail = otherCure
 	}
-	return phone.Failure{Reason: e.Reason, Msg: e.Msg, Detail: e.Msg + ": " + cure}
+	var log lastLines
+	if errors.As(err, &log) {
+		detail += "; " + log.Error()
+	}
+	return phone.Failure{Reason: e.Reason, Msg: e.Msg, Detail: detail}
 }

@@ -2,7 +2,6 @@ package work
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/driver"
@@ -196,11 +195,11 @@ func (t *task) boot() error {
 }
 
 func exited(instance driver.Instance) error {
-	msg := fmt.Sprintf("the instance ended with exit code %d before it had booted", instance.ExitCode)
+	err := phone.Errorf(phone.Precondition, phone.ReasonBootExited, "the instance ended with exit code %d before it had booted", instance.ExitCode)
 	if instance.Log != "" {
-		msg += "; its last lines: " + instance.Log
+		err.Err = lastLines(instance.Log)
 	}
-	return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonBootExited, Msg: msg}
+	return err
 }
 
 func (t *task) inspect() (driver.Instance, error) {

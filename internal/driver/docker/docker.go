@@ -103,10 +103,10 @@ func (p *Pool) host(endpoint string, template Template) (*host, error) {
 		return h, nil
 	}
 	h := &host{
-		installation: p.config.Installation, nameLimit: nameLimit, helper: helper{images: &p.images, configured: template.HelperImage, stale: helperStale},
+		installation: p.config.Installation, nameLimit: nameLimit, asking: newLock(), networks: newLock(), emptier: emptier{turn: newLock()},
+		helper: helper{images: &p.images, configured: template.HelperImage, stale: helperStale},
 		logger: p.config.Logger.With("driver", Name), now: p.config.Now,
 	}
-	h.emptier.init()
 	if err := h.connect(endpoint, template.TLS); err != nil {
 		return nil, err
 	}
@@ -208,23 +208,21 @@ func (d *Driver) Info(ctx context.Context) (driver.Info, error) {
 	}, nil
 }
 
-// lock is a mutex whose waiters watch their context.
-type lock struct {
-	once sync.Once
-	turn chan struct{}
-}
+// lock is a mutex whose waiters watch their context; make it with newLock.
+type lock chan struct{}
 
-func (l *lock) acquire(ctx context.Context) error {
-	l.once.Do(func() { l.turn = make(chan struct{}, 1) })
+func newLock() lock { return make(lock, 1) }
+
+func (l lock) acquire(ctx context.Context) error {
 	select {
-	case l.turn <- struct{}{}:
+	case l <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return classify("wait for another call to this host", ctx.Err())
 	}
 }
 
-func (l *lock) release() { <-l.turn }
+func (l lock) release() { <-l }
 
 // pause waits between two looks at the host; it returns the context's error when that ends first.
 func pause(ctx context.Context, d time.Duration) error {

@@ -16,13 +16,11 @@ const maxBatch = 64
 // emptier collects what all phones of a host want emptied while the helper runs, for its next run: one caller runs it for
 // all who wait. There is no goroutine that outlives its caller.
 type emptier struct {
-	turn chan struct{} // holds the one right to run the helper
+	turn lock // the right to run the helper
 
 	mu      sync.Mutex
 	waiting []*emptying
 }
-
-func (e *emptier) init() { e.turn = make(chan struct{}, 1) }
 
 // emptying is one caller's volumes.
 type emptying struct {
@@ -48,7 +46,7 @@ func (h *host) empty(ctx context.Context, volumes []volume.Volume) ([]emptydir.R
 			if ctx.Err() == nil {
 				h.lead(ctx)
 			}
-			<-e.turn
+			e.turn.release()
 		}
 	}
 }

@@ -160,6 +160,31 @@ func TestCallerWhoGivesUpDoesNotStopOthers(t *testing.T) {
 	w.noHelper()
 }
 
+// A call of a worker that lost its job lands late: the volume it makes is found.
+func TestEraseFindsWhatCameMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fastBoot)
+	spec := w.filled()
+	late := spec
+	late.Generation = 2
+	intercept, _ := once(at("DELETE", "/volumes/", ""))
+	p := newProxy(t, w.endpoint, func(r *http.Request) bool {
+		if intercept(r) {
+			_, err := w.raw.VolumeCreate(w.ctx, client.VolumeCreateOptions{Name: volumeName(late.Ref), Labels: w.d.lifeLabels(kindVolume, late)})
+			report(t, err)
+		}
+		return false
+	})
+	d := open(t, p.endpoint, w.owner, fastBoot)
+	if erased, err := d.Erase(w.ctx, spec.Phone, 3); phone.ReasonOf(err) != phone.ReasonEraseFailed || len(erased.Volumes) > 0 {
+		t.Errorf("Erase while another old volume came: %+v, %v", erased, err)
+	}
+	erased, err := d.Erase(w.ctx, spec.Phone, 3)
+	if err != nil || len(erased.Volumes) != 1 || erased.Volumes[0].Generation != 2 {
+		t.Errorf("the next Erase: %+v, %v", erased, err)
+	}
+}
+
 // What Docker says of a removal is not taken for proof.
 func TestEraseLooksForWhatItRemoved(t *testing.T) {
 	t.Parallel()

@@ -2,12 +2,15 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -93,6 +96,37 @@ func TestUnreachableEndpoints(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A daemon that hangs at the very first question keeps nobody longer than that caller's own context.
+func TestHangingDaemonDoesNotMakeAQueue(t *testing.T) {
+	t.Parallel()
+	d := open(t, hangingEndpoint(t), newOwner(), fastBoot)
+	patient, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	all.Go(func() { _, _ = d.Info(patient) })
+	for len(d.host.asking) == 0 { // until the patient caller asks
+		if err := pause(t.Context(), time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	impatient, cancelImpatient := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancelImpatient()
+	answered := make(chan error, 1)
+	all.Go(func() {
+		_, err := d.Info(impatient)
+		answered <- err
+	})
+	select {
+	case err := <-answered:
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Info: %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("Info still waits for the other caller after its context has ended")
+	}
+	cancel()
+	all.Wait()
 }
 
 func TestOldDaemonIsRefused(t *testing.T) {
