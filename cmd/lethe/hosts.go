@@ -34,10 +34,10 @@ type openHost struct {
 // helperBinary gives the file of a static lethe for an architecture; see docker.Config.
 type helperBinary func(arch string) (string, error)
 
-func newHosts(installation, folder string, helper helperBinary, logger *slog.Logger) *hosts {
+func newHosts(installation, folder, holder string, helper helperBinary, logger *slog.Logger) *hosts {
 	return &hosts{
 		installation: installation, folder: folder, open: map[phone.ServerID]openHost{},
-		docker: docker.NewPool(docker.Config{Installation: installation, HelperBinary: helper, Logger: logger}),
+		docker: docker.NewPool(docker.Config{Installation: installation, Holder: holder, HelperBinary: helper, Logger: logger}),
 	}
 }
 

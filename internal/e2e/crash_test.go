@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lethe-cloud/lethe/api"
 	"github.com/lethe-cloud/lethe/internal/testenv"
 )
 
@@ -79,13 +80,13 @@ func killInBatch(t *testing.T, database string, host fleetHost, random *rand.Ran
 	// Each kill comes after a random number of changes that were seen from outside; so it hits every kind of moment, and the
 	// batch still gets on.
 	kills := 0
-	for deadline := time.Now().Add(3 * time.Minute); ; {
+	for deadline := time.Now().Add(8 * time.Minute); ; {
 		finished := p.watch(accepted.Request, 1+random.IntN(2*crashPhones/3))
 		if finished {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the batch has not ended after three minutes")
+			t.Fatal("the batch has not ended after eight minutes")
 		}
 		if kills < crashKills {
 			kills++
@@ -114,6 +115,13 @@ func killInBatch(t *testing.T, database string, host fleetHost, random *rand.Ran
 	for _, j := range jobs.Jobs {
 		if j.Status != 2 {
 			t.Errorf("a job did not succeed: %+v", j)
+		}
+	}
+	var receipts api.Jobs
+	p.request(http.MethodGet, "/lethe/v1/jobs?request_id="+accepted.Request, nil, &receipts)
+	for _, j := range receipts.Jobs {
+		if j.Receipt == nil || len(j.Receipt.Erased) != 1 || j.Receipt.Erased[0].Generation != 1 || !j.Receipt.Erased[0].Gone || j.Receipt.LookedForAt.IsZero() {
+			t.Errorf("job %s has no receipt that its old volume is gone: %+v", j.JobID, j.Receipt)
 		}
 	}
 	var after phones
@@ -145,7 +153,7 @@ func (p *process) watch(request string, changes int) (finished bool) {
 		} `json:"phases"`
 	}
 	last := ""
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(4 * time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		var now progress
 		p.request(http.MethodGet, "/lethe/v1/requests/"+request, nil, &now)
 		if now.Finished {
@@ -161,7 +169,7 @@ func (p *process) watch(request string, changes int) (finished bool) {
 			return false
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("nothing moves for two minutes: %s", last)
+			p.t.Fatalf("nothing moves for four minutes: %s", last)
 		}
 	}
 }

@@ -200,7 +200,7 @@ type Receipt struct {
 
 // ErasedVolume is one older generation's volume, destroyed and then not found.
 type ErasedVolume struct {
-	Name       string     `json:"name"`
+	Name       string     `json:"name"` // "" when an attempt that was cut off had destroyed it before it could say so
 	Generation Generation `json:"generation"`
 	Files      int64      `json:"files"` // removed by this erasure; 0 also when an earlier attempt had removed them
 	Bytes      int64      `json:"bytes"`

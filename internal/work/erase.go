@@ -3,6 +3,7 @@ package work
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/driver"
@@ -51,10 +52,20 @@ func (t *task) erase(e *erasing) error {
 	if err != nil {
 		return err
 	}
-	e.volumes, e.lookedFor = erasure.Volumes, erasure.LookedFor
+	e.volumes, e.lookedFor = t.withPrior(erasure.Volumes), erasure.LookedFor
 	return t.save(func(ctx context.Context) error {
-		return t.engine.Store.Erased(ctx, t.Fence, erasure.Volumes, erasure.LookedFor)
+		return t.engine.Store.Erased(ctx, t.Fence, e.volumes, e.lookedFor)
 	})
+}
+
+// withPrior makes sure that the receipt names the life that the caller wanted gone: an attempt that was cut off may have
+// destroyed its volume without being able to save what it had removed. That it is gone was seen just now in any case.
+func (t *task) withPrior(volumes []phone.ErasedVolume) []phone.ErasedVolume {
+	prior := func(v phone.ErasedVolume) bool { return v.Generation == t.Job.Prior }
+	if t.Job.Prior == 0 || slices.ContainsFunc(volumes, prior) {
+		return volumes
+	}
+	return append([]phone.ErasedVolume{{Generation: t.Job.Prior, Gone: true}}, volumes...)
 }
 
 func (e *erasing) wait() error {

@@ -32,8 +32,19 @@ type Config struct {
 	// emptydir.Main when its first argument is HelperCommand. It is loaded into a host as an image when the first volume is
 	// erased there, unless the server's template names a helper image. Its error is shown to operators: it says the cure.
 	HelperBinary func(arch string) (path string, err error)
-	Logger       *slog.Logger
-	Now          func() time.Time // time.Now when nil
+	// Holder names what only one process holds at a time and a restart keeps: the data folder. A helper container that an earlier
+	// process of the same holder left behind is then removed at once. Without it such a container has to stand still for a while.
+	Holder string
+	Logger *slog.Logger
+	Now    func() time.Time // time.Now when nil
+}
+
+// holder is the Holder of one connection: two connections of one process to a daemon run their helpers beside each other.
+func (c Config) holder(of hostKey) string {
+	if c.Holder == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s %s %s", c.Holder, of.helper, of.tls.Cert)
 }
 
 // HelperCommand is the first argument that the helper program is called with; the directories to empty follow.
@@ -117,6 +128,7 @@ func (p *Pool) host(endpoint string, template Template) (*host, error) {
 // host is one Docker daemon.
 type host struct {
 	installation string
+	holder       string
 	api          *client.Client
 	asking       lock // held while the daemon's API version is asked for
 	asked        atomic.Bool

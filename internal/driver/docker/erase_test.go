@@ -281,6 +281,19 @@ func TestHelperLeftBehindIsTakenOver(t *testing.T) {
 	w.noHelper()
 }
 
+// A restarted process does not wait for what it left behind itself.
+func TestOwnHelperLeftBehindIsTakenOverAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fastBoot)
+	w.d.host.helper.stale, w.d.host.holder = time.Hour, "folder"
+	spec := w.filled()
+	w.stuckHelper(map[string]string{labelInstallation: w.owner.Installation, labelKind: kindHelper, labelHolder: "folder"})
+	if erased, err := w.d.Erase(w.ctx, spec.Phone, 2); err != nil || len(erased.Volumes) != 1 {
+		t.Errorf("Erase: %+v, %v", erased, err)
+	}
+	w.noHelper()
+}
+
 func TestRunningHelperIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fastBoot)

@@ -139,7 +139,7 @@ func (h *host) helperContainer(image string, volumes []volume.Volume) client.Con
 		Name: "lethe-helper-" + h.installation,
 		Config: &container.Config{
 			Image: image, User: "0:0",
-			Labels: map[string]string{labelInstallation: h.installation, labelKind: kindHelper},
+			Labels: map[string]string{labelInstallation: h.installation, labelKind: kindHelper, labelHolder: h.holder},
 		},
 		HostConfig: &container.HostConfig{
 			NetworkMode: "none", ReadonlyRootfs: true, CapDrop: []string{"ALL"},
@@ -183,7 +183,9 @@ func (h *host) awaitHelper(ctx context.Context, name string, seen *idle) error {
 	if found.State.Running || seen.id != found.ID {
 		*seen = idle{id: found.ID, since: now}
 	}
-	if now.Sub(seen.since) >= h.helper.stale {
+	// This process runs one helper at a time, and this call is about to: one with its holder's name is an earlier process's.
+	own := h.holder != "" && found.Config.Labels[labelHolder] == h.holder && !found.State.Running
+	if own || now.Sub(seen.since) >= h.helper.stale {
 		h.logger.WarnContext(ctx, "removing a helper container that a process left behind", "container", name)
 		return h.removeContainer(ctx, found.ID)
 	}

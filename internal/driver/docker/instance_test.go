@@ -534,7 +534,9 @@ func TestTail(t *testing.T) {
 	}
 }
 
+// removeImage removes an image and, before it, the containers that keep it.
 func (w *world) removeImage(reference string) {
+	w.sweep()
 	_, err := w.raw.ImageRemove(context.WithoutCancel(w.ctx), reference, client.ImageRemoveOptions{Force: true})
 	report(w.t, err)
 }

@@ -21,6 +21,7 @@ const (
 	labelJob          = "cloud.lethe.job"
 	labelName         = "cloud.lethe.name"   // the phone's, for people
 	labelDigest       = "cloud.lethe.digest" // the image's repository digest, as Prepare gave it
+	labelHolder       = "cloud.lethe.holder" // of a helper container: the data folder whose process made it
 	labelSpec         = "cloud.lethe.spec"   // digest of everything that makes the container what it is
 )
 
