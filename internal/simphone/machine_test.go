@@ -233,6 +233,20 @@ func TestRefusesBadArgument(t *testing.T) {
 	}
 }
 
+// greet opens a connection and introduces itself as an adb client does.
+func greet(t *testing.T, address string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := adb.Write(conn, adb.Message{Command: adb.CNXN, Arg0: adb.Version, Arg1: adb.MaxPayload, Payload: []byte("host::\x00")}); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
 func TestADB(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -250,15 +264,7 @@ func TestADB(t *testing.T) {
 			t.Parallel()
 			p := start(t, shortDir(t), tt.args...)
 			p.await("ro.product.name", "simphone")
-			conn, err := net.Dial("tcp", p.adb)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			if err := adb.Write(conn, adb.Message{Command: adb.CNXN, Arg0: adb.Version, Arg1: adb.MaxPayload, Payload: []byte("host::\x00")}); err != nil {
-				t.Fatal(err)
-			}
-			got, err := adb.Read(conn, 1<<20)
+			got, err := adb.Read(greet(t, p.adb), 1<<20)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -280,14 +286,7 @@ func TestADB(t *testing.T) {
 		t.Parallel()
 		p := start(t, shortDir(t), "androidboot.simphone_hang=adb")
 		p.await("ro.boot.simphone_hang", "adb")
-		conn, err := net.Dial("tcp", p.adb)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		if err := adb.Write(conn, adb.Message{Command: adb.CNXN, Arg0: adb.Version, Arg1: adb.MaxPayload, Payload: []byte("host::\x00")}); err != nil {
-			t.Fatal(err)
-		}
+		conn := greet(t, p.adb)
 		if err := conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}

@@ -186,12 +186,20 @@ func (t *task) boot() error {
 		case instance.Exited:
 			return exited(instance)
 		case t.engine.Now().After(deadline):
-			return phone.Errorf(phone.Precondition, phone.ReasonBootTimeout, "the phone did not boot within %s", t.Server.BootTimeout)
+			return t.tooLate(instance)
 		}
 		if err := t.pause(instance.CheckAfter); err != nil {
 			return err
 		}
 	}
+}
+
+func (t *task) tooLate(instance driver.Instance) error {
+	lacks := ""
+	if instance.Waiting != "" {
+		lacks = ": " + instance.Waiting
+	}
+	return phone.Errorf(phone.Precondition, phone.ReasonBootTimeout, "the phone did not boot within %s%s", t.Server.BootTimeout, lacks)
 }
 
 func exited(instance driver.Instance) error {
