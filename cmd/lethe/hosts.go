@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"sync"
 
+	"github.com/lethe-cloud/lethe/internal/config"
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/driver/docker"
 	"github.com/lethe-cloud/lethe/internal/driver/simulated"
@@ -20,6 +23,7 @@ import (
 type hosts struct {
 	installation string
 	folder       string // where simulated hosts lie that were given no endpoint
+	models       map[string]config.PhoneModel
 	docker       *docker.Pool
 
 	mu   sync.Mutex
@@ -34,9 +38,13 @@ type openHost struct {
 // helperBinary gives the file of a static lethe for an architecture; see docker.Config.
 type helperBinary func(arch string) (string, error)
 
-func newHosts(installation, folder, holder string, helper helperBinary, logger *slog.Logger) *hosts {
+func newHosts(installation, folder, holder string, models []config.PhoneModel, helper helperBinary, logger *slog.Logger) *hosts {
+	byName := make(map[string]config.PhoneModel, len(models))
+	for _, m := range models {
+		byName[m.Name] = m
+	}
 	return &hosts{
-		installation: installation, folder: folder, open: map[phone.ServerID]openHost{},
+		installation: installation, folder: folder, models: byName, open: map[phone.ServerID]openHost{},
 		docker: docker.NewPool(docker.Config{Installation: installation, Holder: holder, HelperBinary: helper, Logger: logger}),
 	}
 }
@@ -61,9 +69,32 @@ func (h *hosts) make(server phone.Server) (driver.Driver, error) {
 	case simulated.Name:
 		return simulated.Open(h.installation, server)
 	case docker.Name:
+		template, err := withModel(server.Config, h.models[server.PhoneModel])
+		if err != nil {
+			return nil, err
+		}
+		server.Config = template
 		return h.docker.Driver(server)
 	}
 	return nil, phone.Errorf(phone.Invalid, "", "driver is %q: choose %s or %s", server.Driver, simulated.Name, docker.Name)
+}
+
+// withModel puts a phone model's limits and screen into a docker server's template, where that does not say otherwise.
+func withModel(template []byte, m config.PhoneModel) ([]byte, error) {
+	keys := map[string]any{}
+	if len(template) > 0 {
+		if err := json.Unmarshal(template, &keys); err != nil {
+			return nil, phone.Errorf(phone.Invalid, "", "the server's template is not one JSON object: %w", err)
+		}
+	}
+	for key, value := range map[string]any{
+		"cpus": m.CPUs, "memory": m.Memory, "pids_limit": m.PidsLimit, "width": m.Width, "height": m.Height, "dpi": m.DPI, "fps": m.FPS,
+	} {
+		if _, given := keys[key]; !given && !reflect.ValueOf(value).IsZero() {
+			keys[key] = value
+		}
+	}
+	return json.Marshal(keys)
 }
 
 // Rules gives what a kind of driver knows about properties.

@@ -56,6 +56,7 @@ with rules such as
 	flags.IntVar(&f.in.MaxConcurrentBoots, "concurrent-boots", 0, "how many phones may boot at once (default: the installation's)")
 	flags.DurationVar(&f.bootTimeout, "boot-timeout", 0, "how long a boot may take (default: the installation's)")
 	flags.IntVar(&f.in.PortBase, "port-base", 0, "adb port of its first phone (default: the first free range)")
+	flags.StringVar(&f.in.PhoneModelName, "phone-model", "", "phone `model` of the installation's configuration, whose limits and screen its phones get")
 	flags.DurationVar(&f.bootTime, "boot-time", 0, "how long a boot takes, on a simulated server (default: the driver's)")
 	flags.StringVar(&f.faults, "faults", "", "scripted faults of a simulated server, a TOML `file`")
 	flags.StringVar(&f.template, "template", "", "the driver's settings, a TOML `file`")

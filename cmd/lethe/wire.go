@@ -50,7 +50,7 @@ func newBuilder(helper helperBinary) builder {
 		if _, err := iam.Provision(ctx, st, iam.Names{Region: cfg.Region}, in.Endpoint, in.Credentials); err != nil {
 			return nil, err
 		}
-		return assemble(st, newHosts(id, filepath.Join(in.Data, "hosts"), string(in.Replica), helper, logger), cfg, in, logger), nil
+		return assemble(st, newHosts(id, filepath.Join(in.Data, "hosts"), string(in.Replica), cfg.PhoneModels, helper, logger), cfg, in, logger), nil
 	}
 }
 

@@ -23,6 +23,7 @@ type Config struct {
 	HostDeadline time.Duration
 	// BootTimeout is how long a phone may take to boot on a server that was added without a timeout of its own.
 	BootTimeout time.Duration
+	PhoneModels []PhoneModel // of the file only
 	LogLevel    slog.Level
 	LogFormat   string // "text" or "json"
 }

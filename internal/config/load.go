@@ -59,7 +59,8 @@ func Load(src Source) (Config, error) {
 	}
 	config := Default()
 	problems := &Error{}
-	file := readFile(src, problems)
+	file, models := readFile(src, problems)
+	config.PhoneModels = models
 	for _, k := range keys() {
 		value, from, given := lookUp(k, src, file, problems)
 		if !given {
@@ -108,27 +109,31 @@ func lookUp(k key, src Source, file map[string]string, problems *Error) (value, 
 	return v, src.File, given
 }
 
-// readFile gives the file's values by key, as text.
-func readFile(src Source, problems *Error) map[string]string {
+// readFile gives the file's values by key, as text, and its phone models.
+func readFile(src Source, problems *Error) (values map[string]string, models []PhoneModel) {
 	if src.File == "" {
-		return nil
+		return nil, nil
 	}
 	content, err := src.Read(src.File)
 	if err != nil {
 		problems.addf("the configuration file %s cannot be read: %v", src.File, cause(err))
-		return nil
+		return nil, nil
 	}
 	var raw map[string]any
 	if _, err := toml.Decode(string(content), &raw); err != nil {
 		problems.addf("the configuration file %s is not TOML: %s", src.File, tomlProblem(err))
-		return nil
+		return nil, nil
+	}
+	if tables, given := raw[phoneModelsKey]; given {
+		models = readPhoneModels(src.File, tables, problems)
+		delete(raw, phoneModelsKey)
 	}
 	known := keys()
-	values := map[string]string{}
+	values = map[string]string{}
 	for _, name := range sortedKeys(raw) {
 		i := slices.IndexFunc(known, func(k key) bool { return k.name == name })
 		if i < 0 {
-			problems.addf("unknown key %q in %s: the keys are %s", name, src.File, keyNames(known))
+			problems.addf("unknown key %q in %s: the keys are %s and the tables %s", name, src.File, keyNames(known), phoneModelsKey)
 			continue
 		}
 		switch v := raw[name].(type) {
@@ -149,7 +154,7 @@ func readFile(src Source, problems *Error) map[string]string {
 		}
 		problems.addf("%s (%s) must be %s", name, src.File, kind)
 	}
-	return values
+	return values, models
 }
 
 // check looks at what only shows when all values are known.

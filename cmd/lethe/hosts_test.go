@@ -1,0 +1,43 @@
+package main
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lethe-cloud/lethe/internal/config"
+)
+
+// A server's template goes before its phone model.
+func TestPhoneModelLimits(t *testing.T) {
+	t.Parallel()
+	model := config.PhoneModel{Name: "small", CPUs: 1.5, Memory: "2g", Width: 720}
+	for name, c := range map[string]struct {
+		template string
+		model    config.PhoneModel
+		want     map[string]any
+	}{
+		"no template":  {"", model, map[string]any{"cpus": 1.5, "memory": "2g", "width": 720.}},
+		"template won": {`{"memory":"8g","dns":["1.1.1.1"]}`, model, map[string]any{"cpus": 1.5, "memory": "8g", "width": 720., "dns": []any{"1.1.1.1"}}},
+		"no model":     {`{"cpus":3}`, config.PhoneModel{}, map[string]any{"cpus": 3.}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			merged, err := withModel([]byte(c.template), c.model)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got map[string]any
+			if err := json.Unmarshal(merged, &got); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("template (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if _, err := withModel([]byte(`[]`), model); err == nil {
+		t.Error("a template that is a list was taken")
+	}
+}
