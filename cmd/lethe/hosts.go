@@ -15,6 +15,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/driver/docker"
 	"github.com/lethe-cloud/lethe/internal/driver/simulated"
+	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/imagetar"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -117,6 +118,12 @@ func (h *hosts) checkServer(server *phone.Server) *phone.Error {
 	}
 	if server.Driver == docker.Name && server.Endpoint == "" {
 		server.Endpoint = "unix:///var/run/docker.sock"
+	}
+	if _, known := h.models[server.PhoneModel]; !known && server.PhoneModel != fleet.DefaultPhoneModel {
+		return &phone.Error{
+			Code: phone.Invalid, Field: "phone_model_name",
+			Msg: fmt.Sprintf("there is no phone model %q: name one of the configuration's [[phone_models]], or none", server.PhoneModel),
+		}
 	}
 	if _, err := h.make(*server); err != nil {
 		return phone.Errorf(phone.Invalid, "", "%w", err)

@@ -2,11 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"log/slog"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lethe-cloud/lethe/internal/config"
+	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
 // A server's template goes before its phone model.
@@ -39,5 +42,16 @@ func TestPhoneModelLimits(t *testing.T) {
 	}
 	if _, err := withModel([]byte(`[]`), model); err == nil {
 		t.Error("a template that is a list was taken")
+	}
+}
+
+func TestUnknownPhoneModel(t *testing.T) {
+	t.Parallel()
+	h := newHosts("i", t.TempDir(), "h", []config.PhoneModel{{Name: "small"}}, ownBinary, slog.New(slog.DiscardHandler))
+	for model, ok := range map[string]bool{"small": true, fleet.DefaultPhoneModel: true, "smal": false} {
+		server := phone.Server{ID: phone.NewID[phone.ServerID](), Name: "rack", Driver: "docker", Endpoint: "unix:///d.sock", PhoneModel: model}
+		if err := h.checkServer(&server); (err == nil) != ok {
+			t.Errorf("phone model %q: %v", model, err)
+		}
 	}
 }
