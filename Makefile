@@ -5,6 +5,9 @@ SHELL       := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS   += --no-print-directory
 
+# Packages tested at once. Those that drive Docker and real processes mostly wait, so few processors still take four.
+AT_ONCE := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n > 4 ? n : 4)))
+
 # How long each fuzz target runs, and arguments for `make demo`.
 FUZZTIME ?= 3s
 ARGS     ?=
@@ -31,7 +34,7 @@ test: $(SERVICES) ## Test everything: race detector, both databases, Docker, the
 # The tests of the main module with the services that the environment names.
 .PHONY: test-here
 test-here:
-	go test -race -timeout 14m ./...
+	go test -race -timeout 14m -p $(AT_ONCE) ./...
 
 # The vendor's own SDK as a client of the real binary. A module of its own, so that nobody else downloads the SDK.
 .PHONY: compat

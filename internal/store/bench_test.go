@@ -1,8 +1,10 @@
 package store_test
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -19,10 +21,7 @@ import (
 // BenchmarkAccept1000 accepts a reset of 1,000 phones and, in turn with it, runs a bare transaction that writes the same rows
 // set by set and decides nothing, on the same database with the same durability. It reports both medians and their ratio.
 func BenchmarkAccept1000(b *testing.B) {
-	b.Run("sqlite", func(b *testing.B) {
-		benchmarkAccept(b, storetest.Open(b, "sqlite:"+filepath.Join(b.TempDir(), "lethe.db")))
-	})
-	b.Run("postgres", func(b *testing.B) { benchmarkAccept(b, storetest.Open(b, testenv.Postgres(b))) })
+	onBoth(b, benchmarkAccept)
 }
 
 func benchmarkAccept(b *testing.B, f storetest.Fixture) {
@@ -77,6 +76,89 @@ func median(all []time.Duration) time.Duration {
 	return all[len(all)/2]
 }
 
+// BenchmarkDelivery is the time from the commit of an accept until a worker has its job, with nothing else going on.
+func BenchmarkDelivery(b *testing.B) {
+	onBoth(b, func(b *testing.B, f storetest.Fixture) {
+		image := f.Image(b)
+		phones := f.Fleet(b, f.Project(0), image.ID, 20000, 20000).Phones
+		got := make(chan time.Time, 1)
+		defer deliver(b, f, func(context.Context, phone.Delivery) { got <- time.Now() })()
+		var took []time.Duration
+		for b.Loop() {
+			if len(took) == len(phones) {
+				b.Fatalf("more than %d rounds", len(phones))
+			}
+			accept(b, f, f.ResetInput(f.Project(0), phones[len(took)].ID))
+			committed := time.Now()
+			took = append(took, (<-got).Sub(committed))
+		}
+		b.ReportMetric(float64(median(took).Nanoseconds()), "median-ns")
+		b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds()), "p99-ns")
+	})
+}
+
+// BenchmarkJobs takes 2,000 jobs on 20 servers of 20 boot slots through all phases, with a driver that costs nothing.
+func BenchmarkJobs(b *testing.B) {
+	onBoth(b, func(b *testing.B, f storetest.Fixture) {
+		const servers, phonesEach, slots = 20, 100, 20
+		image := f.Image(b)
+		var ids []phone.ID
+		for range servers {
+			for _, p := range f.Fleet(b, f.Project(0), image.ID, phonesEach, slots).Phones {
+				ids = append(ids, p.ID)
+			}
+		}
+		if err := f.Register(b.Context(), "r1", time.Hour); err != nil {
+			b.Fatal(err)
+		}
+		done := make(chan struct{}, len(ids))
+		defer deliver(b, f, func(ctx context.Context, d phone.Delivery) {
+			if err := workThrough(ctx, f, d); err != nil {
+				b.Error(err)
+			}
+			done <- struct{}{}
+		})()
+		for b.Loop() {
+			for batch := range slices.Chunk(ids, 1000) {
+				accept(b, f, f.ResetInput(f.Project(0), batch...))
+			}
+			for range ids {
+				<-done
+			}
+		}
+		b.ReportMetric(float64(len(ids)*b.N)/b.Elapsed().Seconds(), "jobs/s")
+	})
+}
+
+func workThrough(ctx context.Context, f storetest.Fixture, d phone.Delivery) error {
+	a, err := f.Claim(ctx, d, "r1")
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		f.Advance(ctx, a.Fence, phone.PhaseCreating), f.Advance(ctx, a.Fence, phone.PhaseBooting), f.Erased(ctx, a.Fence, nil, time.Now()),
+		f.Advance(ctx, a.Fence, phone.PhaseVerifying), f.Finish(ctx, a.Fence, phone.Receipt{Job: a.Job.ID}),
+	)
+}
+
+// deliver hands deliveries to handle until the function that it returns is called.
+func deliver(b *testing.B, f storetest.Fixture, handle func(context.Context, phone.Delivery)) (stop func()) {
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.Deliver(ctx, 10000, handle) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
+	}
+}
+
+func onBoth(b *testing.B, bench func(*testing.B, storetest.Fixture)) {
+	b.Run("sqlite", func(b *testing.B) { bench(b, storetest.Open(b, "sqlite:"+filepath.Join(b.TempDir(), "lethe.db"))) })
+	b.Run("postgres", func(b *testing.B) { bench(b, storetest.Open(b, testenv.Postgres(b))) })
+}
+
 // bare writes what an accept has written, without reading or deciding anything, in the way that is fastest on each database:
 // SQLite row by row with prepared statements, PostgreSQL from arrays.
 type bare struct {
@@ -106,6 +188,11 @@ func newBare(b *testing.B, f storetest.Fixture) *bare {
 		b.Cleanup(func() { _ = db.Close() })
 	}
 	db.SetMaxOpenConns(1)
+	if f.Postgres() {
+		if _, err := db.Exec(`SET synchronous_commit = on`); err != nil {
+			b.Fatal(err)
+		}
+	}
 	return &bare{b: b, f: f, db: db}
 }
 

@@ -30,7 +30,7 @@ func sqliteDialect() dialect {
 	return dialect{
 		clock:      `CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
 		leaders:    1,
-		cooldown:   10 * time.Millisecond,
+		cooldown:   2 * time.Millisecond,
 		fetchedBy:  `attempted_by ->> '$[#-1]'`,
 		candidates: sqliteCandidates,
 	}
@@ -41,7 +41,7 @@ func postgresDialect() dialect {
 		postgres:   true,
 		clock:      `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`,
 		lock:       ` FOR NO KEY UPDATE`,
-		leaders:    4,
+		leaders:    2,
 		cooldown:   5 * time.Millisecond,
 		fetchedBy:  `attempted_by[array_upper(attempted_by, 1)]`,
 		candidates: postgresCandidates,

@@ -39,6 +39,8 @@ func translate(ctx context.Context, err error) error {
 		return &phone.Error{Code: phone.Conflict, Msg: "something like it exists already", Err: err}
 	case foreignKeyViolated:
 		return &phone.Error{Code: phone.Precondition, Msg: "it refers to something that does not exist", Err: err}
+	case textRefused:
+		return &phone.Error{Code: phone.Invalid, Msg: "a text has characters that cannot be stored", Err: err}
 	case checkViolated:
 		return &phone.Error{Code: phone.Internal, Msg: "the database refused a state that must not be", Err: err}
 	case disconnected:
@@ -55,6 +57,7 @@ const (
 	uniqueViolated
 	foreignKeyViolated
 	checkViolated
+	textRefused // not UTF-8, or with a zero byte
 	disconnected
 )
 
@@ -84,6 +87,8 @@ func classifyPostgres(err *pgconn.PgError) (violation, string) {
 		return foreignKeyViolated, err.ConstraintName
 	case err.Code == "23514" || err.Code == "23502":
 		return checkViolated, err.ConstraintName
+	case err.Code == "22021" || err.Code == "22P05":
+		return textRefused, ""
 	case strings.HasPrefix(err.Code, "08"), strings.HasPrefix(err.Code, "57P"), strings.HasPrefix(err.Code, "53"), strings.HasPrefix(err.Code, "40"):
 		return disconnected, ""
 	}

@@ -57,13 +57,13 @@ func (t *tx) acceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Out
 	jobs := make([]jobInsert, len(accepted))
 	servers, counts := map[phone.ServerID]bool{}, tally{}
 	for i, a := range accepted {
-		jobs[i] = jobInsert{ID: phone.NewID[phone.JobID](), Phone: a.Phone.ID, Image: a.Image, Properties: asJSON(a.Properties), Factory: a.Factory, Erase: phone.ErasePending}
+		jobs[i] = resetInsert(i, a)
 		outcomes[a.Index].Job = jobs[i].ID
 		servers[a.Phone.Server] = true
 		counts.add(a.Phone.Project, a.Phone.Status, -1)
 		counts.add(a.Phone.Project, phone.StatusResetting, 1)
 	}
-	if err := t.insertJobs(ctx, request, jobs); err != nil {
+	if err := t.insertResets(ctx, request, jobs); err != nil {
 		return nil, err
 	}
 	if err := t.claimPhones(ctx, jobs); err != nil {
@@ -73,6 +73,18 @@ func (t *tx) acceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Out
 		return nil, err
 	}
 	return outcomes, t.admit(ctx, slices.Sorted(maps.Keys(servers)))
+}
+
+func resetInsert(order int, a phone.Accepted) jobInsert {
+	job := jobInsert{ID: phone.NewID[phone.JobID](), Phone: a.Phone.ID, Factory: a.Factory, Order: order}
+	if a.Image != a.Phone.Image {
+		job.Image = a.Image
+	}
+	if !maps.Equal(a.Properties, a.Phone.Properties) {
+		text := propertiesJSON(a.Properties)
+		job.Properties = &text
+	}
+	return job
 }
 
 func (t *tx) visibleImage(ctx context.Context, project phone.ProjectID, id phone.ImageID) (phone.Image, error) {
@@ -87,6 +99,7 @@ func (t *tx) visibleImage(ctx context.Context, project phone.ProjectID, id phone
 }
 
 // lockResetTargets locks the named phones of the project and, before them, their servers, which stay locked for admission.
+// It reads of a phone what a decision about a reset needs.
 // The || ” keeps the database from reading all phones of the project to find the named ones.
 func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, items []phone.ResetItem) (map[phone.ID]phone.ResetTarget, error) {
 	ids := make([]phone.ID, 0, len(items))
@@ -109,12 +122,18 @@ func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, item
 	}
 	targets := make(map[phone.ID]phone.ResetTarget, len(ids))
 	err = t.each(ctx, func(row scanner) error {
-		p, err := scanPhone(row)
+		var p phone.Phone
+		var properties string
+		if err := row.Scan(&p.ID, &p.Server, &p.Image, &p.Status, &p.Generation, &p.LastGeneration, &properties); err != nil {
+			return err
+		}
+		p.Project = project
+		err := fromJSON(properties, &p.Properties)
 		target := servers[p.Server]
 		target.Phone = p
 		targets[p.ID] = target
 		return err
-	}, `SELECT `+phoneColumns+` FROM phones WHERE `+t.in("id")+` AND project_id || '' = ? ORDER BY id`+t.lock, list(t.dialect, ids), project)
+	}, `SELECT id, server_id, image_id, status, generation, last_generation, properties FROM phones WHERE `+t.in("id")+` AND project_id || '' = ? ORDER BY id`+t.lock, list(t.dialect, ids), project)
 	if err != nil {
 		return nil, fmt.Errorf("lock phones: %w", err)
 	}
@@ -129,28 +148,24 @@ func (t *tx) insertRequest(ctx context.Context, r phone.Request) error {
 	return nil
 }
 
-// jobInsert is what insertJobs needs of a job besides its phone's row.
+// jobInsert is what insertResets needs of a job besides its phone's row.
 type jobInsert struct {
-	ID         phone.JobID      `json:"id"`
-	Phone      phone.ID         `json:"phone_id"`
-	Image      phone.ImageID    `json:"image_id"`
-	Properties string           `json:"properties"`
-	Factory    bool             `json:"factory"`
-	Erase      phone.EraseState `json:"erase"`
-	Order      int              `json:"ord"`
+	ID         phone.JobID   `json:"id"`
+	Phone      phone.ID      `json:"phone_id"`
+	Image      phone.ImageID `json:"image_id,omitempty"`   // none: the phone's
+	Properties *string       `json:"properties,omitempty"` // none: the phone's
+	Factory    bool          `json:"factory,omitempty"`
+	Order      int           `json:"ord"`
 }
 
-// insertJobs writes queued jobs in their order, with what their phones are at this moment as the prior state and the next
+// insertResets writes queued jobs in their order, with what their phones are at this moment as the prior state and the next
 // generation as the target.
-func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert) error {
-	for i := range jobs {
-		jobs[i].Order = i
-	}
+func (t *tx) insertResets(ctx context.Context, r phone.Request, jobs []jobInsert) error {
 	n, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,
 			image_id, properties, factory, created_at)
-		SELECT v.id, ?, p.project_id, p.id, p.server_id, ?, 'queued', v.erase, p.last_generation + 1, p.generation, p.status, p.image_id,
-			v.image_id, v.properties, v.factory, ?
-		FROM `+t.records("id text", "phone_id text", "image_id text", "properties text", "factory boolean", "erase text", "ord bigint")+`
+		SELECT v.id, ?, p.project_id, p.id, p.server_id, ?, 'queued', 'pending', p.last_generation + 1, p.generation, p.status, p.image_id,
+			coalesce(v.image_id, p.image_id), coalesce(v.properties, p.properties), coalesce(v.factory, false), ?
+		FROM `+t.records("id text", "phone_id text", "image_id text", "properties text", "factory boolean", "ord bigint")+`
 		JOIN phones p ON p.id = v.phone_id ORDER BY v.ord`, r.ID, r.Kind, micros(r.CreatedAt), asJSON(jobs))
 	if err != nil {
 		return fmt.Errorf("write jobs: %w", err)

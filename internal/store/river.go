@@ -72,7 +72,8 @@ func (t *tx) deliver(ctx context.Context) error {
 }
 
 // Deliver hands jobs to handle, at most workers at once (10,000 is the most that River takes), until ctx ends; then the
-// handles' contexts end, and Deliver returns when all have returned. A delivery that is already being handled in this
+// handles' contexts end, and Deliver returns when all have returned; what they were handed is delivered once more, to
+// whoever delivers next. A delivery that is already being handled in this
 // process is not handled a second time.
 func (s *Store) Deliver(ctx context.Context, workers int, handle func(context.Context, phone.Delivery)) error {
 	if workers <= 0 {
@@ -121,14 +122,20 @@ type worker struct {
 	busy map[phone.Delivery]bool
 }
 
-// Work always succeeds: what a delivery led to stands in our jobs row.
+// Work never fails: what a delivery led to stands in our jobs row. A delivery during which the process was told to stop goes
+// back into the queue, for its job may not have been claimed; if it was, the delivery is stale and does nothing.
 func (w *worker) Work(ctx context.Context, job *river.Job[delivery]) error {
 	d := phone.Delivery{Job: job.Args.Job, Attempt: job.Args.Attempt}
 	if !w.begin(d) {
 		return nil
 	}
 	defer w.end(d)
-	w.handle(ctx, d)
+	if ctx.Err() == nil {
+		w.handle(ctx, d)
+	}
+	if ctx.Err() != nil {
+		return river.JobSnooze(0)
+	}
 	return nil
 }
 

@@ -33,12 +33,31 @@ type leanExecutor struct {
 
 // JobSetStateIfRunningMany gives back no rows for those that it removed, as if somebody else had removed them.
 func (e leanExecutor) JobSetStateIfRunningMany(ctx context.Context, p *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
-	for _, state := range p.State {
-		if state != rivertype.JobStateCompleted {
-			return e.Executor.JobSetStateIfRunningMany(ctx, p)
+	var completed []int64
+	others := &riverdriver.JobSetStateIfRunningManyParams{Now: p.Now, Schema: p.Schema}
+	for i, state := range p.State {
+		if state == rivertype.JobStateCompleted {
+			completed = append(completed, p.ID[i])
+			continue
+		}
+		others.ID = append(others.ID, p.ID[i])
+		others.Attempt = append(others.Attempt, p.Attempt[i])
+		others.ErrData = append(others.ErrData, p.ErrData[i])
+		others.FinalizedAt = append(others.FinalizedAt, p.FinalizedAt[i])
+		others.MetadataDoMerge = append(others.MetadataDoMerge, p.MetadataDoMerge[i])
+		others.MetadataUpdates = append(others.MetadataUpdates, p.MetadataUpdates[i])
+		others.ScheduledAt = append(others.ScheduledAt, p.ScheduledAt[i])
+		others.State = append(others.State, state)
+	}
+	if len(completed) > 0 {
+		if err := e.remove(ctx, completed); err != nil {
+			return nil, err
 		}
 	}
-	return nil, e.remove(ctx, p.ID)
+	if len(others.ID) == 0 {
+		return nil, nil
+	}
+	return e.Executor.JobSetStateIfRunningMany(ctx, others)
 }
 
 const removeCompleted = `DELETE FROM river_job WHERE state = 'running' AND id `

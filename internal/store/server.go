@@ -131,13 +131,19 @@ func propertiesJSON(p phone.Properties) string {
 
 // firstJobInsert is the row of a phone's first job.
 type firstJobInsert struct {
-	jobInsert
-	Project phone.ProjectID  `json:"project_id"`
-	Server  phone.ServerID   `json:"server_id"`
-	Target  phone.Generation `json:"target"`
-	Prior   phone.Generation `json:"prior"`
-	Status  phone.Status     `json:"prior_status"`
-	Before  phone.ImageID    `json:"prior_image"`
+	ID         phone.JobID      `json:"id"`
+	Phone      phone.ID         `json:"phone_id"`
+	Project    phone.ProjectID  `json:"project_id"`
+	Server     phone.ServerID   `json:"server_id"`
+	Erase      phone.EraseState `json:"erase"`
+	Target     phone.Generation `json:"target"`
+	Prior      phone.Generation `json:"prior"`
+	Status     phone.Status     `json:"prior_status"`
+	Before     phone.ImageID    `json:"prior_image"`
+	Image      phone.ImageID    `json:"image_id"`
+	Properties string           `json:"properties"`
+	Factory    bool             `json:"factory"`
+	Order      int              `json:"ord"`
 }
 
 // insertFirstJobs writes the jobs that came with new phones: unlike those of a reset they say themselves what they are.
@@ -145,8 +151,8 @@ func (t *tx) insertFirstJobs(ctx context.Context, r phone.Request, jobs []phone.
 	rows := make([]firstJobInsert, len(jobs))
 	for i, j := range jobs {
 		rows[i] = firstJobInsert{
-			jobInsert: jobInsert{ID: j.ID, Phone: j.Phone, Image: j.Image, Properties: propertiesJSON(j.Properties), Factory: j.Factory, Erase: j.Erase, Order: i},
-			Project:   j.Project, Server: j.Server, Target: j.Target, Prior: j.Prior, Status: j.PriorStatus, Before: j.PriorImage,
+			ID: j.ID, Phone: j.Phone, Project: j.Project, Server: j.Server, Erase: j.Erase, Target: j.Target, Prior: j.Prior, Status: j.PriorStatus,
+			Before: j.PriorImage, Image: j.Image, Properties: propertiesJSON(j.Properties), Factory: j.Factory, Order: i,
 		}
 	}
 	_, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,

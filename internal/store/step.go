@@ -86,7 +86,11 @@ type erasure struct {
 }
 
 func (s *Store) step(ctx context.Context, st *step) error {
-	if err := s.steps.do(ctx, st); err != nil {
+	together := s.steps
+	if st.needsAdmission() {
+		together = s.admissions
+	}
+	if err := together.do(ctx, st); err != nil {
 		return err
 	}
 	return st.err

@@ -42,11 +42,11 @@ type Store struct {
 	inserts inserter
 	wakes   *wakeups
 	steps   *combiner[*step]
+	// admissions combines the steps that may admit other jobs.
+	admissions *combiner[*step]
 	// Prepared statements of the two pools; nil on PostgreSQL, whose driver prepares by itself.
 	writes *statements
 	reads  *statements
-
-	installation string
 
 	mu         sync.Mutex
 	registered map[phone.ReplicaID]int64 // incarnation that this Store registered
@@ -71,6 +71,11 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, errors.Join(translate(ctx, err), s.Close())
 	}
 	s.steps = newCombiner(s.leaders, s.runSteps)
+	s.admissions = s.steps
+	if s.postgres {
+		// Admission locks servers: two such transactions would mostly wait for each other, and those without it for both.
+		s.admissions = newCombiner(1, s.runSteps)
+	}
 	return s, nil
 }
 
@@ -94,23 +99,18 @@ func (s *Store) prepare(ctx context.Context) error {
 	if s.inserts, err = s.newInserter(); err != nil {
 		return fmt.Errorf("make the queue's client: %w", err)
 	}
-	s.installation, err = s.ensureInstallation(ctx)
-	return err
+	return s.tx(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, `INSERT INTO installation (one, id) VALUES (1, ?) ON CONFLICT (one) DO NOTHING`, phone.NewID[string]())
+		return err
+	})
 }
 
-func (s *Store) ensureInstallation(ctx context.Context) (string, error) {
+// Installation reads the id that this database got when it was first opened: 32 lower-case hex digits.
+func (s *Store) Installation(ctx context.Context) (string, error) {
 	var id string
-	err := s.tx(ctx, func(t *tx) error {
-		if _, err := t.exec(ctx, `INSERT INTO installation (one, id) VALUES (1, ?) ON CONFLICT (one) DO NOTHING`, phone.NewID[string]()); err != nil {
-			return err
-		}
-		return t.row(ctx, `SELECT id FROM installation`).Scan(&id)
-	})
+	err := s.once(ctx, func(t *tx) error { return t.row(ctx, `SELECT id FROM installation`).Scan(&id) })
 	return id, err
 }
-
-// Installation is the id that this database got when it was first opened: 32 lower-case hex digits.
-func (s *Store) Installation(context.Context) (string, error) { return s.installation, nil }
 
 // Close ends all connections. Nothing may be using the Store any more.
 func (s *Store) Close() error {

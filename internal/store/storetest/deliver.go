@@ -59,10 +59,14 @@ func testDeliver(t *testing.T, f Fixture) {
 	default:
 		t.Error("Deliver returned before a handle had")
 	}
-	equal(t, "rows left behind", f.count(t, `SELECT count(*) FROM river_job WHERE state <> 'completed'`), 0)
 	if len(got) > 0 {
 		t.Errorf("delivered besides: %v", <-got)
 	}
+	equal(t, "what was interrupted waits", f.queued(t), map[phone.Delivery]int{{Job: before[0], Attempt: 1}: 1})
+	equal(t, "what was worked is gone", f.count(t, `SELECT count(*) FROM river_job`), 1)
+	stop = delivering(t, f.Store, 10, func(_ context.Context, d phone.Delivery) { got <- d })
+	equal(t, "what was interrupted, again", receive(t, got), phone.Delivery{Job: before[0], Attempt: 1})
+	stop()
 	refused(t, "no workers", f.Deliver(t.Context(), 0, nil), phone.Invalid, "")
 }
 

@@ -237,8 +237,9 @@ func testCancelled(t *testing.T, f Fixture) {
 		_, reset := f.AcceptReset(ctx, f.ResetInput(f.Project(0), a.Phone.ID))
 		_, get := f.Phone(ctx, f.Project(0), a.Phone.ID)
 		_, _, page := f.Phones(ctx, fleet.PhoneFilter{})
+		_, installation := f.Installation(ctx)
 		for what, err := range map[string]error{
-			"AcceptReset": reset, "Phone": get, "Phones": page, "Advance": f.Advance(ctx, a.Fence, phone.PhaseCreating), "Heartbeat": f.Heartbeat(ctx, "r1", time.Minute),
+			"AcceptReset": reset, "Phone": get, "Phones": page, "Installation": installation, "Advance": f.Advance(ctx, a.Fence, phone.PhaseCreating), "Heartbeat": f.Heartbeat(ctx, "r1", time.Minute),
 		} {
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("%s: %v", what, err)
