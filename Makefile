@@ -47,7 +47,7 @@ fuzz: ## Run each fuzz target for a moment (FUZZTIME=10m for longer)
 	for file in $$files; do
 		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+)\(.*/\1/p' "$$file"); do
 			echo "fuzz $$target ($$(dirname "$$file"))"
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s "./$$(dirname "$$file")"
+			go test -tags fuzz -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5s "./$$(dirname "$$file")"
 		done
 	done
 

@@ -1,3 +1,7 @@
+// Left out of the fuzz targets' build, which instruments every package that it reaches: the databases' would take it minutes.
+
+//go:build !fuzz
+
 package cph_test
 
 import (
