@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"path"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -83,10 +85,20 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	return a
 }
 
-// ready is whether the database answers.
+// readyTimeout is how long the database may take to answer before this replica counts as not ready: less than a load balancer waits.
+const readyTimeout = 2 * time.Second
+
+// ready is whether this replica can answer calls and works: the database answers, the lease is held, deliveries come in.
 func (a *app) ready(ctx context.Context) error {
-	_, err := a.store.Installation(ctx)
-	return err
+	inTime, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if err := a.store.Ping(inTime); err != nil {
+		if phone.CodeOf(err) == phone.Unavailable {
+			return err
+		}
+		return &phone.Error{Code: phone.Unavailable, Msg: fmt.Sprintf("the database does not answer within %s", readyTimeout), Err: err}
+	}
+	return a.engine.Ready()
 }
 
 // Handler answers requests.
