@@ -71,8 +71,9 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	mux := http.NewServeMux()
 	a.iam.Routes(mux)
 	mux.Handle(api.Prefix+"/", native)
-	mux.Handle("/healthz", native)
-	mux.Handle("/readyz", native)
+	for _, probe := range []string{"/healthz", "/readyz"} { // where load balancers and supervisors look
+		mux.Handle("GET "+probe, below(api.Prefix, native))
+	}
 	wire := cph.New(cph.Config{Fleet: phones, Authenticate: a.iam.Authenticate, Logger: logger, Address: adbHost})
 	mux.Handle("/", wire)
 	a.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -83,6 +84,15 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 		mux.ServeHTTP(w, r)
 	})
 	return a
+}
+
+// below answers a path with what handler has for it below prefix.
+func below(prefix string, handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		moved := r.Clone(r.Context())
+		moved.URL.Path = prefix + r.URL.Path
+		handler.ServeHTTP(w, moved)
+	})
 }
 
 // readyTimeout is how long the database may take to answer before this replica counts as not ready: less than a load balancer waits.
