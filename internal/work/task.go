@@ -148,7 +148,7 @@ func (t *task) call(what string, do func(context.Context) error) error {
 			if time.Since(away) > t.engine.HostDeadline {
 				return &phone.Error{
 					Code: phone.Unavailable, Reason: phone.ReasonHostGone, Err: err,
-					Msg: fmt.Sprintf("server %s did not answer for %s (%s): %s", t.Server.Name, t.engine.HostDeadline, what, err),
+					Msg: fmt.Sprintf("server %s did not answer for %s (%s): %s", t.Server.Name, t.engine.HostDeadline, what, said(err)),
 				}
 			}
 		case code == phone.Internal && phone.ReasonOf(err) == "" || phone.ReasonOf(err) == phone.ReasonEraseFailed:
@@ -163,4 +163,13 @@ func (t *task) call(what string, do func(context.Context) error) error {
 			return errStopped
 		}
 	}
+}
+
+// said is what of an error is safe to show: the words that its driver chose, and not the error below them.
+func said(err error) string {
+	var known *phone.Error
+	if errors.As(err, &known) {
+		return known.Msg
+	}
+	return "no particulars"
 }
