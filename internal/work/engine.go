@@ -75,6 +75,8 @@ func (e *Engine) Run(ctx context.Context) error {
 			return e.release(ctx)
 		case errors.Is(err, errLeaseLost):
 			e.Logger.Warn("lease lost: its jobs are dropped here and taken over", "replica", e.Replica)
+		case phone.CodeOf(err) == phone.Unavailable: // between two calls: the next start waits for it
+			e.Logger.Warn("the database went away: starting over", "replica", e.Replica, "err", err)
 		case err != nil:
 			return err
 		}
