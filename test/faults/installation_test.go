@@ -51,7 +51,7 @@ type host interface {
 // config is how an installation begins.
 type config struct {
 	database string   // as the test reaches it
-	serve    string   // as the replicas reach it; "": the same
+	serve    []string // as each replica reaches it; nil: the same
 	replicas int      // 0: 3
 	flags    []string // of lethe serve
 }
@@ -59,9 +59,6 @@ type config struct {
 // install starts the replicas and begins to watch the database. The test ends with the checks of in.check.
 func install(t testing.TB, c config) *installation {
 	t.Helper()
-	if c.serve == "" {
-		c.serve = c.database
-	}
 	if c.replicas == 0 {
 		c.replicas = 3
 	}
@@ -72,7 +69,10 @@ func install(t testing.TB, c config) *installation {
 	in := &installation{t: t, root: t.TempDir(), db: db, tokens: map[string]string{}, accepted: map[string]string{}}
 	t.Cleanup(in.clean)
 	for i := range c.replicas {
-		r := &replica{t: t, data: filepath.Join(in.root, fmt.Sprintf("replica-%d", i)), database: c.serve, more: c.flags}
+		r := &replica{t: t, data: filepath.Join(in.root, fmt.Sprintf("replica-%d", i)), database: c.database, more: c.flags}
+		if c.serve != nil {
+			r.database = c.serve[i]
+		}
 		in.replicas = append(in.replicas, r)
 		r.start()
 	}
