@@ -573,3 +573,26 @@ func TestDatabaseFailsForAMoment(t *testing.T) {
 		t.Errorf("%d starts and %d writes have not failed", failing.starts+1, failing.writes+1)
 	}
 }
+
+// A phone whose answer did not come through is looked at again before its job fails for it.
+func TestVerifyLooksAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1, 1)
+	b.start()
+	b.created()
+	var mu sync.Mutex
+	lost := 0
+	b.host.onCall(func(_ context.Context, call string, _ driver.Ref) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if call == "exec getprop" && lost < 2 {
+			lost++
+			return phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone reads back nothing")
+		}
+		return nil
+	})
+	jobs := b.await(b.reset(b.phones, phone.Properties{"ro.product.model": "Pixel"}), "reset", ended)
+	if jobs[0].Phase != phone.PhaseSucceeded || lost != 2 {
+		t.Errorf("after %d lost answers the job is %s: %+v", lost, jobs[0].Phase, jobs[0].Failure)
+	}
+}
