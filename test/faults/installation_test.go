@@ -30,6 +30,7 @@ type installation struct {
 	hosts    []host
 	watch    *watcher
 
+	installationID    string
 	project, stranger string            // a project with everything in it, and one with nothing
 	tokens            map[string]string // by project
 
@@ -76,6 +77,7 @@ func install(t testing.TB, c config) *installation {
 		in.replicas = append(in.replicas, r)
 		r.start()
 	}
+	in.row(`SELECT id FROM installation`, nil, &in.installationID)
 	in.logIn()
 	in.watch = startWatcher(db)
 	return in

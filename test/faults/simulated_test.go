@@ -136,8 +136,7 @@ func (h *folderHost) objects(t testing.TB, in *installation) []object {
 			t.Errorf("I4: %s is not lethe's and was changed: %q, %v", path, got, err)
 		}
 	}
-	var mine string
-	in.row(`SELECT id FROM installation`, nil, &mine)
+	mine := in.installationID
 	dirs, err := filepath.Glob(filepath.Join(h.dir, "phones", "*", "*", "*"))
 	if err != nil {
 		t.Fatal(err)
