@@ -51,6 +51,13 @@ fuzz: ## Run each fuzz target for a moment (FUZZTIME=10m for longer)
 		done
 	done
 
+# How often each case of the fault suite strikes.
+ROUNDS ?= 300
+
+.PHONY: faults
+faults: $(SERVICES) ## Kill, pause and cut off what runs, for many rounds, and check every invariant (ROUNDS=300)
+	LETHE_FAULT_ROUNDS=$(ROUNDS) $(SERVICES) -- go test -v -timeout 6h ./test/faults
+
 .PHONY: bench
 bench: $(SERVICES) ## Print the figures of the benchmarks, each beside what it is compared with
 	@files=$$(grep -rlE '^func Benchmark[A-Z]' --include='*_test.go' cmd internal api client) || { echo 'no benchmark found' >&2; exit 1; }

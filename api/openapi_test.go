@@ -28,7 +28,7 @@ type operation struct {
 
 var operations = map[string]operation{
 	"GET /lethe/v1/healthz": {"healthz", "Whether the process is alive", nil, api.Health{}},
-	"GET /lethe/v1/readyz":  {"readyz", "Whether the installation can serve: 503 when it cannot", nil, api.Health{}},
+	"GET /lethe/v1/readyz":  {"readyz", "Whether this replica serves and works: 503 when the database does not answer, its lease is over or no work reaches it", nil, api.Health{}},
 	"GET /lethe/v1/version": {"version", "What is serving", nil, api.Version{}},
 
 	"POST /lethe/v1/servers":            {"addServer", "Add a server and create its phones. Action cph:servers:create", api.AddServer{}, api.AddedServer{}},
@@ -45,6 +45,8 @@ var operations = map[string]operation{
 	"GET /lethe/v1/jobs":                  {"listJobs", "The project's jobs, newest first; those of one request in the order of the call. Action cph:jobs:list", nil, api.Jobs{}},
 	"GET /lethe/v1/jobs/{job_id}":         {"showJob", "One job, with its phases, and its receipt or its failure. Action cph:jobs:get", nil, api.Job{}},
 	"GET /lethe/v1/requests/{request_id}": {"showRequest", "How far an accepted request is. Action cph:jobs:list", nil, api.Progress{}},
+
+	"GET /lethe/v1/replicas": {"listReplicas", "The serving processes of the installation, the latest start first. For the account itself only", nil, api.Replicas{}},
 
 	"POST /lethe/v1/users":                     {"addUser", "Add a user of the account; its secrets are in this answer only. Action iam:users:createUser", api.AddUser{}, api.AddedUser{}},
 	"GET /lethe/v1/users":                      {"listUsers", "The account's users. Action iam:users:listUsers", nil, api.Users{}},

@@ -63,6 +63,12 @@ func (c *Client) Request(ctx context.Context, id string) (api.Progress, error) {
 	return out, c.get(ctx, api.Prefix+"/requests/"+url.PathEscape(id), nil, &out)
 }
 
+// Replicas gives the serving processes of the installation, the latest start first.
+func (c *Client) Replicas(ctx context.Context) ([]api.Replica, error) {
+	var out api.Replicas
+	return out.Replicas, c.get(ctx, api.Prefix+"/replicas", nil, &out)
+}
+
 // AddUser makes a user; its password and access key are in this answer and in no other.
 func (c *Client) AddUser(ctx context.Context, in api.AddUser) (api.AddedUser, error) {
 	var out api.AddedUser

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -83,6 +84,30 @@ func TestServerListAndShow(t *testing.T) {
 	shown := jsonOf[api.Server](t, in.run("server", "show", "edge", "-o", "json").must(t, 0))
 	if diff := cmp.Diff(&api.Slots{Total: 2}, shown.Slots); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestReplicaList(t *testing.T) {
+	t.Parallel()
+	in := newTestInstallation(t)
+	started := time.Date(2026, 5, 4, 3, 2, 1, 0, time.UTC)
+	in.store.Put(
+		phone.Replica{ID: "00000000000000000000000000000001", StartedAt: started},
+		phone.Replica{ID: "00000000000000000000000000000002", StartedAt: started.Add(time.Minute), LeaseExpiresAt: started.Add(time.Hour), Alive: true, Jobs: 12},
+	)
+	rows := strings.Split(in.run("replica", "list").must(t, 0).stdout, "\n")
+	for i, want := range []string{
+		"REPLICA ID ALIVE JOBS STARTED LEASE UNTIL",
+		"00000000000000000000000000000002 yes 12 " + moment(started.Add(time.Minute)) + " " + moment(started.Add(time.Hour)),
+		"00000000000000000000000000000001 no 0 " + moment(started) + " -",
+	} {
+		if got := strings.Join(strings.Fields(rows[i]), " "); got != want {
+			t.Errorf("row %d: %q, want %q", i, got, want)
+		}
+	}
+	listed := jsonOf[[]api.Replica](t, in.run("replica", "ls", "-o", "json").must(t, 0))
+	if len(listed) != 2 || !listed[0].Alive || listed[0].Jobs != 12 || listed[1].Alive || !listed[1].LeaseExpireTime.IsZero() {
+		t.Errorf("listed %+v", listed)
 	}
 }
 

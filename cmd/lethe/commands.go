@@ -15,6 +15,7 @@ func clientCommands(env *environment) []*cobra.Command {
 		env.clientFlags(newResetCommand(env)),
 		env.clientFlags(newJobCommand(env)),
 		env.clientFlags(newUserCommand(env)),
+		env.clientFlags(newReplicaCommand(env)),
 		newVersionCommand(env),
 	}
 }

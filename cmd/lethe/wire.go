@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"path"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -69,8 +71,9 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	mux := http.NewServeMux()
 	a.iam.Routes(mux)
 	mux.Handle(api.Prefix+"/", native)
-	mux.Handle("/healthz", native)
-	mux.Handle("/readyz", native)
+	for _, probe := range []string{"/healthz", "/readyz"} { // where load balancers and supervisors look
+		mux.Handle("GET "+probe, below(api.Prefix, native))
+	}
 	wire := cph.New(cph.Config{Fleet: phones, Authenticate: a.iam.Authenticate, Logger: logger, Address: adbHost})
 	mux.Handle("/", wire)
 	a.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -83,10 +86,29 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	return a
 }
 
-// ready is whether the database answers.
+// below answers a path with what handler has for it below prefix.
+func below(prefix string, handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		moved := r.Clone(r.Context())
+		moved.URL.Path = prefix + r.URL.Path
+		handler.ServeHTTP(w, moved)
+	})
+}
+
+// readyTimeout is how long the database may take to answer before this replica counts as not ready: less than a load balancer waits.
+const readyTimeout = 2 * time.Second
+
+// ready is whether this replica can answer calls and works: the database answers, the lease is held, deliveries come in.
 func (a *app) ready(ctx context.Context) error {
-	_, err := a.store.Installation(ctx)
-	return err
+	inTime, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if err := a.store.Ping(inTime); err != nil {
+		if phone.CodeOf(err) == phone.Unavailable {
+			return err
+		}
+		return &phone.Error{Code: phone.Unavailable, Msg: fmt.Sprintf("the database does not answer within %s", readyTimeout), Err: err}
+	}
+	return a.engine.Ready()
 }
 
 // Handler answers requests.

@@ -35,6 +35,9 @@ type Store interface {
 	// Jobs gives jobs in the order of acceptance (Newest: the other way round).
 	Jobs(ctx context.Context, filter JobFilter) ([]phone.Job, error)
 	Progress(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Progress, error)
+
+	// Replicas gives every replica that ever registered, the latest start first.
+	Replicas(ctx context.Context) ([]phone.Replica, error)
 }
 
 // AcceptReset is a batch reset on its way into the store.

@@ -464,6 +464,37 @@ func TestPanicIsAnInternalError(t *testing.T) {
 	}
 }
 
+// Replicas belong to no project: the account sees them with any credentials, and a policy opens them to nobody.
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	if none := into[api.Replicas](t, f.call("GET", "/lethe/v1/replicas", "")); none.Count != 0 || none.Replicas == nil {
+		t.Errorf("replicas of none: %+v", none)
+	}
+	f.store.Put(
+		phone.Replica{ID: id[phone.ReplicaID](1), StartedAt: clock},
+		phone.Replica{ID: id[phone.ReplicaID](2), StartedAt: clock.Add(time.Minute), LeaseExpiresAt: clock.Add(time.Hour), Alive: true, Jobs: 7},
+	)
+	want := api.Replicas{Count: 2, Replicas: []api.Replica{
+		{ReplicaID: id[string](2), StartTime: clock.Add(time.Minute), LeaseExpireTime: clock.Add(time.Hour), Alive: true, Jobs: 7},
+		{ReplicaID: id[string](1), StartTime: clock},
+	}}
+	for _, token := range []string{"owner", "signed", "wide", "domain"} {
+		answer := f.call("GET", "/lethe/v1/replicas", "", "X-Auth-Token", token)
+		if diff := cmp.Diff(want, into[api.Replicas](t, answer)); diff != "" {
+			t.Errorf("%s: %s", token, diff)
+		}
+		if n := bytes.Count(answer.body, []byte("lease_expire_time")); n != 1 {
+			t.Errorf("%d leases in %s", n, answer.body)
+		}
+	}
+	for _, token := range []string{"user cph:servers:list", "user *"} {
+		if e := refused(t, f.call("GET", "/lethe/v1/replicas", "", "X-Auth-Token", token), http.StatusForbidden); e.Code != "forbidden" {
+			t.Errorf("%s: %+v", token, e)
+		}
+	}
+}
+
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

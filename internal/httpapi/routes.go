@@ -39,6 +39,8 @@ func (a *API) routes() []route {
 		{pattern: "GET " + api.Prefix + "/jobs/{job_id}", handle: a.job},
 		{pattern: "GET " + api.Prefix + "/requests/{request_id}", handle: a.progress},
 
+		{pattern: "GET " + api.Prefix + "/replicas", handle: a.replicas},
+
 		{pattern: "POST " + api.Prefix + "/users", handle: a.addUser},
 		{pattern: "GET " + api.Prefix + "/users", handle: a.users},
 		{pattern: "PUT " + api.Prefix + "/users/{user_name}/policies", handle: a.setPolicies},

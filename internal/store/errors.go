@@ -89,7 +89,8 @@ func classifyPostgres(err *pgconn.PgError) (violation, string) {
 		return checkViolated, err.ConstraintName
 	case err.Code == "22021" || err.Code == "22P05":
 		return textRefused, ""
-	case strings.HasPrefix(err.Code, "08"), strings.HasPrefix(err.Code, "57P"), strings.HasPrefix(err.Code, "53"), strings.HasPrefix(err.Code, "40"):
+	case strings.HasPrefix(err.Code, "08"), strings.HasPrefix(err.Code, "57P"), strings.HasPrefix(err.Code, "53"), strings.HasPrefix(err.Code, "40"),
+		err.Code == "25P03": // this session was idle for too long: the process was paused or cut off
 		return disconnected, ""
 	}
 	return otherError, ""

@@ -9,13 +9,14 @@ import (
 )
 
 // Register begins a lease of ttl, by the database's clock, for a new start of the replica. Jobs that an earlier start of the
-// same replica left are not this start's, even while that one's lease would still run.
+// same replica left are not this start's, even while that one's lease would still run. A process that registers again after it lost
+// its lease keeps the time at which it registered first.
 func (s *Store) Register(ctx context.Context, replica phone.ReplicaID, ttl time.Duration) error {
 	var incarnation int64
 	err := s.tx(ctx, func(t *tx) error {
 		return t.row(ctx, `INSERT INTO replicas (id, incarnation, process, expires_at, registered_at) VALUES (?, 1, ?, `+t.clock+` + ?, ?)
 			ON CONFLICT (id) DO UPDATE SET incarnation = replicas.incarnation + 1, process = excluded.process, expires_at = excluded.expires_at,
-			registered_at = excluded.registered_at RETURNING incarnation`, replica, s.process, ttl.Microseconds(), t.at).Scan(&incarnation)
+			registered_at = CASE WHEN replicas.process = excluded.process THEN replicas.registered_at ELSE excluded.registered_at END RETURNING incarnation`, replica, s.process, ttl.Microseconds(), t.at).Scan(&incarnation)
 	})
 	if err != nil {
 		return err

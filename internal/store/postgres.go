@@ -51,9 +51,14 @@ func (s *Store) connectPostgres(ctx context.Context, url string) error {
 // that the table is small, and keep to that plan while the table grows a hundredfold, until the next ANALYZE. Nor is a read
 // out of order four times as dear as one in order, as on the disks that its default is for: it would sort a million phones to
 // give a page of them.
+//
+// A process that is paused, or cut off, in the middle of a transaction holds its locks, and everybody who takes its jobs over waits
+// for them. No transaction here waits for anything but the database, so one that is idle has nobody behind it any more: the
+// database ends it in less than a lease.
 func session(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local');
-		SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET random_page_cost = 1.1`)
+		SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET random_page_cost = 1.1;
+		SET idle_in_transaction_session_timeout = '4s'`)
 	return err
 }
 

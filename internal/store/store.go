@@ -42,6 +42,8 @@ type Store struct {
 	inserts inserter
 	wakes   *wakeups
 	steps   *combiner[*step]
+
+	installation string // as it was when the database was opened; see Ping
 	// admissions combines the steps that may admit other jobs.
 	admissions *combiner[*step]
 	// Prepared statements of the two pools; nil on PostgreSQL, whose driver prepares by itself.
@@ -100,8 +102,10 @@ func (s *Store) prepare(ctx context.Context) error {
 		return fmt.Errorf("make the queue's client: %w", err)
 	}
 	return s.tx(ctx, func(t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO installation (one, id) VALUES (1, ?) ON CONFLICT (one) DO NOTHING`, phone.NewID[string]())
-		return err
+		if _, err := t.exec(ctx, `INSERT INTO installation (one, id) VALUES (1, ?) ON CONFLICT (one) DO NOTHING`, phone.NewID[string]()); err != nil {
+			return err
+		}
+		return t.row(ctx, `SELECT id FROM installation`).Scan(&s.installation)
 	})
 }
 

@@ -35,6 +35,7 @@ type Config struct {
 // Engine works jobs in this process.
 type Engine struct {
 	Config
+	state state
 }
 
 // New makes an engine; it does nothing until Run.
@@ -74,6 +75,8 @@ func (e *Engine) Run(ctx context.Context) error {
 			return e.release(ctx)
 		case errors.Is(err, errLeaseLost):
 			e.Logger.Warn("lease lost: its jobs are dropped here and taken over", "replica", e.Replica)
+		case phone.CodeOf(err) == phone.Unavailable: // between two calls: the next start waits for it
+			e.Logger.Warn("the database went away: starting over", "replica", e.Replica, "err", err)
 		case err != nil:
 			return err
 		}
@@ -92,6 +95,8 @@ func (e *Engine) runLease(ctx context.Context) error {
 	}
 
 	// hard ends driver calls in flight: at once when the lease is lost, and some time after a stop was asked for.
+	e.state.begin(lease)
+	defer e.state.end()
 	hard, drop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer drop(nil)
 	forget := context.AfterFunc(ctx, func() {
@@ -106,6 +111,7 @@ func (e *Engine) runLease(ctx context.Context) error {
 	group.Go(func() error {
 		err := e.heartbeat(renewing, lease)
 		if err != nil {
+			e.state.end()
 			drop(err)
 		}
 		return err
@@ -113,6 +119,7 @@ func (e *Engine) runLease(ctx context.Context) error {
 	group.Go(func() error { return e.sweep(groupCtx) })
 	group.Go(func() error {
 		defer delivered()
+		defer e.state.delivers(lease)()
 		return e.Queue.Deliver(groupCtx, e.Workers, func(stop context.Context, d phone.Delivery) {
 			e.work(attempt{stop: stop, hard: hard, lease: lease}, d)
 		})

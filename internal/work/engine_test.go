@@ -532,3 +532,70 @@ func TestImageRemovedFromHost(t *testing.T) {
 		}
 	}
 }
+
+// failingDatabase is one that goes away while the queue is started, and whose first writes fail for no reason that it names.
+type failingDatabase struct {
+	*store.Store
+	mu             sync.Mutex
+	starts, writes int // that fail
+}
+
+func (f *failingDatabase) fails(left *int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	*left--
+	return *left >= 0
+}
+
+func (f *failingDatabase) Deliver(ctx context.Context, workers int, handle func(context.Context, phone.Delivery)) error {
+	if f.fails(&f.starts) {
+		return phone.Errorf(phone.Unavailable, "", "the database does not answer: try again")
+	}
+	return f.Store.Deliver(ctx, workers, handle)
+}
+
+func (f *failingDatabase) Advance(ctx context.Context, fence phone.Fence, to phone.Phase) error {
+	if f.fails(&f.writes) {
+		return errors.New("the database failed")
+	}
+	return f.Store.Advance(ctx, fence, to)
+}
+
+// A database that is away when the queue is to be started does not end the engine, and a write that fails for an unknown reason
+// does not leave its job with nobody.
+func TestDatabaseFailsForAMoment(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 2, 2)
+	failing := &failingDatabase{Store: b.store, starts: 2, writes: 3}
+	b.config.Store, b.config.Queue = failing, failing
+	b.start()
+	b.created()
+	failing.mu.Lock()
+	defer failing.mu.Unlock()
+	if failing.starts >= 0 || failing.writes >= 0 {
+		t.Errorf("%d starts and %d writes have not failed", failing.starts+1, failing.writes+1)
+	}
+}
+
+// A phone whose answer did not come through is looked at again before its job fails for it.
+func TestVerifyLooksAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1, 1)
+	b.start()
+	b.created()
+	var mu sync.Mutex
+	lost := 0
+	b.host.onCall(func(_ context.Context, call string, _ driver.Ref) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if call == "exec getprop" && lost < 2 {
+			lost++
+			return phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone reads back nothing")
+		}
+		return nil
+	})
+	jobs := b.await(b.reset(b.phones, phone.Properties{"ro.product.model": "Pixel"}), "reset", ended)
+	if jobs[0].Phase != phone.PhaseSucceeded || lost != 2 {
+		t.Errorf("after %d lost answers the job is %s: %+v", lost, jobs[0].Phase, jobs[0].Failure)
+	}
+}

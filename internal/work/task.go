@@ -111,13 +111,18 @@ type saveError struct{ err error }
 func (e *saveError) Error() string { return "save the step: " + e.err.Error() }
 func (e *saveError) Unwrap() error { return e.err }
 
-// save writes with the job's fence, and goes on trying while the database does not answer and the lease lasts.
+// save writes with the job's fence, and goes on trying while the database does not answer, or fails for a reason of its own, and the
+// lease lasts: a job that this attempt left now would be nobody's until the process ends.
 func (t *task) save(write func(context.Context) error) error {
 	err := t.engine.retryStore(t.hard, func() error {
 		if err := t.dropped(); err != nil {
 			return err
 		}
-		return write(t.hard)
+		err := write(t.hard)
+		if err != nil && t.hard.Err() == nil && phone.CodeOf(err) == phone.Internal {
+			return &phone.Error{Code: phone.Unavailable, Msg: "the database failed", Err: err}
+		}
+		return err
 	})
 	if err != nil && phone.ReasonOf(err) != phone.ReasonFenced {
 		return &saveError{err}
@@ -148,7 +153,7 @@ func (t *task) call(what string, do func(context.Context) error) error {
 			if time.Since(away) > t.engine.HostDeadline {
 				return &phone.Error{
 					Code: phone.Unavailable, Reason: phone.ReasonHostGone, Err: err,
-					Msg: fmt.Sprintf("server %s did not answer for %s (%s): %s", t.Server.Name, t.engine.HostDeadline, what, err),
+					Msg: fmt.Sprintf("server %s did not answer for %s (%s): %s", t.Server.Name, t.engine.HostDeadline, what, said(err)),
 				}
 			}
 		case code == phone.Internal && phone.ReasonOf(err) == "" || phone.ReasonOf(err) == phone.ReasonEraseFailed:
@@ -163,4 +168,13 @@ func (t *task) call(what string, do func(context.Context) error) error {
 			return errStopped
 		}
 	}
+}
+
+// said is what of an error is safe to show: the words that its driver chose, and not the error below them.
+func said(err error) string {
+	var known *phone.Error
+	if errors.As(err, &known) {
+		return known.Msg
+	}
+	return "no particulars"
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -14,21 +15,7 @@ import (
 // verifyAndFinish looks at the booted phone once more, as a stranger would: is it this image, this volume, these properties?
 // Only then is the job a success.
 func (t *task) verifyAndFinish(erased *erasing) error {
-	instance, err := t.inspect()
-	if err != nil {
-		return err
-	}
-	switch {
-	case instance.Exited:
-		return exited(instance)
-	case !instance.Booted:
-		return phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone is not booted any more")
-	case instance.Identity.ID != t.Identity.ID:
-		return phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone runs image %s, not %s as asked", instance.Identity.ID, t.Identity.ID)
-	case instance.Volume == "":
-		return phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone has no data volume of its own")
-	}
-	readings, err := t.applyProperties()
+	instance, readings, err := t.verify()
 	if err != nil {
 		return err
 	}
@@ -37,6 +24,44 @@ func (t *task) verifyAndFinish(erased *erasing) error {
 		Instance: instance.Name, Volume: instance.Volume, Erased: erased.volumes, LookedFor: erased.lookedFor, Properties: readings,
 	}
 	return t.save(func(ctx context.Context) error { return t.engine.Store.Finish(ctx, t.Fence, receipt) })
+}
+
+// looks is how often a phone that is not as asked is looked at before that is believed. What a phone answers comes through a
+// stream whose end looks the same when the connection broke, and a phone under load is late at times.
+const looks = 5
+
+func (t *task) verify() (instance driver.Instance, readings []phone.PropertyReading, err error) {
+	wait := newBackoff(100*time.Millisecond, time.Second)
+	for look := 1; ; look++ {
+		instance, readings, err = t.verifyOnce()
+		if phone.ReasonOf(err) != phone.ReasonVerifyFailed || look == looks {
+			return instance, readings, err
+		}
+		t.log.Warn("the phone is not as asked: looking again", "look", look, "err", err)
+		if !wait.sleep(t.stop) {
+			return driver.Instance{}, nil, errStopped
+		}
+	}
+}
+
+func (t *task) verifyOnce() (driver.Instance, []phone.PropertyReading, error) {
+	instance, err := t.inspect()
+	switch {
+	case err != nil:
+	case instance.Exited:
+		err = exited(instance)
+	case !instance.Booted:
+		err = phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone is not booted any more")
+	case instance.Identity.ID != t.Identity.ID:
+		err = phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone runs image %s, not %s as asked", instance.Identity.ID, t.Identity.ID)
+	case instance.Volume == "":
+		err = phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone has no data volume of its own")
+	}
+	if err != nil {
+		return driver.Instance{}, nil, err
+	}
+	readings, err := t.applyProperties()
+	return instance, readings, err
 }
 
 // applyProperties sets what takes effect after boot, reads everything back, and fails on the first value that is not as asked.

@@ -24,11 +24,12 @@ type Store struct {
 	images   []phone.Image
 	jobs     []phone.Job
 	requests []phone.Request
+	replicas []phone.Replica
 }
 
 var _ fleet.Store = (*Store)(nil)
 
-// Put adds phones, servers, images, jobs or requests as they are, in place of what has the same id.
+// Put adds phones, servers, images, jobs, requests or replicas as they are, in place of what has the same id.
 func (s *Store) Put(things ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,6 +45,8 @@ func (s *Store) Put(things ...any) {
 			s.jobs = put(s.jobs, v, func(o phone.Job) bool { return o.ID == v.ID })
 		case phone.Request:
 			s.requests = put(s.requests, v, func(o phone.Request) bool { return o.ID == v.ID })
+		case phone.Replica:
+			s.replicas = put(s.replicas, v, func(o phone.Replica) bool { return o.ID == v.ID })
 		default:
 			panic("fleettest: a store keeps no such thing")
 		}
@@ -325,6 +328,20 @@ func (s *Store) Progress(ctx context.Context, project phone.ProjectID, id phone.
 		}
 	}
 	return progress, nil
+}
+
+// Replicas implements fleet.Store.
+func (s *Store) Replicas(ctx context.Context) ([]phone.Replica, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
+	latest := slices.Clone(s.replicas)
+	slices.SortFunc(latest, func(a, b phone.Replica) int {
+		return cmp.Or(b.StartedAt.Compare(a.StartedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return latest, nil
 }
 
 func choose[T any](all []T, fits func(T) bool) []T {

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"restart of a replica":   testRestart,
 		"takeover":               testTakeover,
 		"release":                testRelease,
+		"replicas":               testReplicas,
 		"dead process":           testDeadProcess,
 		"deliver":                testDeliver,
 		"deliver bounded":        testDeliverBounded,

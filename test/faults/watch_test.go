@@ -1,0 +1,109 @@
+package faults
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// watcher looks at the database from outside, all the time: each look is one statement and so one state of it.
+type watcher struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
+
+	mu         sync.Mutex
+	looks      int
+	held       map[string]int  // by server: the most boot slots that were held at once
+	owners     map[string]bool // every replica that was seen to own a job
+	violations map[string]int  // sentence to how often it was so
+}
+
+func startWatcher(db *sql.DB) *watcher {
+	ctx, cancel := context.WithCancel(context.Background())
+	w := &watcher{cancel: cancel, ended: make(chan struct{}), held: map[string]int{}, owners: map[string]bool{}, violations: map[string]int{}}
+	go func() {
+		defer close(w.ended)
+		for ctx.Err() == nil {
+			w.look(ctx, db)
+			select {
+			case <-ctx.Done():
+			case <-time.After(3 * time.Millisecond):
+			}
+		}
+	}()
+	return w
+}
+
+func (w *watcher) stop() {
+	w.cancel()
+	<-w.ended
+}
+
+// watched is one look: for each server its slots, and beside that each phone whose state must not be.
+const watched = `SELECT 'slots', s.id, s.max_concurrent_boots, (SELECT count(*) FROM jobs j WHERE j.server_id = s.id AND j.phase IN ('removing', 'creating', 'booting')) FROM servers s
+	UNION ALL
+	SELECT 'owner', j.owner, 0, count(*) FROM jobs j WHERE j.owner IS NOT NULL GROUP BY j.owner
+	UNION ALL
+	SELECT 'I1: a phone in a transitional status has not exactly one unfinished job', p.id, p.status, 0 FROM phones p
+		WHERE p.status IN (1, 3, 4, 7) AND (SELECT count(*) FROM jobs j WHERE j.phone_id = p.id AND j.ended_at IS NULL) <> 1
+	UNION ALL
+	SELECT 'I1: a phone in a settled status has an unfinished job', p.id, p.status, 0 FROM phones p
+		WHERE p.status NOT IN (1, 3, 4, 7) AND EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.ended_at IS NULL)
+	UNION ALL
+	SELECT 'I6: a phone runs a generation whose job has not succeeded', p.id, p.status, p.generation FROM phones p
+		WHERE p.status = 2 AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.target = p.generation AND j.phase = 'succeeded')`
+
+func (w *watcher) look(ctx context.Context, db *sql.DB) {
+	rows, err := db.QueryContext(ctx, watched)
+	if err != nil {
+		return // the database is away, which may be what the test is about
+	}
+	defer rows.Close()
+	type line struct {
+		what, id string
+		a, b     int
+	}
+	var lines []line
+	for rows.Next() {
+		var l line
+		if err := rows.Scan(&l.what, &l.id, &l.a, &l.b); err != nil {
+			return
+		}
+		lines = append(lines, l)
+	}
+	if rows.Err() != nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.looks++
+	for _, l := range lines {
+		switch l.what {
+		case "slots":
+			w.held[l.id] = max(w.held[l.id], l.b)
+			if l.b > l.a {
+				w.violations[fmt.Sprintf("server %s: %d boot slots are held of %d", l.id, l.b, l.a)]++
+			}
+		case "owner":
+			w.owners[l.id] = true
+		default:
+			w.violations[fmt.Sprintf("%s: %s (%d, %d)", l.what, l.id, l.a, l.b)]++
+		}
+	}
+}
+
+// saw gives what was seen so far.
+func (w *watcher) saw() (looks int, owners map[string]bool, held map[string]int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	owners, held = map[string]bool{}, map[string]int{}
+	for id := range w.owners {
+		owners[id] = true
+	}
+	for id, n := range w.held {
+		held[id] = n
+	}
+	return w.looks, owners, held
+}
