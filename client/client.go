@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -98,7 +99,12 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 
 // send signs and sends one call, and decodes its answer into out. path is already escaped.
 func (c *Client) send(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	request, err := c.request(ctx, method, path, query, in)
+	return c.sendWith(ctx, nil, method, path, query, in, out)
+}
+
+// sendWith is send with further headers; they are signed too.
+func (c *Client) sendWith(ctx context.Context, header http.Header, method, path string, query url.Values, in, out any) error {
+	request, err := c.request(ctx, header, method, path, query, in)
 	if err != nil {
 		return err
 	}
@@ -120,7 +126,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	return nil
 }
 
-func (c *Client) request(ctx context.Context, method, path string, query url.Values, in any) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, header http.Header, method, path string, query url.Values, in any) (*http.Request, error) {
 	var body []byte
 	if in != nil {
 		var err error
@@ -136,6 +142,7 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 	if err != nil {
 		return nil, fmt.Errorf("make the call: %w", err)
 	}
+	maps.Copy(request.Header, header)
 	request.Header.Set("User-Agent", "lethe-client")
 	request.Header.Set("X-Project-Id", c.project)
 	if in != nil {

@@ -14,6 +14,9 @@ const MaxBatch = 1000
 type Reset struct {
 	ImageID string       `json:"image_id,omitempty"` // "": each phone's present image
 	Phones  []ResetPhone `json:"phones"`
+	// IdempotencyKey makes the call repeatable for 24 hours: the same key with the same call is answered as the first time. It has 1
+	// to 128 printable ASCII characters; "" is none.
+	IdempotencyKey string `json:"-"`
 }
 
 // ResetPhone is one element of a batch reset.
@@ -78,8 +81,14 @@ type AccessInfo struct {
 // ResetPhones resets at most MaxBatch phones. A phone that is refused is an element with an error; an error of the call refuses
 // them all.
 func (c *Client) ResetPhones(ctx context.Context, in Reset) (Accepted, error) {
+	header := http.Header{}
+	if in.IdempotencyKey != "" {
+		header.Set("Idempotency-Key", in.IdempotencyKey)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	var out Accepted
-	return out, c.call(ctx, http.MethodPost, cphPath(c.project, "phones/batch-reset"), nil, in, &out)
+	return out, c.sendWith(ctx, header, http.MethodPost, cphPath(c.project, "phones/batch-reset"), nil, in, &out)
 }
 
 // PhoneDetail gives a phone's property text and how to reach it.

@@ -15,6 +15,11 @@ type Store interface {
 	// generation), writes the request and its jobs, and admits what has a slot: all of it or nothing.
 	AcceptReset(ctx context.Context, in AcceptReset) ([]phone.Outcome, error)
 
+	// AcceptResetOnce is AcceptReset under a key. A key that stands for a request already gives that request's id and outcomes
+	// again and changes nothing, or is Conflict with ReasonKeyReused when the hash is another. Of concurrent calls with one key one
+	// is accepted and the others get its answer. A call that fails leaves the key free; so does the key's expiry.
+	AcceptResetOnce(ctx context.Context, in AcceptReset, key IdempotencyKey) (phone.RequestID, []phone.Outcome, error)
+
 	// AddServer writes the server, its phones (status 1) and their create jobs, and admits what has a slot. A server name that
 	// the project has already is Conflict with ReasonNameTaken; so are phone names. A range of ports (PortBase, Capacity long)
 	// that overlaps another server's of the same endpoint, of any project, is Conflict with ReasonPortsTaken.
@@ -43,6 +48,13 @@ type AcceptReset struct {
 	Image   phone.ImageID // "": each phone's present image
 	Items   []phone.ResetItem
 	Check   phone.PropertyCheck
+}
+
+// IdempotencyKey makes an accepted call repeatable. It belongs to the request's project and caller.
+type IdempotencyKey struct {
+	Key     string
+	Hash    [32]byte // of what was asked: the key never stands for anything else
+	Expires time.Time
 }
 
 // AddServer is a new server with its phones and their create jobs; the three slices' elements belong together by index.

@@ -24,7 +24,21 @@ type Store struct {
 	images   []phone.Image
 	jobs     []phone.Job
 	requests []phone.Request
+	answers  map[answerKey]answer
 }
+
+// answerKey is what an idempotency key belongs to, answer what it stands for.
+type (
+	answerKey struct {
+		project     phone.ProjectID
+		caller, key string
+	}
+	answer struct {
+		key      fleet.IdempotencyKey
+		request  phone.RequestID
+		outcomes []phone.Outcome
+	}
+)
 
 var _ fleet.Store = (*Store)(nil)
 
@@ -102,6 +116,39 @@ func (s *Store) AcceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.
 	if err := s.begin(ctx); err != nil {
 		return nil, err
 	}
+	return s.acceptReset(in)
+}
+
+// AcceptResetOnce implements fleet.Store.
+func (s *Store) AcceptResetOnce(ctx context.Context, in fleet.AcceptReset, key fleet.IdempotencyKey) (phone.RequestID, []phone.Outcome, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return "", nil, err
+	}
+	return s.once(in.Request, key, func() ([]phone.Outcome, error) { return s.acceptReset(in) })
+}
+
+func (s *Store) once(r phone.Request, key fleet.IdempotencyKey, accept func() ([]phone.Outcome, error)) (phone.RequestID, []phone.Outcome, error) {
+	at := answerKey{r.Project, r.Caller, key.Key}
+	if a, known := s.answers[at]; known && a.key.Expires.After(r.CreatedAt) {
+		if a.key.Hash != key.Hash {
+			return "", nil, phone.Errorf(phone.Conflict, phone.ReasonKeyReused, "this Idempotency-Key was used for another request")
+		}
+		return a.request, slices.Clone(a.outcomes), nil
+	}
+	outcomes, err := accept()
+	if err != nil {
+		return "", nil, err
+	}
+	if s.answers == nil {
+		s.answers = map[answerKey]answer{}
+	}
+	s.answers[at] = answer{key, r.ID, slices.Clone(outcomes)}
+	return r.ID, outcomes, nil
+}
+
+func (s *Store) acceptReset(in fleet.AcceptReset) ([]phone.Outcome, error) {
 	project := in.Request.Project
 	var image *phone.Image
 	if in.Image != "" {
