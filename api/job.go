@@ -126,6 +126,19 @@ type Progress struct {
 	Finished bool `json:"finished"`
 }
 
+// Cancelled is what came of cancelling a job, or the jobs of a request.
+type Cancelled struct {
+	// The request that was named, or the job.
+	RequestID string `json:"request_id,omitempty"`
+	JobID     string `json:"job_id,omitempty"`
+	// Jobs that this call cancelled: their phones are what they were before.
+	Cancelled int `json:"cancelled"`
+	// Jobs that hold a boot slot, or had one: they go on to their end.
+	Finishing int `json:"finishing"`
+	// Jobs that had ended before, in whatever way.
+	Ended int `json:"ended"`
+}
+
 // PhaseCount is how many jobs stand in one phase.
 type PhaseCount struct {
 	Phase string `json:"phase"`

@@ -42,9 +42,11 @@ var operations = map[string]operation{
 	"GET /lethe/v1/phones/{phone_id}":       {"showPhone", "One phone, and the job at work on it. Action cph:phones:get", nil, api.Phone{}},
 	"POST /lethe/v1/phones/{phone_id}/exec": {"execPhone", "Run a program in a running phone, and wait for it. Action cph:phones:runCommand", api.Exec{}, api.ExecResult{}},
 
-	"GET /lethe/v1/jobs":                  {"listJobs", "The project's jobs, newest first; those of one request in the order of the call. Action cph:jobs:list", nil, api.Jobs{}},
-	"GET /lethe/v1/jobs/{job_id}":         {"showJob", "One job, with its phases, and its receipt or its failure. Action cph:jobs:get", nil, api.Job{}},
-	"GET /lethe/v1/requests/{request_id}": {"showRequest", "How far an accepted request is. Action cph:jobs:list", nil, api.Progress{}},
+	"GET /lethe/v1/jobs":                          {"listJobs", "The project's jobs, newest first; those of one request in the order of the call. Action cph:jobs:list", nil, api.Jobs{}},
+	"GET /lethe/v1/jobs/{job_id}":                 {"showJob", "One job, with its phases, and its receipt or its failure. Action cph:jobs:get", nil, api.Job{}},
+	"GET /lethe/v1/requests/{request_id}":         {"showRequest", "How far an accepted request is. Action cph:jobs:list", nil, api.Progress{}},
+	"POST /lethe/v1/jobs/{job_id}/cancel":         {"cancelJob", "Cancel a job that is queued or preparing. The action of its kind: cph:phones:reset or cph:servers:create", nil, api.Cancelled{}},
+	"POST /lethe/v1/requests/{request_id}/cancel": {"cancelRequest", "Cancel the jobs of a request that are queued or preparing; the others go on. The action of its kind: cph:phones:reset or cph:servers:create", nil, api.Cancelled{}},
 
 	"POST /lethe/v1/users":                     {"addUser", "Add a user of the account; its secrets are in this answer only. Action iam:users:createUser", api.AddUser{}, api.AddedUser{}},
 	"GET /lethe/v1/users":                      {"listUsers", "The account's users. Action iam:users:listUsers", nil, api.Users{}},

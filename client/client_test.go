@@ -122,6 +122,10 @@ func TestCalls(t *testing.T) {
 			sent{"GET /lethe/v1/jobs/j", ""}, api.Job{JobID: "j", Failure: &api.Failure{Reason: "boot_timeout"}}},
 		{func(ctx context.Context, c *client.Client) (any, error) { return c.Request(ctx, "r") },
 			sent{"GET /lethe/v1/requests/r", ""}, api.Progress{RequestID: "r", Phases: []api.PhaseCount{{Phase: "booting", Count: 2}}}},
+		{func(ctx context.Context, c *client.Client) (any, error) { return c.CancelJob(ctx, "j") },
+			sent{"POST /lethe/v1/jobs/j/cancel", ""}, api.Cancelled{JobID: "j", Cancelled: 1}},
+		{func(ctx context.Context, c *client.Client) (any, error) { return c.CancelRequest(ctx, "r") },
+			sent{"POST /lethe/v1/requests/r/cancel", ""}, api.Cancelled{RequestID: "r", Finishing: 2}},
 		{func(ctx context.Context, c *client.Client) (any, error) {
 			return c.AddUser(ctx, api.AddUser{UserName: "ci"})
 		}, sent{"POST /lethe/v1/users", `{"user_name":"ci"}`}, api.AddedUser{Password: "p"}},
@@ -158,6 +162,25 @@ func TestCalls(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// A key goes with its call as a header that the signature covers, and is no part of the body.
+func TestResetIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	var keys, signed []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		keys = append(keys, r.Header.Values("Idempotency-Key")...)
+		signed = append(signed, fmt.Sprint(strings.Contains(r.Header.Get("Authorization"), "idempotency-key")))
+		answer(t, w, http.StatusOK, client.Accepted{})
+	})
+	for _, key := range []string{"key 1", ""} {
+		if _, err := c.ResetPhones(t.Context(), client.Reset{IdempotencyKey: key}); err != nil {
+			t.Error(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"key 1"}, keys) + cmp.Diff([]string{"true", "false"}, signed); diff != "" {
+		t.Error(diff)
 	}
 }
 

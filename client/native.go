@@ -63,6 +63,18 @@ func (c *Client) Request(ctx context.Context, id string) (api.Progress, error) {
 	return out, c.get(ctx, api.Prefix+"/requests/"+url.PathEscape(id), nil, &out)
 }
 
+// CancelJob cancels a job on whose phone nothing has been done yet.
+func (c *Client) CancelJob(ctx context.Context, id string) (api.Cancelled, error) {
+	var out api.Cancelled
+	return out, c.call(ctx, http.MethodPost, api.Prefix+"/jobs/"+url.PathEscape(id)+"/cancel", nil, nil, &out)
+}
+
+// CancelRequest cancels those jobs of a request on whose phones nothing has been done yet.
+func (c *Client) CancelRequest(ctx context.Context, id string) (api.Cancelled, error) {
+	var out api.Cancelled
+	return out, c.call(ctx, http.MethodPost, api.Prefix+"/requests/"+url.PathEscape(id)+"/cancel", nil, nil, &out)
+}
+
 // AddUser makes a user; its password and access key are in this answer and in no other.
 func (c *Client) AddUser(ctx context.Context, in api.AddUser) (api.AddedUser, error) {
 	var out api.AddedUser

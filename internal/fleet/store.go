@@ -40,6 +40,11 @@ type Store interface {
 	// Jobs gives jobs in the order of acceptance (Newest: the other way round).
 	Jobs(ctx context.Context, filter JobFilter) ([]phone.Job, error)
 	Progress(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Progress, error)
+	Request(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Request, error)
+
+	// Cancel ends the jobs that are queued or preparing as cancelled: their phones get phone.Job.WhenCancelled and keep their
+	// generations, and what waited behind them is set going. Whoever works on a cancelled job writes nothing more.
+	Cancel(ctx context.Context, in CancelJobs) (phone.Cancellation, error)
 }
 
 // AcceptReset is a batch reset on its way into the store.
@@ -48,6 +53,14 @@ type AcceptReset struct {
 	Image   phone.ImageID // "": each phone's present image
 	Items   []phone.ResetItem
 	Check   phone.PropertyCheck
+}
+
+// CancelJobs names one job or, where Job is "", all jobs of a request.
+type CancelJobs struct {
+	Project phone.ProjectID
+	Request phone.RequestID
+	Job     phone.JobID
+	Failure phone.Failure // what the cancelled jobs say of themselves
 }
 
 // IdempotencyKey makes an accepted call repeatable. It belongs to the request's project and caller.

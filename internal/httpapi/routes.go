@@ -37,7 +37,9 @@ func (a *API) routes() []route {
 
 		{pattern: "GET " + api.Prefix + "/jobs", query: append(page, "request_id", "phone_id", "server_id", "order"), handle: a.jobs},
 		{pattern: "GET " + api.Prefix + "/jobs/{job_id}", handle: a.job},
+		{pattern: "POST " + api.Prefix + "/jobs/{job_id}/cancel", handle: a.cancelJob},
 		{pattern: "GET " + api.Prefix + "/requests/{request_id}", handle: a.progress},
+		{pattern: "POST " + api.Prefix + "/requests/{request_id}/cancel", handle: a.cancelRequest},
 
 		{pattern: "POST " + api.Prefix + "/users", handle: a.addUser},
 		{pattern: "GET " + api.Prefix + "/users", handle: a.users},

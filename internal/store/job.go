@@ -31,6 +31,11 @@ func (s *Store) Jobs(ctx context.Context, f fleet.JobFilter) ([]phone.Job, error
 		append(w.args, page(f.Offset, f.Limit)...)...)
 }
 
+// Request gives one of the project's requests, or NotFound with ReasonRequestNotFound.
+func (s *Store) Request(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Request, error) {
+	return readOne(ctx, s, phone.ReasonRequestNotFound, scanRequest, `SELECT `+requestColumns+` FROM requests WHERE id = ? AND project_id = ?`, id, project)
+}
+
 // Progress counts the jobs of one of the project's requests, or is NotFound with ReasonRequestNotFound.
 func (s *Store) Progress(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Progress, error) {
 	p := phone.Progress{ByPhase: map[phone.Phase]int{}, Finished: true}

@@ -374,6 +374,50 @@ func (s *Store) Progress(ctx context.Context, project phone.ProjectID, id phone.
 	return progress, nil
 }
 
+// Request implements fleet.Store.
+func (s *Store) Request(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Request, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return phone.Request{}, err
+	}
+	return one(s.requests, phone.ReasonRequestNotFound, func(o phone.Request) bool { return o.Project == project && o.ID == id })
+}
+
+// Cancel implements fleet.Store. The time of its end is the job's acceptance: the store has no clock.
+func (s *Store) Cancel(ctx context.Context, in fleet.CancelJobs) (phone.Cancellation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out phone.Cancellation
+	if err := s.begin(ctx); err != nil {
+		return out, err
+	}
+	known, missing := slices.ContainsFunc(s.requests, func(o phone.Request) bool { return o.Project == in.Project && o.ID == in.Request }), phone.ReasonRequestNotFound
+	if in.Job != "" {
+		known, missing = slices.ContainsFunc(s.jobs, func(o phone.Job) bool { return o.Project == in.Project && o.ID == in.Job }), phone.ReasonJobNotFound
+	}
+	if !known {
+		return out, phone.Errorf(phone.NotFound, missing, "the project has no such thing")
+	}
+	for i := range s.jobs {
+		j := &s.jobs[i]
+		switch chosen := j.ID == in.Job || in.Job == "" && j.Request == in.Request; {
+		case !chosen:
+		case j.Phase.Final():
+			out.Ended++
+		case !j.Phase.Cancellable():
+			out.Finishing++
+		default:
+			out.Cancelled++
+			failure := in.Failure
+			j.Phase, j.Failure, j.EndedAt, j.Owner = phone.PhaseCancelled, &failure, j.CreatedAt, ""
+			at := slices.IndexFunc(s.phones, func(o phone.Phone) bool { return o.ID == j.Phone })
+			s.phones[at].Status = j.WhenCancelled()
+		}
+	}
+	return out, nil
+}
+
 func choose[T any](all []T, fits func(T) bool) []T {
 	var found []T
 	for _, v := range all {

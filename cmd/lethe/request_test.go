@@ -1,0 +1,48 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	in := newTestInstallation(t)
+	in.fleet("edge", 4)
+	results := jsonOf[[]resetResult](t, in.run("reset", "--all", "-o", "json").must(t, 0))
+	jobs := in.store.AllJobs()
+	jobs[0].Phase, jobs[1].Phase = phone.PhaseBooting, phone.PhasePreparing
+	in.store.Put(jobs[0], jobs[1])
+
+	contains(t, in.run("job", "cancel", results[0].JobID).must(t, 1).stderr, "goes on to its end")
+	contains(t, in.run("job", "cancel", results[1].JobID).must(t, 0).stdout, "CANCELLED")
+	contains(t, in.run("job", "cancel", results[1].JobID).must(t, 1).stderr, "had ended before: see lethe job show "+results[1].JobID)
+	contains(t, in.run("job", "show", results[1].JobID).must(t, 0).stdout, "cancelled: The job was cancelled")
+	if p := in.store.AllPhones()[1]; p.Status != phone.StatusRunning {
+		t.Errorf("phone %+v", p)
+	}
+	cancelled := jsonOf[api.Cancelled](t, in.run("request", "cancel", results[0].RequestID, "-o", "json").must(t, 0))
+	if cancelled != (api.Cancelled{RequestID: results[0].RequestID, Cancelled: 2, Finishing: 1, Ended: 1}) {
+		t.Errorf("cancelled %+v", cancelled)
+	}
+	contains(t, in.run("job", "cancel", strings.Repeat("f", 32)).must(t, 1).stderr, "not_found")
+	in.run("job", "cancel").must(t, 2)
+	in.run("request", "cancel").must(t, 2)
+	in.run("request", "stop", "x").must(t, 2)
+}
+
+func TestRequestShow(t *testing.T) {
+	t.Parallel()
+	in := newTestInstallation(t)
+	in.fleet("edge", 2)
+	results := jsonOf[[]resetResult](t, in.run("reset", "--all", "-o", "json").must(t, 0))
+	shown := in.run("request", "show", results[0].RequestID).must(t, 0)
+	contains(t, shown.stdout, "PHASES", "succeeded 2", "FINISHED", "true")
+	progress := jsonOf[api.Progress](t, in.run("request", "show", results[0].RequestID, "-o", "json").must(t, 0))
+	if progress.Total != 2 || !progress.Finished {
+		t.Errorf("progress %+v", progress)
+	}
+}
