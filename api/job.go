@@ -126,6 +126,25 @@ type Progress struct {
 	Finished bool `json:"finished"`
 }
 
+// Accepted is a new request: one element for each phone that it is about.
+type Accepted struct {
+	RequestID string        `json:"request_id"`
+	Jobs      []AcceptedJob `json:"jobs"`
+}
+
+// AcceptedJob is one phone's share of a new request: a job, or the error that refused the phone.
+type AcceptedJob struct {
+	PhoneID string `json:"phone_id"`
+	JobID   string `json:"job_id,omitempty"`
+	// One of the codes of an error.
+	Code string `json:"error_code,omitempty"`
+	Msg  string `json:"error_msg,omitempty"`
+	// A stable sub-code.
+	Reason string `json:"reason,omitempty"`
+	// The property key that error_msg is about.
+	Field string `json:"field,omitempty"`
+}
+
 // Cancelled is what came of cancelling a job, or the jobs of a request.
 type Cancelled struct {
 	// The request that was named, or the job.

@@ -47,6 +47,7 @@ var operations = map[string]operation{
 	"GET /lethe/v1/requests/{request_id}":         {"showRequest", "How far an accepted request is. Action cph:jobs:list", nil, api.Progress{}},
 	"POST /lethe/v1/jobs/{job_id}/cancel":         {"cancelJob", "Cancel a job that is queued or preparing. The action of its kind: cph:phones:reset or cph:servers:create", nil, api.Cancelled{}},
 	"POST /lethe/v1/requests/{request_id}/cancel": {"cancelRequest", "Cancel the jobs of a request that are queued or preparing; the others go on. The action of its kind: cph:phones:reset or cph:servers:create", nil, api.Cancelled{}},
+	"POST /lethe/v1/requests/{request_id}/retry":  {"retryRequest", "Reset the phones whose latest job is a failed or cancelled one of this request, to the same image and exactly the same properties, in a new request. Action cph:phones:reset", nil, api.Accepted{}},
 
 	"POST /lethe/v1/users":                     {"addUser", "Add a user of the account; its secrets are in this answer only. Action iam:users:createUser", api.AddUser{}, api.AddedUser{}},
 	"GET /lethe/v1/users":                      {"listUsers", "The account's users. Action iam:users:listUsers", nil, api.Users{}},
@@ -180,6 +181,12 @@ func describeParameters(t *testing.T, route httpapi.Operation) list {
 			t.Errorf("the query parameter %s of %s is not described", name, route.Pattern)
 		}
 		out = append(out, object{{"name", name}, {"in", "query"}, {"schema", object{{"type", q.kind}}}, {"description", q.says}})
+	}
+	if route.Keyed {
+		out = append(out, object{
+			{"name", "Idempotency-Key"}, {"in", "header"}, {"schema", object{{"type", "string"}, {"minLength", 1}, {"maxLength", 128}}},
+			{"description", "Makes the call repeatable for 24 hours: the same key with the same call is answered as the first time; with another call it is refused."},
+		})
 	}
 	if !route.Open && !strings.Contains(route.Pattern, "/users") {
 		out = append(out,

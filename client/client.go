@@ -97,6 +97,17 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	return c.send(ctx, method, path, query, in, out)
 }
 
+// callOnce posts under an idempotency key, unless that is "".
+func (c *Client) callOnce(ctx context.Context, key, path string, in, out any) error {
+	header := http.Header{}
+	if key != "" {
+		header.Set("Idempotency-Key", key)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return c.sendWith(ctx, header, http.MethodPost, path, nil, in, out)
+}
+
 // send signs and sends one call, and decodes its answer into out. path is already escaped.
 func (c *Client) send(ctx context.Context, method, path string, query url.Values, in, out any) error {
 	return c.sendWith(ctx, nil, method, path, query, in, out)

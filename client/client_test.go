@@ -126,6 +126,8 @@ func TestCalls(t *testing.T) {
 			sent{"POST /lethe/v1/jobs/j/cancel", ""}, api.Cancelled{JobID: "j", Cancelled: 1}},
 		{func(ctx context.Context, c *client.Client) (any, error) { return c.CancelRequest(ctx, "r") },
 			sent{"POST /lethe/v1/requests/r/cancel", ""}, api.Cancelled{RequestID: "r", Finishing: 2}},
+		{func(ctx context.Context, c *client.Client) (any, error) { return c.RetryRequest(ctx, "r", "") },
+			sent{"POST /lethe/v1/requests/r/retry", ""}, api.Accepted{RequestID: "s", Jobs: []api.AcceptedJob{{PhoneID: "p", JobID: "j"}}}},
 		{func(ctx context.Context, c *client.Client) (any, error) {
 			return c.AddUser(ctx, api.AddUser{UserName: "ci"})
 		}, sent{"POST /lethe/v1/users", `{"user_name":"ci"}`}, api.AddedUser{Password: "p"}},

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"iter"
-	"net/http"
 	"net/url"
 )
 
@@ -81,14 +80,8 @@ type AccessInfo struct {
 // ResetPhones resets at most MaxBatch phones. A phone that is refused is an element with an error; an error of the call refuses
 // them all.
 func (c *Client) ResetPhones(ctx context.Context, in Reset) (Accepted, error) {
-	header := http.Header{}
-	if in.IdempotencyKey != "" {
-		header.Set("Idempotency-Key", in.IdempotencyKey)
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	var out Accepted
-	return out, c.sendWith(ctx, header, http.MethodPost, cphPath(c.project, "phones/batch-reset"), nil, in, &out)
+	return out, c.callOnce(ctx, in.IdempotencyKey, cphPath(c.project, "phones/batch-reset"), in, &out)
 }
 
 // PhoneDetail gives a phone's property text and how to reach it.

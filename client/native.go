@@ -75,6 +75,13 @@ func (c *Client) CancelRequest(ctx context.Context, id string) (api.Cancelled, e
 	return out, c.call(ctx, http.MethodPost, api.Prefix+"/requests/"+url.PathEscape(id)+"/cancel", nil, nil, &out)
 }
 
+// RetryRequest resets the phones whose latest job is a failed or cancelled one of the request, in a new request. key is as
+// Reset.IdempotencyKey.
+func (c *Client) RetryRequest(ctx context.Context, id, key string) (api.Accepted, error) {
+	var out api.Accepted
+	return out, c.callOnce(ctx, key, api.Prefix+"/requests/"+url.PathEscape(id)+"/retry", nil, &out)
+}
+
 // AddUser makes a user; its password and access key are in this answer and in no other.
 func (c *Client) AddUser(ctx context.Context, in api.AddUser) (api.AddedUser, error) {
 	var out api.AddedUser

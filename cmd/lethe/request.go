@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -8,10 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/client"
 )
 
 func newRequestCommand(env *environment) *cobra.Command {
-	return group("request", "Follow an accepted call as a whole, and cancel it", newRequestShowCommand(env), newRequestCancelCommand(env))
+	return group("request", "Follow an accepted call as a whole, cancel it, or retry what failed",
+		newRequestShowCommand(env), newRequestCancelCommand(env), newRequestRetryCommand(env))
 }
 
 func newRequestShowCommand(env *environment) *cobra.Command {
@@ -63,4 +66,45 @@ that hold a boot slot, or had one, go on to their end; the answer says how many.
 			return env.print(out, func() table { return cancelledTable(out) })
 		},
 	}
+}
+
+func newRequestRetryCommand(env *environment) *cobra.Command {
+	var key string
+	var wait bool
+	cmd := &cobra.Command{
+		Use:   "retry REQUEST",
+		Short: "Reset once more the phones that failed in a request, or were cancelled",
+		Long: `Reset, in a new request, the phones whose latest job is a failed or cancelled one of this request: to the same image and exactly
+the same properties. All their data is destroyed. Phones that were reset since, or are at work, are not touched. Exits with 1 when
+there is nothing to retry, when a phone was refused or, with --wait, failed.`,
+		Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("idempotency-key") && !keyFits(key) {
+				return errKeyFlag
+			}
+			return retryRequest(cmd.Context(), env, args[0], key, wait)
+		},
+	}
+	cmd.Flags().StringVar(&key, "idempotency-key", "", "a `key` that makes the command repeatable for 24 hours: given again, it shows what came of the first")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until every phone has been reset, and show the progress")
+	return cmd
+}
+
+func retryRequest(ctx context.Context, env *environment, request, key string, wait bool) error {
+	c, err := env.client()
+	if err != nil {
+		return err
+	}
+	answer, err := c.RetryRequest(ctx, request, key)
+	if err != nil {
+		return err
+	}
+	results := make([]resetResult, len(answer.Jobs))
+	for i, job := range answer.Jobs {
+		results[i] = resetResult{PhoneID: job.PhoneID, RequestID: answer.RequestID, JobID: job.JobID, ErrorCode: job.Code, ErrorMsg: job.Msg}
+		if job.JobID != "" {
+			results[i].Status = client.JobRunning
+		}
+	}
+	return env.followResets(ctx, c, results, wait, nil)
 }

@@ -46,3 +46,25 @@ func TestRequestShow(t *testing.T) {
 		t.Errorf("progress %+v", progress)
 	}
 }
+
+func TestRequestRetry(t *testing.T) {
+	t.Parallel()
+	in := newTestInstallation(t)
+	in.fleet("edge", 3)
+	in.fails["edge-0002"] = phone.Failure{Reason: phone.ReasonBootTimeout, Msg: "The phone did not boot."}
+	results := jsonOf[[]resetResult](t, in.run("reset", "--all", "--property", "com.cph.mainkeys=1", "--wait", "-o", "json").must(t, 1))
+	request := results[0].RequestID
+	failed := in.run("request", "retry", request, "--wait", "--idempotency-key", "once").must(t, 1)
+	contains(t, failed.stderr, "1 accepted, 0 refused", "CPS.0054 The phone did not boot")
+	delete(in.fails, "edge-0002")
+	again := jsonOf[[]resetResult](t, in.run("request", "retry", request, "--idempotency-key", "once", "-o", "json").must(t, 0))
+	if len(again) != 1 || len(in.store.AllJobs()) != 4 {
+		t.Fatalf("results %+v, %d jobs", again, len(in.store.AllJobs()))
+	}
+	contains(t, in.run("request", "retry", request).must(t, 1).stderr, "nothing to retry")
+	good := jsonOf[[]resetResult](t, in.run("request", "retry", again[0].RequestID, "--wait", "-o", "json").must(t, 0))
+	if job := in.store.AllJobs()[4]; good[0].Status != 2 || job.Properties["com.cph.mainkeys"] != "1" || job.Target != 4 {
+		t.Errorf("results %+v, job %+v", good, job)
+	}
+	in.run("request", "retry", request, "--idempotency-key", "").must(t, 2)
+}

@@ -77,8 +77,8 @@ func (f *resetFlags) args(cmd *cobra.Command, args []string) error {
 		return usagef("--image is empty")
 	case slices.Contains(args, ""):
 		return usagef("a phone's name is empty")
-	case cmd.Flags().Changed("idempotency-key") && !f.keyFits():
-		return usagef("--idempotency-key must be 1 to %d printable ASCII characters", maxKeyFlag)
+	case cmd.Flags().Changed("idempotency-key") && !keyFits(f.key):
+		return errKeyFlag
 	}
 	_, err := f.property()
 	return err
@@ -87,9 +87,11 @@ func (f *resetFlags) args(cmd *cobra.Command, args []string) error {
 // maxKeyFlag leaves room in the server's 128 characters for the number of a call: a command for many phones is several calls.
 const maxKeyFlag = 120
 
-func (f *resetFlags) keyFits() bool {
+var errKeyFlag = usagef("--idempotency-key must be 1 to %d printable ASCII characters", maxKeyFlag)
+
+func keyFits(key string) bool {
 	unprintable := func(r rune) bool { return r < ' ' || r > '~' }
-	return f.key != "" && len(f.key) <= maxKeyFlag && !strings.ContainsFunc(f.key, unprintable)
+	return key != "" && len(key) <= maxKeyFlag && !strings.ContainsFunc(key, unprintable)
 }
 
 // property gives the properties as the text that the wire has, after the server's own rules: a misspelt key resets nothing.
@@ -172,12 +174,18 @@ func reset(ctx context.Context, env *environment, f resetFlags, args []string) e
 		return err
 	}
 	results, failure := sendResets(ctx, c, in, phones, client.ResetPhone{Property: property, FactoryReset: f.factory})
-	env.sayAccepted(results)
-	if f.wait {
-		failure = errors.Join(failure, env.finishResets(ctx, c, results))
+	return env.followResets(ctx, c, results, f.wait, failure)
+}
+
+// followResets tells what was accepted, waits for its end when asked to, and prints what came of each phone. failure is what went
+// wrong before.
+func (e *environment) followResets(ctx context.Context, c *client.Client, results []resetResult, wait bool, failure error) error {
+	e.sayAccepted(results)
+	if wait {
+		failure = errors.Join(failure, e.finishResets(ctx, c, results))
 	}
 	if len(results) > 0 {
-		failure = errors.Join(failure, env.print(results, func() table { return resetTable(results) }))
+		failure = errors.Join(failure, e.print(results, func() table { return resetTable(results) }))
 	}
 	if failure == nil && slices.ContainsFunc(results, resetResult.bad) {
 		return exitError(exitFailed) // each was complained of

@@ -20,6 +20,11 @@ type Store interface {
 	// is accepted and the others get its answer. A call that fails leaves the key free; so does the key's expiry.
 	AcceptResetOnce(ctx context.Context, in AcceptReset, key IdempotencyKey) (phone.RequestID, []phone.Outcome, error)
 
+	// Retry is AcceptReset for the phones whose latest job is a failed or cancelled one of a request, decided by phone.DecideRetry.
+	// No such request is NotFound with ReasonRequestNotFound, no such phone Precondition with ReasonNothingToRetry. With a key it
+	// keeps the contract of AcceptResetOnce.
+	Retry(ctx context.Context, in RetryJobs) (phone.RequestID, []phone.Outcome, error)
+
 	// AddServer writes the server, its phones (status 1) and their create jobs, and admits what has a slot. A server name that
 	// the project has already is Conflict with ReasonNameTaken; so are phone names. A range of ports (PortBase, Capacity long)
 	// that overlaps another server's of the same endpoint, of any project, is Conflict with ReasonPortsTaken.
@@ -53,6 +58,14 @@ type AcceptReset struct {
 	Image   phone.ImageID // "": each phone's present image
 	Items   []phone.ResetItem
 	Check   phone.PropertyCheck
+}
+
+// RetryJobs is a retry on its way into the store.
+type RetryJobs struct {
+	Request phone.Request   // the new one; Refused is filled in by the store
+	Of      phone.RequestID // of the same project
+	Check   phone.PropertyCheck
+	Key     *IdempotencyKey // nil: none
 }
 
 // CancelJobs names one job or, where Job is "", all jobs of a request.

@@ -53,3 +53,36 @@ func TestCancel(t *testing.T) {
 	refused(t, f.call("POST", "/lethe/v1/requests/"+string(request)+"/cancel", "", "X-Auth-Token", "user cph:servers:create"), http.StatusForbidden)
 	refused(t, f.call("POST", "/lethe/v1/requests/"+string(request)+"/cancel", `{"phones":[]}`), http.StatusBadRequest)
 }
+
+func TestRetry(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	path := "/lethe/v1/requests/" + string(f.putRequest(phone.PhaseSucceeded, phone.PhaseBooting, phone.PhaseFailed, phone.PhaseCancelled)) + "/retry"
+	for n, status := range map[int]phone.Status{3: phone.StatusResetFailed, 4: phone.StatusFrozen} {
+		f.store.Put(phone.Phone{ID: id[phone.ID](n), Project: projectA, Server: id[phone.ServerID](1), Status: status, LastGeneration: 2})
+	}
+	first := f.call("POST", path, "", "Idempotency-Key", "k")
+	got := into[api.Accepted](t, first)
+	want := api.Accepted{RequestID: first.header.Get("X-Request-Id"), Jobs: []api.AcceptedJob{
+		{PhoneID: id[string](3), JobID: got.Jobs[0].JobID}, {PhoneID: id[string](4), Code: "precondition", Msg: "the phone is frozen", Reason: "phone_frozen"},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" || got.Jobs[0].JobID == "" {
+		t.Error(diff)
+	}
+	again := f.call("POST", path, "{}", "Idempotency-Key", "k")
+	if diff := cmp.Diff(got, into[api.Accepted](t, again)); diff != "" || again.header.Get("X-Request-Id") != got.RequestID {
+		t.Errorf("again under the key: %s", diff)
+	}
+	other := "/lethe/v1/requests/" + got.RequestID + "/retry"
+	if e := refused(t, f.call("POST", other, "", "Idempotency-Key", "k"), http.StatusConflict); e.Reason != "idempotency_key_reused" || e.Field != "Idempotency-Key" {
+		t.Errorf("another request under the key: %+v", e)
+	}
+	if e := refused(t, f.call("POST", other, ""), http.StatusConflict); e.Reason != "nothing_to_retry" {
+		t.Errorf("a retry that is at work: %+v", e)
+	}
+	if e := refused(t, f.call("POST", path, "", "Idempotency-Key", ""), http.StatusBadRequest); e.Reason != "idempotency_key_invalid" {
+		t.Errorf("an empty key: %+v", e)
+	}
+	refused(t, f.call("POST", path, "[]"), http.StatusBadRequest)
+	refused(t, f.call("POST", path, "", "X-Auth-Token", "user cph:servers:create"), http.StatusForbidden)
+}

@@ -11,6 +11,7 @@ type route struct {
 	pattern  string // as http.ServeMux has it
 	query    []string
 	anyQuery bool
+	keyed    bool  // takes an Idempotency-Key
 	open     bool  // nobody is asked who is calling
 	quiet    bool  // asked all the time: logged at debug
 	maxBody  int64 // 0: maxBody
@@ -40,6 +41,7 @@ func (a *API) routes() []route {
 		{pattern: "POST " + api.Prefix + "/jobs/{job_id}/cancel", handle: a.cancelJob},
 		{pattern: "GET " + api.Prefix + "/requests/{request_id}", handle: a.progress},
 		{pattern: "POST " + api.Prefix + "/requests/{request_id}/cancel", handle: a.cancelRequest},
+		{pattern: "POST " + api.Prefix + "/requests/{request_id}/retry", keyed: true, handle: a.retryRequest},
 
 		{pattern: "POST " + api.Prefix + "/users", handle: a.addUser},
 		{pattern: "GET " + api.Prefix + "/users", handle: a.users},
@@ -51,6 +53,7 @@ func (a *API) routes() []route {
 type Operation struct {
 	Pattern string   // "GET /lethe/v1/phones/{phone_id}"
 	Query   []string // besides project_id
+	Keyed   bool     // takes an Idempotency-Key
 	Open    bool     // needs no credentials
 }
 
@@ -58,7 +61,7 @@ type Operation struct {
 func Operations() []Operation {
 	var all []Operation
 	for _, route := range (&API{}).routes() {
-		all = append(all, Operation{Pattern: route.pattern, Query: route.query, Open: route.open})
+		all = append(all, Operation{Pattern: route.pattern, Query: route.query, Keyed: route.keyed, Open: route.open})
 	}
 	return all
 }

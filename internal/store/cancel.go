@@ -58,18 +58,20 @@ func (t *tx) cancel(ctx context.Context, in fleet.CancelJobs) (phone.Cancellatio
 
 // cancelScope gives the condition that chooses the jobs and its argument, if there is such a request or job.
 func (t *tx) cancelScope(ctx context.Context, in fleet.CancelJobs) (scope, id string, err error) {
-	scope, id = `request_id = ?`, string(in.Request)
-	table, missing := `requests`, phone.ReasonRequestNotFound
 	if in.Job != "" {
-		scope, id = `id = ?`, string(in.Job)
-		table, missing = `jobs`, phone.ReasonJobNotFound
+		return `id = ?`, string(in.Job), t.mustHave(ctx, `jobs`, phone.ReasonJobNotFound, string(in.Job), in.Project)
 	}
+	return `request_id = ?`, string(in.Request), t.mustHave(ctx, `requests`, phone.ReasonRequestNotFound, string(in.Request), in.Project)
+}
+
+// mustHave is NotFound with the reason unless the project has a row of that id.
+func (t *tx) mustHave(ctx context.Context, table string, missing phone.Reason, id string, project phone.ProjectID) error {
 	var found int
-	err = t.row(ctx, `SELECT 1 FROM `+table+` WHERE id = ? AND project_id = ?`, id, in.Project).Scan(&found)
+	err := t.row(ctx, `SELECT 1 FROM `+table+` WHERE id = ? AND project_id = ?`, id, project).Scan(&found)
 	if errors.Is(err, sql.ErrNoRows) {
-		return "", "", phone.Errorf(phone.NotFound, missing, "there is none with this id")
+		return phone.Errorf(phone.NotFound, missing, "there is none with this id")
 	}
-	return scope, id, err
+	return err
 }
 
 func (t *tx) lockCancellable(ctx context.Context, scope, id string) ([]phone.Job, error) {

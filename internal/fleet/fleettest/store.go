@@ -133,7 +133,9 @@ func (s *Store) once(r phone.Request, key fleet.IdempotencyKey, accept func() ([
 	at := answerKey{r.Project, r.Caller, key.Key}
 	if a, known := s.answers[at]; known && a.key.Expires.After(r.CreatedAt) {
 		if a.key.Hash != key.Hash {
-			return "", nil, phone.Errorf(phone.Conflict, phone.ReasonKeyReused, "this Idempotency-Key was used for another request")
+			return "", nil, &phone.Error{
+				Code: phone.Conflict, Reason: phone.ReasonKeyReused, Field: "Idempotency-Key", Msg: "this Idempotency-Key was used for another request",
+			}
 		}
 		return a.request, slices.Clone(a.outcomes), nil
 	}
@@ -162,21 +164,56 @@ func (s *Store) acceptReset(in fleet.AcceptReset) ([]phone.Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.save(in.Request, accepted, outcomes), nil
+}
+
+// Retry implements fleet.Store.
+func (s *Store) Retry(ctx context.Context, in fleet.RetryJobs) (phone.RequestID, []phone.Outcome, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return "", nil, err
+	}
+	if in.Key != nil {
+		return s.once(in.Request, *in.Key, func() ([]phone.Outcome, error) { return s.retry(in) })
+	}
+	outcomes, err := s.retry(in)
+	return in.Request.ID, outcomes, err
+}
+
+func (s *Store) retry(in fleet.RetryJobs) ([]phone.Outcome, error) {
+	project := in.Request.Project
+	if _, err := one(s.requests, phone.ReasonRequestNotFound, func(o phone.Request) bool { return o.Project == project && o.ID == in.Of }); err != nil {
+		return nil, err
+	}
+	jobs := choose(s.jobs, func(j phone.Job) bool {
+		later := func(o phone.Job) bool { return o.Phone == j.Phone && o.Target > j.Target }
+		return j.Request == in.Of && j.Phase.Status() == phone.JobFailed && !slices.ContainsFunc(s.jobs, later)
+	})
+	if len(jobs) == 0 {
+		return nil, phone.Errorf(phone.Precondition, phone.ReasonNothingToRetry, "there is nothing to retry")
+	}
+	accepted, outcomes := phone.DecideRetry(jobs, s.targets(project), in.Check)
+	return s.save(in.Request, accepted, outcomes), nil
+}
+
+func (s *Store) save(request phone.Request, accepted []phone.Accepted, outcomes []phone.Outcome) []phone.Outcome {
+	project := request.Project
 	for _, a := range accepted {
 		i := slices.IndexFunc(s.phones, func(o phone.Phone) bool { return o.ID == a.Phone.ID })
 		job := phone.Job{
-			ID: phone.NewID[phone.JobID](), Request: in.Request.ID, Project: project, Phone: a.Phone.ID, Server: a.Phone.Server,
+			ID: phone.NewID[phone.JobID](), Request: request.ID, Project: project, Phone: a.Phone.ID, Server: a.Phone.Server,
 			Kind: phone.KindReset, Phase: phone.PhaseQueued, Erase: phone.ErasePending, Target: a.Target, Prior: a.Phone.Generation,
 			PriorStatus: a.Phone.Status, PriorImage: a.Phone.Image, Image: a.Image, Properties: a.Properties, Factory: a.Factory,
-			CreatedAt: in.Request.CreatedAt,
+			CreatedAt: request.CreatedAt,
 		}
 		s.phones[i].Status, s.phones[i].LastGeneration = phone.StatusResetting, a.Target
 		s.jobs = append(s.jobs, job)
 		outcomes[a.Index].Job = job.ID
 	}
-	in.Request.Refused = len(outcomes) - len(accepted)
-	s.requests = append(s.requests, in.Request)
-	return outcomes, nil
+	request.Refused = len(outcomes) - len(accepted)
+	s.requests = append(s.requests, request)
+	return outcomes
 }
 
 func (s *Store) targets(project phone.ProjectID) map[phone.ID]phone.ResetTarget {

@@ -22,6 +22,8 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"cancel preparing":       testCancelPreparing,
 		"cancel missing":         testCancelMissing,
 		"cancel at once":         testCancelAtOnce,
+		"retry":                  testRetry,
+		"retry refuses":          testRetryRefuses,
 		"add server":             testAddServer,
 		"names and ports taken":  testTaken,
 		"create to success":      testCreateToSuccess,
