@@ -27,7 +27,7 @@ type Config struct {
 	ProjectID string
 	// HTTP makes the calls; nil: a client of its own.
 	HTTP *http.Client
-	// Poll is the longest pause between two looks at a request that is waited for; 0 means a second.
+	// Poll is how often the progress of a request that is waited for is looked at; 0 means a second.
 	Poll time.Duration
 	// Now is the clock that signatures and patience use; nil: time.Now.
 	Now func() time.Time

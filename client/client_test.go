@@ -405,6 +405,54 @@ func TestWaitRequests(t *testing.T) {
 	}
 }
 
+// The first look is answered at once, later ones when there is something to tell: at the end, or when the progress is to be shown.
+// Only the first unfinished request is waited for.
+func TestWaitIsLong(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		progress func([]api.Progress)
+		want     []string
+	}{
+		"progress shown": {func([]api.Progress) {}, []string{"r1", "r2", "r1?wait=8ms", "r2", "r1?wait=8ms", "r2", "r2?wait=8ms"}},
+		"nobody looks":   {nil, []string{"r1", "r2", "r1?wait=30s", "r2", "r1?wait=30s", "r2", "r2?wait=30s"}},
+	} {
+		var looks []string
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			looks = append(looks, strings.TrimPrefix(r.RequestURI, "/lethe/v1/requests/"))
+			finished := len(looks) == 5 || len(looks) == 7
+			answer(t, w, http.StatusOK, api.Progress{Finished: finished})
+		}))
+		t.Cleanup(server.Close)
+		if _, err := newClient(t, server.URL, 8*time.Millisecond).WaitRequests(t.Context(), []string{"r1", "r2"}, tt.progress); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(tt.want, looks); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// One request is waited for as several are.
+func TestWaitOfOneIsLong(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		progress func(api.Progress)
+		want     string
+	}{"progress shown": {func(api.Progress) {}, "1ms"}, "nobody looks": {nil, "30s"}} {
+		var waits []string
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			waits = append(waits, r.URL.Query().Get("wait"))
+			answer(t, w, http.StatusOK, api.Progress{Finished: len(waits) == 2})
+		})
+		if _, err := c.WaitRequest(t.Context(), "r", tt.progress); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff([]string{"", tt.want}, waits); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
 func TestWaitEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

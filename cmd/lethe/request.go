@@ -14,7 +14,7 @@ import (
 
 func newRequestCommand(env *environment) *cobra.Command {
 	return group("request", "Follow an accepted call as a whole, cancel it, or retry what failed",
-		newRequestShowCommand(env), newRequestCancelCommand(env), newRequestRetryCommand(env))
+		newRequestShowCommand(env), newRequestWaitCommand(env), newRequestCancelCommand(env), newRequestRetryCommand(env))
 }
 
 func newRequestShowCommand(env *environment) *cobra.Command {
@@ -32,6 +32,40 @@ func newRequestShowCommand(env *environment) *cobra.Command {
 				return err
 			}
 			return env.print(progress, func() table { return progressTable(progress) })
+		},
+	}
+}
+
+func newRequestWaitCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "wait REQUEST",
+		Short: "Wait until a request has finished, and show the progress",
+		Long: `Wait until no job of a request is unfinished. Exits with 1 when a job failed or was cancelled; each is named on stderr with its code,
+the cause and the cure.`,
+		Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := env.client()
+			if err != nil {
+				return err
+			}
+			failed, err := env.waitFor(cmd.Context(), c, args[0])
+			if err != nil {
+				return err
+			}
+			progress, err := c.Request(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			for _, job := range failed {
+				env.complain(job.PhoneID, job.ErrorCode, job.ErrorMsg, job.ExecuteMsg)
+			}
+			if err := env.print(progress, func() table { return progressTable(progress) }); err != nil {
+				return err
+			}
+			if len(failed) > 0 {
+				return exitError(exitFailed) // each was complained of
+			}
+			return nil
 		},
 	}
 }

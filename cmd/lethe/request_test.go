@@ -68,3 +68,21 @@ func TestRequestRetry(t *testing.T) {
 	}
 	in.run("request", "retry", request, "--idempotency-key", "").must(t, 2)
 }
+
+func TestRequestWait(t *testing.T) {
+	t.Parallel()
+	in := newTestInstallation(t)
+	in.fleet("edge", 2)
+	good := jsonOf[[]resetResult](t, in.run("reset", "edge-0001", "-o", "json").must(t, 0))
+	done := in.run("request", "wait", good[0].RequestID, "-o", "json").must(t, 0)
+	if progress := jsonOf[api.Progress](t, done); !progress.Finished {
+		t.Errorf("progress %+v", progress)
+	}
+	contains(t, done.stderr, "1/1")
+	in.fails["edge-0002"] = phone.Failure{Reason: phone.ReasonBootTimeout, Msg: "The phone did not boot.", Detail: "Raise the timeout."}
+	bad := jsonOf[[]resetResult](t, in.run("reset", "edge-0002", "-o", "json").must(t, 0))
+	failed := in.run("request", "wait", bad[0].RequestID).must(t, 1)
+	contains(t, failed.stderr, bad[0].PhoneID+": CPS.0054 The phone did not boot: Raise the timeout.")
+	contains(t, failed.stdout, "failed 1")
+	contains(t, in.run("request", "wait", strings.Repeat("f", 32)).must(t, 1).stderr, "not_found")
+}

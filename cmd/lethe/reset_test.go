@@ -119,7 +119,7 @@ func TestResetInterrupted(t *testing.T) {
 	if exitCode(err) != 1 {
 		t.Errorf("exit code %d", exitCode(err))
 	}
-	contains(t, writer.String(), "1 accepted, 0 refused", "no longer waiting, but the work goes on: follow it with lethe job list --request ")
+	contains(t, writer.String(), "1 accepted, 0 refused", "no longer waiting, but the work goes on: follow it with lethe request wait ")
 	contains(t, writer.out.String(), "accepted")
 }
 

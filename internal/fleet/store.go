@@ -46,6 +46,8 @@ type Store interface {
 	Jobs(ctx context.Context, filter JobFilter) ([]phone.Job, error)
 	Progress(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Progress, error)
 	Request(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Request, error)
+	// Unfinished reports whether a request of any project has an unfinished job. It is asked again and again, and costs little.
+	Unfinished(ctx context.Context, id phone.RequestID) (bool, error)
 
 	// Cancel ends the jobs that are queued or preparing as cancelled: their phones get phone.Job.WhenCancelled and keep their
 	// generations, and what waited behind them is set going. Whoever works on a cancelled job writes nothing more.

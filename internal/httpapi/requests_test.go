@@ -1,8 +1,12 @@
 package httpapi_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -85,4 +89,75 @@ func TestRetry(t *testing.T) {
 	}
 	refused(t, f.call("POST", path, "[]"), http.StatusBadRequest)
 	refused(t, f.call("POST", path, "", "X-Auth-Token", "user cph:servers:create"), http.StatusForbidden)
+}
+
+// A wait ends with the request, when the process stops, and when the caller leaves, which is nobody's failure.
+func TestWait(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	path := "/lethe/v1/requests/" + string(f.putRequest(phone.PhaseBooting)) + "?wait="
+	if progress := into[api.Progress](t, f.call("GET", path+"1ms", "")); progress.Finished || progress.Total != 1 {
+		t.Errorf("after its time: %+v", progress)
+	}
+	for _, bad := range []string{"soon", "30", "-1s", "61s"} {
+		if e := refused(t, f.call("GET", path+bad, ""), http.StatusBadRequest); e.Field != "wait" {
+			t.Errorf("%s: %+v", bad, e)
+		}
+	}
+
+	ctx, leave := context.WithCancel(t.Context())
+	gone := make(chan error, 1)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url+path+"60s", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Auth-Token", "owner")
+	before := f.store.Calls()
+	go func() {
+		response, err := http.DefaultClient.Do(r)
+		if err == nil {
+			err = response.Body.Close()
+		}
+		gone <- err
+	}()
+	f.until(func() bool { return f.store.Calls() > before })
+	leave()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("the caller who left: %v", err)
+	}
+	f.until(func() bool { return strings.Contains(f.log.String(), `"err":"context canceled"`) })
+	if strings.Contains(f.log.String(), `"level":"ERROR"`) {
+		t.Errorf("a caller who leaves is logged as a failure: %s", f.log)
+	}
+
+	answers := make(chan answer, 2)
+	before = f.store.Calls()
+	go func() { answers <- f.call("GET", path+"60s", "") }()
+	f.until(func() bool { return f.store.Calls() > before })
+	job := f.store.AllJobs()[0]
+	job.Phase = phone.PhaseFailed
+	f.store.Put(job)
+	if progress := into[api.Progress](t, <-answers); !progress.Finished {
+		t.Errorf("when it had finished: %+v", progress)
+	}
+
+	job.Phase = phone.PhaseBooting
+	f.store.Put(job)
+	before = f.store.Calls()
+	go func() { answers <- f.call("GET", path+"60s", "") }()
+	f.until(func() bool { return f.store.Calls() > before })
+	close(f.stopping)
+	if progress := into[api.Progress](t, <-answers); progress.Finished {
+		t.Errorf("when the process stopped: %+v", progress)
+	}
+}
+
+// until looks until it is so.
+func (f *fixture) until(so func() bool) {
+	f.t.Helper()
+	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			f.t.Fatal("it was not so for a minute")
+		}
+	}
 }

@@ -39,7 +39,7 @@ func (a *API) routes() []route {
 		{pattern: "GET " + api.Prefix + "/jobs", query: append(page, "request_id", "phone_id", "server_id", "order"), handle: a.jobs},
 		{pattern: "GET " + api.Prefix + "/jobs/{job_id}", handle: a.job},
 		{pattern: "POST " + api.Prefix + "/jobs/{job_id}/cancel", handle: a.cancelJob},
-		{pattern: "GET " + api.Prefix + "/requests/{request_id}", handle: a.progress},
+		{pattern: "GET " + api.Prefix + "/requests/{request_id}", query: []string{"wait"}, handle: a.progress},
 		{pattern: "POST " + api.Prefix + "/requests/{request_id}/cancel", handle: a.cancelRequest},
 		{pattern: "POST " + api.Prefix + "/requests/{request_id}/retry", keyed: true, handle: a.retryRequest},
 

@@ -24,7 +24,7 @@ type Fleet interface {
 
 	Jobs(ctx context.Context, caller account.Caller, filter fleet.JobFilter) ([]phone.Job, error)
 	Job(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.JobID) (phone.Job, error)
-	Progress(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.RequestID) (phone.Progress, error)
+	WaitRequest(ctx context.Context, caller account.Caller, in fleet.WaitRequest) (phone.Progress, error)
 	RetryRequest(ctx context.Context, caller account.Caller, in fleet.RetryRequest) (phone.RequestID, []phone.Outcome, error)
 	CancelJob(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.JobID) (phone.Cancellation, error)
 	CancelRequest(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.RequestID) (phone.Cancellation, error)

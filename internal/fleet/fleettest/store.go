@@ -421,6 +421,16 @@ func (s *Store) Request(ctx context.Context, project phone.ProjectID, id phone.R
 	return one(s.requests, phone.ReasonRequestNotFound, func(o phone.Request) bool { return o.Project == project && o.ID == id })
 }
 
+// Unfinished implements fleet.Store.
+func (s *Store) Unfinished(ctx context.Context, id phone.RequestID) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(s.jobs, func(o phone.Job) bool { return o.Request == id && !o.Phase.Final() }), nil
+}
+
 // Cancel implements fleet.Store. The time of its end is the job's acceptance: the store has no clock.
 func (s *Store) Cancel(ctx context.Context, in fleet.CancelJobs) (phone.Cancellation, error) {
 	s.mu.Lock()
