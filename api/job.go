@@ -126,6 +126,38 @@ type Progress struct {
 	Finished bool `json:"finished"`
 }
 
+// Accepted is a new request: one element for each phone that it is about.
+type Accepted struct {
+	RequestID string        `json:"request_id"`
+	Jobs      []AcceptedJob `json:"jobs"`
+}
+
+// AcceptedJob is one phone's share of a new request: a job, or the error that refused the phone.
+type AcceptedJob struct {
+	PhoneID string `json:"phone_id"`
+	JobID   string `json:"job_id,omitempty"`
+	// One of the codes of an error.
+	Code string `json:"error_code,omitempty"`
+	Msg  string `json:"error_msg,omitempty"`
+	// A stable sub-code.
+	Reason string `json:"reason,omitempty"`
+	// The property key that error_msg is about.
+	Field string `json:"field,omitempty"`
+}
+
+// Cancelled is what came of cancelling a job, or the jobs of a request.
+type Cancelled struct {
+	// The request that was named, or the job.
+	RequestID string `json:"request_id,omitempty"`
+	JobID     string `json:"job_id,omitempty"`
+	// Jobs that this call cancelled: their phones are what they were before.
+	Cancelled int `json:"cancelled"`
+	// Jobs that hold a boot slot, or had one: they go on to their end.
+	Finishing int `json:"finishing"`
+	// Jobs that had ended before, in whatever way.
+	Ended int `json:"ended"`
+}
+
 // PhaseCount is how many jobs stand in one phase.
 type PhaseCount struct {
 	Phase string `json:"phase"`

@@ -42,9 +42,12 @@ var operations = map[string]operation{
 	"GET /lethe/v1/phones/{phone_id}":       {"showPhone", "One phone, and the job at work on it. Action cph:phones:get", nil, api.Phone{}},
 	"POST /lethe/v1/phones/{phone_id}/exec": {"execPhone", "Run a program in a running phone, and wait for it. Action cph:phones:runCommand", api.Exec{}, api.ExecResult{}},
 
-	"GET /lethe/v1/jobs":                  {"listJobs", "The project's jobs, newest first; those of one request in the order of the call. Action cph:jobs:list", nil, api.Jobs{}},
-	"GET /lethe/v1/jobs/{job_id}":         {"showJob", "One job, with its phases, and its receipt or its failure. Action cph:jobs:get", nil, api.Job{}},
-	"GET /lethe/v1/requests/{request_id}": {"showRequest", "How far an accepted request is. Action cph:jobs:list", nil, api.Progress{}},
+	"GET /lethe/v1/jobs":                          {"listJobs", "The project's jobs, newest first; those of one request in the order of the call. Action cph:jobs:list", nil, api.Jobs{}},
+	"GET /lethe/v1/jobs/{job_id}":                 {"showJob", "One job, with its phases, and its receipt or its failure. Action cph:jobs:get", nil, api.Job{}},
+	"GET /lethe/v1/requests/{request_id}":         {"showRequest", "How far an accepted request is: at once or, with wait, when it has finished or the time is over. Action cph:jobs:list", nil, api.Progress{}},
+	"POST /lethe/v1/jobs/{job_id}/cancel":         {"cancelJob", "Cancel a job that is queued or preparing. The action of its kind: cph:phones:reset or cph:servers:create", nil, api.Cancelled{}},
+	"POST /lethe/v1/requests/{request_id}/cancel": {"cancelRequest", "Cancel the jobs of a request that are queued or preparing; the others go on. The action of its kind: cph:phones:reset or cph:servers:create", nil, api.Cancelled{}},
+	"POST /lethe/v1/requests/{request_id}/retry":  {"retryRequest", "Reset the phones whose latest job is a failed or cancelled one of this request, to the same image and exactly the same properties, in a new request. Action cph:phones:reset", nil, api.Accepted{}},
 
 	"GET /lethe/v1/replicas": {"listReplicas", "The serving processes of the installation, the latest start first. For the account itself only", nil, api.Replicas{}},
 
@@ -66,6 +69,7 @@ var queries = map[string]struct {
 	"phone_id":    {"string", "Only those of this phone."},
 	"server_id":   {"string", "Only those of this server."},
 	"order":       {"string", "newest or oldest."},
+	"wait":        {"string", "How long to wait for the end of the request, such as 30s; at most 60s. The answer may come early while the server stops."},
 }
 
 // The description is made from the structs, their comments and the routes: it cannot say anything else.
@@ -180,6 +184,12 @@ func describeParameters(t *testing.T, route httpapi.Operation) list {
 			t.Errorf("the query parameter %s of %s is not described", name, route.Pattern)
 		}
 		out = append(out, object{{"name", name}, {"in", "query"}, {"schema", object{{"type", q.kind}}}, {"description", q.says}})
+	}
+	if route.Keyed {
+		out = append(out, object{
+			{"name", "Idempotency-Key"}, {"in", "header"}, {"schema", object{{"type", "string"}, {"minLength", 1}, {"maxLength", 128}}},
+			{"description", "Makes the call repeatable for 24 hours: the same key with the same call is answered as the first time; with another call it is refused."},
+		})
 	}
 	if !route.Open && !strings.Contains(route.Pattern, "/users") {
 		out = append(out,

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -26,7 +27,7 @@ type Config struct {
 	ProjectID string
 	// HTTP makes the calls; nil: a client of its own.
 	HTTP *http.Client
-	// Poll is the longest pause between two looks at a request that is waited for; 0 means a second.
+	// Poll is how often the progress of a request that is waited for is looked at; 0 means a second.
 	Poll time.Duration
 	// Now is the clock that signatures and patience use; nil: time.Now.
 	Now func() time.Time
@@ -96,9 +97,25 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	return c.send(ctx, method, path, query, in, out)
 }
 
+// callOnce posts under an idempotency key, unless that is "".
+func (c *Client) callOnce(ctx context.Context, key, path string, in, out any) error {
+	header := http.Header{}
+	if key != "" {
+		header.Set("Idempotency-Key", key)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return c.sendWith(ctx, header, http.MethodPost, path, nil, in, out)
+}
+
 // send signs and sends one call, and decodes its answer into out. path is already escaped.
 func (c *Client) send(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	request, err := c.request(ctx, method, path, query, in)
+	return c.sendWith(ctx, nil, method, path, query, in, out)
+}
+
+// sendWith is send with further headers; they are signed too.
+func (c *Client) sendWith(ctx context.Context, header http.Header, method, path string, query url.Values, in, out any) error {
+	request, err := c.request(ctx, header, method, path, query, in)
 	if err != nil {
 		return err
 	}
@@ -120,7 +137,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	return nil
 }
 
-func (c *Client) request(ctx context.Context, method, path string, query url.Values, in any) (*http.Request, error) {
+func (c *Client) request(ctx context.Context, header http.Header, method, path string, query url.Values, in any) (*http.Request, error) {
 	var body []byte
 	if in != nil {
 		var err error
@@ -136,6 +153,7 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 	if err != nil {
 		return nil, fmt.Errorf("make the call: %w", err)
 	}
+	maps.Copy(request.Header, header)
 	request.Header.Set("User-Agent", "lethe-client")
 	request.Header.Set("X-Project-Id", c.project)
 	if in != nil {

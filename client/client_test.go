@@ -122,6 +122,12 @@ func TestCalls(t *testing.T) {
 			sent{"GET /lethe/v1/jobs/j", ""}, api.Job{JobID: "j", Failure: &api.Failure{Reason: "boot_timeout"}}},
 		{func(ctx context.Context, c *client.Client) (any, error) { return c.Request(ctx, "r") },
 			sent{"GET /lethe/v1/requests/r", ""}, api.Progress{RequestID: "r", Phases: []api.PhaseCount{{Phase: "booting", Count: 2}}}},
+		{func(ctx context.Context, c *client.Client) (any, error) { return c.CancelJob(ctx, "j") },
+			sent{"POST /lethe/v1/jobs/j/cancel", ""}, api.Cancelled{JobID: "j", Cancelled: 1}},
+		{func(ctx context.Context, c *client.Client) (any, error) { return c.CancelRequest(ctx, "r") },
+			sent{"POST /lethe/v1/requests/r/cancel", ""}, api.Cancelled{RequestID: "r", Finishing: 2}},
+		{func(ctx context.Context, c *client.Client) (any, error) { return c.RetryRequest(ctx, "r", "") },
+			sent{"POST /lethe/v1/requests/r/retry", ""}, api.Accepted{RequestID: "s", Jobs: []api.AcceptedJob{{PhoneID: "p", JobID: "j"}}}},
 		{func(ctx context.Context, c *client.Client) (any, error) {
 			return c.AddUser(ctx, api.AddUser{UserName: "ci"})
 		}, sent{"POST /lethe/v1/users", `{"user_name":"ci"}`}, api.AddedUser{Password: "p"}},
@@ -158,6 +164,25 @@ func TestCalls(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// A key goes with its call as a header that the signature covers, and is no part of the body.
+func TestResetIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	var keys, signed []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		keys = append(keys, r.Header.Values("Idempotency-Key")...)
+		signed = append(signed, fmt.Sprint(strings.Contains(r.Header.Get("Authorization"), "idempotency-key")))
+		answer(t, w, http.StatusOK, client.Accepted{})
+	})
+	for _, key := range []string{"key 1", ""} {
+		if _, err := c.ResetPhones(t.Context(), client.Reset{IdempotencyKey: key}); err != nil {
+			t.Error(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"key 1"}, keys) + cmp.Diff([]string{"true", "false"}, signed); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -377,6 +402,54 @@ func TestWaitRequests(t *testing.T) {
 	// Two failures; then one that has finished is not asked about again.
 	if diff := cmp.Diff([]string{"r1", "r1", "r1", "r2", "r1", "r1"}, looks); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// The first look is answered at once, later ones when there is something to tell: at the end, or when the progress is to be shown.
+// Only the first unfinished request is waited for.
+func TestWaitIsLong(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		progress func([]api.Progress)
+		want     []string
+	}{
+		"progress shown": {func([]api.Progress) {}, []string{"r1", "r2", "r1?wait=8ms", "r2", "r1?wait=8ms", "r2", "r2?wait=8ms"}},
+		"nobody looks":   {nil, []string{"r1", "r2", "r1?wait=30s", "r2", "r1?wait=30s", "r2", "r2?wait=30s"}},
+	} {
+		var looks []string
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			looks = append(looks, strings.TrimPrefix(r.RequestURI, "/lethe/v1/requests/"))
+			finished := len(looks) == 5 || len(looks) == 7
+			answer(t, w, http.StatusOK, api.Progress{Finished: finished})
+		}))
+		t.Cleanup(server.Close)
+		if _, err := newClient(t, server.URL, 8*time.Millisecond).WaitRequests(t.Context(), []string{"r1", "r2"}, tt.progress); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(tt.want, looks); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// One request is waited for as several are.
+func TestWaitOfOneIsLong(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		progress func(api.Progress)
+		want     string
+	}{"progress shown": {func(api.Progress) {}, "1ms"}, "nobody looks": {nil, "30s"}} {
+		var waits []string
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			waits = append(waits, r.URL.Query().Get("wait"))
+			answer(t, w, http.StatusOK, api.Progress{Finished: len(waits) == 2})
+		})
+		if _, err := c.WaitRequest(t.Context(), "r", tt.progress); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff([]string{"", tt.want}, waits); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
 

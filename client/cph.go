@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"iter"
-	"net/http"
 	"net/url"
 )
 
@@ -14,6 +13,9 @@ const MaxBatch = 1000
 type Reset struct {
 	ImageID string       `json:"image_id,omitempty"` // "": each phone's present image
 	Phones  []ResetPhone `json:"phones"`
+	// IdempotencyKey makes the call repeatable for 24 hours: the same key with the same call is answered as the first time. It has 1
+	// to 128 printable ASCII characters; "" is none.
+	IdempotencyKey string `json:"-"`
 }
 
 // ResetPhone is one element of a batch reset.
@@ -79,7 +81,7 @@ type AccessInfo struct {
 // them all.
 func (c *Client) ResetPhones(ctx context.Context, in Reset) (Accepted, error) {
 	var out Accepted
-	return out, c.call(ctx, http.MethodPost, cphPath(c.project, "phones/batch-reset"), nil, in, &out)
+	return out, c.callOnce(ctx, in.IdempotencyKey, cphPath(c.project, "phones/batch-reset"), in, &out)
 }
 
 // PhoneDetail gives a phone's property text and how to reach it.

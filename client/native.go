@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/lethe-cloud/lethe/api"
 )
@@ -59,8 +60,36 @@ func (c *Client) Job(ctx context.Context, id string) (api.Job, error) {
 
 // Request tells how far an accepted request is.
 func (c *Client) Request(ctx context.Context, id string) (api.Progress, error) {
+	return c.requestWithin(ctx, id, 0)
+}
+
+// requestWithin is Request, answered when the request has finished or the wait is over.
+func (c *Client) requestWithin(ctx context.Context, id string, wait time.Duration) (api.Progress, error) {
+	var within url.Values
+	if wait > 0 {
+		within = query("wait", wait.String())
+	}
 	var out api.Progress
-	return out, c.get(ctx, api.Prefix+"/requests/"+url.PathEscape(id), nil, &out)
+	return out, c.get(ctx, api.Prefix+"/requests/"+url.PathEscape(id), within, &out)
+}
+
+// CancelJob cancels a job on whose phone nothing has been done yet.
+func (c *Client) CancelJob(ctx context.Context, id string) (api.Cancelled, error) {
+	var out api.Cancelled
+	return out, c.call(ctx, http.MethodPost, api.Prefix+"/jobs/"+url.PathEscape(id)+"/cancel", nil, nil, &out)
+}
+
+// CancelRequest cancels those jobs of a request on whose phones nothing has been done yet.
+func (c *Client) CancelRequest(ctx context.Context, id string) (api.Cancelled, error) {
+	var out api.Cancelled
+	return out, c.call(ctx, http.MethodPost, api.Prefix+"/requests/"+url.PathEscape(id)+"/cancel", nil, nil, &out)
+}
+
+// RetryRequest resets the phones whose latest job is a failed or cancelled one of the request, in a new request. key is as
+// Reset.IdempotencyKey.
+func (c *Client) RetryRequest(ctx context.Context, id, key string) (api.Accepted, error) {
+	var out api.Accepted
+	return out, c.callOnce(ctx, key, api.Prefix+"/requests/"+url.PathEscape(id)+"/retry", nil, &out)
 }
 
 // Replicas gives the serving processes of the installation, the latest start first.

@@ -59,7 +59,7 @@ func newTestInstallation(t *testing.T) *testInstallation {
 		in.mu.Lock()
 		in.calls = append(in.calls, r.Method+" "+r.URL.RequestURI())
 		in.mu.Unlock()
-		if strings.HasPrefix(r.URL.Path, api.Prefix+"/requests/") {
+		if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, api.Prefix+"/requests/") {
 			in.finish()
 		}
 		mux.ServeHTTP(w, r)

@@ -13,6 +13,7 @@ func clientCommands(env *environment) []*cobra.Command {
 		env.clientFlags(newImageCommand(env)),
 		env.clientFlags(newPhoneCommand(env)),
 		env.clientFlags(newResetCommand(env)),
+		env.clientFlags(newRequestCommand(env)),
 		env.clientFlags(newJobCommand(env)),
 		env.clientFlags(newUserCommand(env)),
 		env.clientFlags(newReplicaCommand(env)),

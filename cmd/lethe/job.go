@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,7 +14,8 @@ import (
 )
 
 func newJobCommand(env *environment) *cobra.Command {
-	return group("job", "Look at jobs: where they stand, how they failed, and the receipts", newJobListCommand(env), newJobShowCommand(env))
+	return group("job", "Look at jobs: where they stand, how they failed, and the receipts; cancel them",
+		newJobListCommand(env), newJobShowCommand(env), newJobCancelCommand(env))
 }
 
 func newJobListCommand(env *environment) *cobra.Command {
@@ -94,6 +96,43 @@ func newJobShowCommand(env *environment) *cobra.Command {
 			}
 			return env.print(job, func() table { return jobDetail(job) })
 		},
+	}
+}
+
+func newJobCancelCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "cancel JOB",
+		Short: "Cancel one job on whose phone nothing has been done yet",
+		Long: `Cancel one job that is queued or preparing: its phone is what it was before, with all its data. A job that holds a boot slot, or
+had one, goes on to its end. Exits with 1 when the job was not cancelled.`,
+		Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := env.client()
+			if err != nil {
+				return err
+			}
+			out, err := c.CancelJob(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if err := env.print(out, func() table { return cancelledTable(out) }); err != nil {
+				return err
+			}
+			switch {
+			case out.Finishing > 0:
+				return errors.New("the job holds a boot slot already, or had one: it goes on to its end")
+			case out.Cancelled == 0:
+				return errors.New("the job had ended before: see lethe job show " + args[0])
+			}
+			return nil
+		},
+	}
+}
+
+func cancelledTable(c api.Cancelled) table {
+	return table{
+		header: []string{"CANCELLED", "FINISHING", "ENDED BEFORE"},
+		rows:   [][]string{{strconv.Itoa(c.Cancelled), strconv.Itoa(c.Finishing), strconv.Itoa(c.Ended)}},
 	}
 }
 

@@ -22,6 +22,7 @@ type resetFlags struct {
 	properties []string
 	factory    bool
 	wait       bool
+	key        string
 }
 
 func newResetCommand(env *environment) *cobra.Command {
@@ -37,7 +38,8 @@ Over 1,000 phones are sent as several calls. A phone that is refused does not st
 refused, or, with --wait, failed; each such phone is named on stderr with its code, the cause and the cure.`,
 		Example: `  lethe reset edge-0001 edge-0002 --wait
   lethe reset --server edge --image android13 --property com.cph.mainkeys=1 --wait
-  lethe reset --all -o json`,
+  lethe reset --all -o json
+  lethe reset --server edge --idempotency-key nightly-2026-01-31 --wait`,
 		Args:              f.args,
 		ValidArgsFunction: completePhones(env),
 		RunE:              func(cmd *cobra.Command, args []string) error { return reset(cmd.Context(), env, f, args) },
@@ -49,6 +51,7 @@ refused, or, with --wait, failed; each such phone is named on stderr with its co
 	flags.StringArrayVar(&f.properties, "property", nil, "a property to set, `key=value`; may be given many times")
 	flags.BoolVar(&f.factory, "factory", false, "forget the properties that were set before")
 	flags.BoolVar(&f.wait, "wait", false, "wait until every phone has been reset, and show the progress")
+	flags.StringVar(&f.key, "idempotency-key", "", "a `key` that makes the command repeatable for 24 hours: given again with the same phones and flags, it resets nothing a second time and shows what came of the first")
 	completeFlag(cmd, "server", completeServers(env))
 	completeFlag(cmd, "image", completeImages(env))
 	completeFlag(cmd, "property", completeProperties)
@@ -74,9 +77,21 @@ func (f *resetFlags) args(cmd *cobra.Command, args []string) error {
 		return usagef("--image is empty")
 	case slices.Contains(args, ""):
 		return usagef("a phone's name is empty")
+	case cmd.Flags().Changed("idempotency-key") && !keyFits(f.key):
+		return errKeyFlag
 	}
 	_, err := f.property()
 	return err
+}
+
+// maxKeyFlag leaves room in the server's 128 characters for the number of a call: a command for many phones is several calls.
+const maxKeyFlag = 120
+
+var errKeyFlag = usagef("--idempotency-key must be 1 to %d printable ASCII characters", maxKeyFlag)
+
+func keyFits(key string) bool {
+	unprintable := func(r rune) bool { return r < ' ' || r > '~' }
+	return key != "" && len(key) <= maxKeyFlag && !strings.ContainsFunc(key, unprintable)
 }
 
 // property gives the properties as the text that the wire has, after the server's own rules: a misspelt key resets nothing.
@@ -144,7 +159,7 @@ func reset(ctx context.Context, env *environment, f resetFlags, args []string) e
 	if err != nil {
 		return err
 	}
-	in := client.Reset{}
+	in := client.Reset{IdempotencyKey: f.key}
 	if f.image != "" {
 		if in.ImageID, err = resolveImage(ctx, c, f.image); err != nil {
 			return err
@@ -159,12 +174,18 @@ func reset(ctx context.Context, env *environment, f resetFlags, args []string) e
 		return err
 	}
 	results, failure := sendResets(ctx, c, in, phones, client.ResetPhone{Property: property, FactoryReset: f.factory})
-	env.sayAccepted(results)
-	if f.wait {
-		failure = errors.Join(failure, env.finishResets(ctx, c, results))
+	return env.followResets(ctx, c, results, f.wait, failure)
+}
+
+// followResets tells what was accepted, waits for its end when asked to, and prints what came of each phone. failure is what went
+// wrong before.
+func (e *environment) followResets(ctx context.Context, c *client.Client, results []resetResult, wait bool, failure error) error {
+	e.sayAccepted(results)
+	if wait {
+		failure = errors.Join(failure, e.finishResets(ctx, c, results))
 	}
 	if len(results) > 0 {
-		failure = errors.Join(failure, env.print(results, func() table { return resetTable(results) }))
+		failure = errors.Join(failure, e.print(results, func() table { return resetTable(results) }))
 	}
 	if failure == nil && slices.ContainsFunc(results, resetResult.bad) {
 		return exitError(exitFailed) // each was complained of
@@ -195,7 +216,11 @@ func (f resetFlags) phones(ctx context.Context, c *client.Client, args []string)
 // sendResets sends the phones in calls of at most client.MaxBatch. An error ends it: what was accepted until then is given too.
 func sendResets(ctx context.Context, c *client.Client, in client.Reset, phones []api.Phone, like client.ResetPhone) ([]resetResult, error) {
 	var results []resetResult
+	key, calls := in.IdempotencyKey, 0
 	for batch := range slices.Chunk(phones, client.MaxBatch) {
+		if calls++; key != "" && calls > 1 {
+			in.IdempotencyKey = fmt.Sprintf("%s/%d", key, calls)
+		}
 		in.Phones = make([]client.ResetPhone, len(batch))
 		for i, p := range batch {
 			in.Phones[i] = like

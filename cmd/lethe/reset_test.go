@@ -119,7 +119,7 @@ func TestResetInterrupted(t *testing.T) {
 	if exitCode(err) != 1 {
 		t.Errorf("exit code %d", exitCode(err))
 	}
-	contains(t, writer.String(), "1 accepted, 0 refused", "no longer waiting, but the work goes on: follow it with lethe job list --request ")
+	contains(t, writer.String(), "1 accepted, 0 refused", "no longer waiting, but the work goes on: follow it with lethe request wait ")
 	contains(t, writer.out.String(), "accepted")
 }
 
@@ -142,4 +142,21 @@ func TestNothingToReset(t *testing.T) {
 	in := newTestInstallation(t)
 	in.fleet("empty", 0)
 	contains(t, in.run("reset", "--server", "empty").must(t, 1).stderr, "there is no phone to reset")
+}
+
+// A command that is given again under its key resets nothing a second time; each of its calls has a key of its own.
+func TestResetIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	in := newTestInstallation(t)
+	in.fleet("edge", 1001)
+	first := in.run("reset", "--all", "--idempotency-key", "nightly", "-o", "json").must(t, 0)
+	again := in.run("reset", "--all", "--idempotency-key", "nightly", "-o", "json").must(t, 0)
+	if diff := cmp.Diff(first.stdout, again.stdout); diff != "" || len(in.store.AllJobs()) != 1001 {
+		t.Errorf("%d jobs, %s", len(in.store.AllJobs()), diff)
+	}
+	other := in.run("reset", "edge-0001", "--idempotency-key", "nightly").must(t, 1)
+	contains(t, other.stderr, "this Idempotency-Key was used for another request")
+	for _, key := range []string{"", strings.Repeat("k", 121), "schlüssel"} {
+		contains(t, in.run("reset", "--all", "--idempotency-key", key).must(t, 2).stderr, "--idempotency-key must be 1 to 120 printable ASCII characters")
+	}
 }

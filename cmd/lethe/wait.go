@@ -23,7 +23,7 @@ func (e *environment) waitFor(ctx context.Context, c *client.Client, requestIDs 
 	})
 	shown.Done()
 	if errors.Is(err, context.Canceled) {
-		return nil, fmt.Errorf("no longer waiting, but the work goes on: follow it with lethe job list --request %s", requestIDs[0])
+		return nil, fmt.Errorf("no longer waiting, but the work goes on: follow it with lethe request wait %s", requestIDs[0])
 	}
 	var failed []client.Job
 	for _, id := range requestIDs {

@@ -31,6 +31,8 @@ type app struct {
 	iam     *iam.Service
 	engine  *work.Engine
 	handler http.Handler
+	// stopping is closed when Run's context ends.
+	stopping chan struct{}
 }
 
 // newBuilder gives a builder whose docker hosts get this helper.
@@ -57,7 +59,7 @@ func newBuilder(helper helperBinary) builder {
 }
 
 func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, logger *slog.Logger) *app {
-	a := &app{store: st, hosts: h}
+	a := &app{store: st, hosts: h, stopping: make(chan struct{})}
 	a.iam = iam.New(iam.Config{Store: st, Log: logger, BaseURL: cfg.Advertise})
 	phones := fleet.New(fleet.Config{
 		Store: st, Hosts: h, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch, BootTimeout: cfg.BootTimeout,
@@ -66,7 +68,7 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 
 	native := httpapi.New(httpapi.Config{
 		Fleet: phones, Users: fleet.NewUsers(fleet.UsersConfig{Store: st}), Authenticate: a.iam.Authenticate,
-		Ready: a.ready, Version: buildVersion(), Log: logger,
+		Ready: a.ready, Stopping: a.stopping, Version: buildVersion(), Log: logger,
 	}).Handler()
 	mux := http.NewServeMux()
 	a.iam.Routes(mux)
@@ -114,8 +116,9 @@ func (a *app) ready(ctx context.Context) error {
 // Handler answers requests.
 func (a *app) Handler() http.Handler { return a.handler }
 
-// Run works jobs and sweeps tokens until ctx ends.
+// Run works jobs and sweeps tokens until ctx ends; calls that wait are answered then. It runs once.
 func (a *app) Run(ctx context.Context) error {
+	context.AfterFunc(ctx, func() { close(a.stopping) })
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.engine.Run(groupCtx) })
 	group.Go(func() error { return a.iam.Run(groupCtx) })

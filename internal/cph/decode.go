@@ -55,6 +55,7 @@ func decodeReset(body []byte, max int) (fleet.ResetPhones, error) {
 		}
 		out.Phones[i] = fleet.ResetPhone{ID: *element.PhoneID, Factory: element.Factory}
 		if out.Phones[i].Property, ok = text(element.Property); !ok {
+			out.Phones[i].Property = string(element.Property)
 			out.Phones[i].Err = phone.Errorf(phone.Invalid, phone.ReasonPropertyInvalid, "property must be a string")
 		}
 	}

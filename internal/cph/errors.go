@@ -59,6 +59,9 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonNameTaken:           {400, "CPS.0026", "Parameter: phone_name is conflicted."},
 	phone.ReasonNameInvalid:         {400, "CPS.0025", "Parameter: phone_name is invalid."},
 	phone.ReasonPortsTaken:          {400, "CPS.0041", "Parameter: listen_port is conflicted."},
+	phone.ReasonKeyInvalid:          {400, "APIGW.0201", "API request error. {1}"},
+	phone.ReasonKeyReused:           {400, "APIGW.0201", "API request error. {1}"},
+	phone.ReasonNothingToRetry:      {400, "CPS.0050", "Jobs related to this requestId is not found."},
 	phone.ReasonTokenExpired:        {401, "APIGW.0307", "The token must be updated."},
 
 	// Why jobs fail; in a job no HTTP status applies.

@@ -3,6 +3,8 @@ package cph_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -342,4 +344,62 @@ func TestResetLimitIsConfigurable(t *testing.T) {
 	limit := func(c *cph.Config) { c.Fleet = fleet.New(fleet.Config{Store: b.store, MaxBatch: 1}) }
 	newBundle(t, limit).reset(`{"phones":[{"phone_id":"a"},{"phone_id":"b"}]}`).refused(t, 400, "CPS.0190", "The number of phones exceeds the limit.")
 	newBundle(t, limit).reset(`{"phones":[{"phone_id":"a"}]}`).jobs(t)
+}
+
+// A call that is sent again under its key is answered as the first time, however its JSON is written; another call is refused.
+func TestResetIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	send := func(body string, keys ...string) answer {
+		r := httptest.NewRequest(http.MethodPost, base+"/phones/batch-reset", strings.NewReader(body))
+		r.Header.Set("X-Auth-Token", "owner")
+		for _, key := range keys {
+			r.Header.Add("Idempotency-Key", key)
+		}
+		return b.send(r)
+	}
+	body := `{"phones":[{"phone_id":"` + string(firstID) + `","property":"{\"com.cph.mainkeys\":\"1\",\"ro.product.model\":\"SECRET123\"}"},{"phone_id":"` + string(unknownID) + `","property":7}]}`
+	first := send(body, "key 1")
+	if jobs := first.jobs(t); first.status != 200 || len(jobs) != 2 || jobs[0]["job_id"] == "" {
+		t.Fatalf("status %d: %s", first.status, first.body)
+	}
+	for _, same := range []string{
+		body,
+		`{"image_id":"","new":1,"phones":[{"property":"{\"ro.product.model\":\"SECRET123\", \"com.cph.mainkeys\":1}","phone_id":"` + string(firstID) +
+			`","factory_reset_enabled":false},{"property":7,"phone_id":"` + string(unknownID) + `"}]}`,
+	} {
+		again := send(same, "key 1")
+		if diff := cmp.Diff(first.body, again.body); diff != "" || again.header.Get("X-Request-Id") != first.header.Get("X-Request-Id") {
+			t.Errorf("%s is answered otherwise the second time: %s", same, diff)
+		}
+	}
+	for name, other := range map[string]string{
+		"another value":    strings.Replace(body, "SECRET123", "SECRET124", 1),
+		"another phone":    strings.Replace(body, string(unknownID), string(theirID), 1),
+		"another bad text": strings.Replace(body, ":7}", ":8}", 1),
+		"a factory reset":  strings.Replace(body, ":7}", `:7,"factory_reset_enabled":true}`, 1),
+		"an image":         strings.Replace(body, "{", `{"image_id":"`+string(newImage)+`",`, 1),
+	} {
+		got := send(other, "key 1")
+		if got.status != 400 || !strings.Contains(got.body, `"APIGW.0201"`) || !strings.Contains(got.body, "this Idempotency-Key was used for another request") {
+			t.Errorf("%s under the key: status %d, %s", name, got.status, got.body)
+		}
+	}
+	if n := len(b.store.AllJobs()); n != 1 {
+		t.Errorf("%d jobs", n)
+	}
+	for name, keys := range map[string][]string{
+		"empty": {""}, "too long": {strings.Repeat("k", 129)}, "not ASCII": {"schlüssel"}, "a tab": {"a\tb"}, "two": {"a", "b"}, "the same twice": {"a", "a"},
+	} {
+		got := send(body, keys...)
+		if got.status != 400 || !strings.Contains(got.body, "Idempotency-Key must be 1 to 128 printable ASCII characters") {
+			t.Errorf("%s: status %d, %s", name, got.status, got.body)
+		}
+	}
+	if longest := send(body, strings.Repeat("~", 128)); longest.status != 200 || longest.jobs(t)[0]["error_code"] != "CPS.0042" {
+		t.Errorf("the longest key: status %d, %s", longest.status, longest.body)
+	}
+	if strings.Contains(b.log.String(), "SECRET") {
+		t.Error("a property's value is logged")
+	}
 }

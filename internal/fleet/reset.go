@@ -13,6 +13,8 @@ type ResetPhones struct {
 	Project phone.ProjectID
 	Image   string // "": each phone's present image
 	Phones  []ResetPhone
+	// Key makes the call repeatable: for KeyLife the same key with the same call gives the same answer. nil: it is not repeatable.
+	Key *string
 }
 
 // ResetPhone is one element of a batch reset.
@@ -20,12 +22,13 @@ type ResetPhone struct {
 	ID       string
 	Property string // JSON text, "" for none
 	Factory  bool   // clear the property history first
-	// Err refuses this element alone: the edge could not read its property.
+	// Err refuses this element alone: the edge could not read its property, which is then what the caller wrote.
 	Err *phone.Error
 }
 
 // ResetPhones accepts a batch: on return every accepted phone's status is 3 and its job durable. The outcomes are in the
-// request's order. An error refuses the whole request and nothing was changed.
+// request's order. An error refuses the whole request and nothing was changed. With a key that was used before, the answer is
+// that of the first call, its request's id included.
 func (s *Service) ResetPhones(ctx context.Context, caller account.Caller, in ResetPhones) (phone.RequestID, []phone.Outcome, error) {
 	actions := []Action{ActionPhonesReset}
 	if in.Image != "" {
@@ -43,13 +46,38 @@ func (s *Service) ResetPhones(ctx context.Context, caller account.Caller, in Res
 	case in.Image != "" && !phone.ValidID(in.Image):
 		return "", nil, phone.Errorf(phone.Invalid, phone.ReasonImageInvalid, "image_id is not 32 lower-case hex digits")
 	}
+	if err := checkKey(in.Key); err != nil {
+		return "", nil, err
+	}
 	items := make([]phone.ResetItem, len(in.Phones))
 	for i, p := range in.Phones {
 		items[i] = p.item()
 	}
 	request := s.newRequest(in.Request, in.Project, phone.KindReset, caller.User.ID)
-	outcomes, err := s.store.AcceptReset(ctx, AcceptReset{Request: request, Image: phone.ImageID(in.Image), Items: items, Check: s.check})
+	accept := AcceptReset{Request: request, Image: phone.ImageID(in.Image), Items: items, Check: s.check}
+	if in.Key != nil {
+		return s.store.AcceptResetOnce(ctx, accept, s.key(*in.Key, in.canonical(caller.User.ID, items)))
+	}
+	outcomes, err := s.store.AcceptReset(ctx, accept)
 	return request.ID, outcomes, err
+}
+
+// canonical is what the call asks for, however it was written: two calls ask for the same when theirs are equal.
+func (in ResetPhones) canonical(user string, items []phone.ResetItem) any {
+	type element struct {
+		Phone      string           `json:"phone"`
+		Properties phone.Properties `json:"properties"`
+		Unread     string           `json:"unread"` // the text of a property that is refused
+		Factory    bool             `json:"factory"`
+	}
+	elements := make([]element, len(items))
+	for i, item := range items {
+		elements[i] = element{Phone: item.PhoneID, Properties: item.Given, Factory: item.Factory}
+		if item.Err != nil {
+			elements[i].Unread = in.Phones[i].Property
+		}
+	}
+	return []any{"reset", in.Project, user, in.Image, elements}
 }
 
 func (p ResetPhone) item() phone.ResetItem {

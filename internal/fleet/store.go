@@ -15,6 +15,16 @@ type Store interface {
 	// generation), writes the request and its jobs, and admits what has a slot: all of it or nothing.
 	AcceptReset(ctx context.Context, in AcceptReset) ([]phone.Outcome, error)
 
+	// AcceptResetOnce is AcceptReset under a key. A key that stands for a request already gives that request's id and outcomes
+	// again and changes nothing, or is Conflict with ReasonKeyReused when the hash is another. Of concurrent calls with one key one
+	// is accepted and the others get its answer. A call that fails leaves the key free; so does the key's expiry.
+	AcceptResetOnce(ctx context.Context, in AcceptReset, key IdempotencyKey) (phone.RequestID, []phone.Outcome, error)
+
+	// Retry is AcceptReset for the phones whose latest job is a failed or cancelled one of a request, decided by phone.DecideRetry.
+	// No such request is NotFound with ReasonRequestNotFound, no such phone Precondition with ReasonNothingToRetry. With a key it
+	// keeps the contract of AcceptResetOnce.
+	Retry(ctx context.Context, in RetryJobs) (phone.RequestID, []phone.Outcome, error)
+
 	// AddServer writes the server, its phones (status 1) and their create jobs, and admits what has a slot. A server name that
 	// the project has already is Conflict with ReasonNameTaken; so are phone names. A range of ports (PortBase, Capacity long)
 	// that overlaps another server's of the same endpoint, of any project, is Conflict with ReasonPortsTaken.
@@ -38,6 +48,13 @@ type Store interface {
 
 	// Replicas gives every replica that ever registered, the latest start first.
 	Replicas(ctx context.Context) ([]phone.Replica, error)
+	Request(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Request, error)
+	// Unfinished reports whether a request of any project has an unfinished job. It is asked again and again, and costs little.
+	Unfinished(ctx context.Context, id phone.RequestID) (bool, error)
+
+	// Cancel ends the jobs that are queued or preparing as cancelled: their phones get phone.Job.WhenCancelled and keep their
+	// generations, and what waited behind them is set going. Whoever works on a cancelled job writes nothing more.
+	Cancel(ctx context.Context, in CancelJobs) (phone.Cancellation, error)
 }
 
 // AcceptReset is a batch reset on its way into the store.
@@ -46,6 +63,29 @@ type AcceptReset struct {
 	Image   phone.ImageID // "": each phone's present image
 	Items   []phone.ResetItem
 	Check   phone.PropertyCheck
+}
+
+// RetryJobs is a retry on its way into the store.
+type RetryJobs struct {
+	Request phone.Request   // the new one; Refused is filled in by the store
+	Of      phone.RequestID // of the same project
+	Check   phone.PropertyCheck
+	Key     *IdempotencyKey // nil: none
+}
+
+// CancelJobs names one job or, where Job is "", all jobs of a request.
+type CancelJobs struct {
+	Project phone.ProjectID
+	Request phone.RequestID
+	Job     phone.JobID
+	Failure phone.Failure // what the cancelled jobs say of themselves
+}
+
+// IdempotencyKey makes an accepted call repeatable. It belongs to the request's project and caller.
+type IdempotencyKey struct {
+	Key     string
+	Hash    [32]byte // of what was asked: the key never stands for anything else
+	Expires time.Time
 }
 
 // AddServer is a new server with its phones and their create jobs; the three slices' elements belong together by index.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -110,6 +111,19 @@ func (c *call) integer(name string, fallback, lowest, highest int) (int, error) 
 		return 0, &phone.Error{Code: phone.Invalid, Field: name, Msg: fmt.Sprintf("%s must be a whole number from %d to %d", name, lowest, highest)}
 	}
 	return n, nil
+}
+
+// duration reads a time such as 30s or 1m from the query; absent, it is 0.
+func (c *call) duration(name string) (time.Duration, error) {
+	text := c.query.Get(name)
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, &phone.Error{Code: phone.Invalid, Field: name, Msg: name + " must be a time such as 30s"}
+	}
+	return d, nil
 }
 
 // page reads offset and limit.

@@ -38,17 +38,20 @@ type fixture struct {
 	api   *httpapi.API
 	url   string
 	log   *lockedBuffer
+	// stopping is closed by a test that stops the process.
+	stopping chan struct{}
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: &fleettest.Store{}, users: &userStore{}, host: &host{}, log: &lockedBuffer{}}
+	f := &fixture{t: t, store: &fleettest.Store{}, users: &userStore{}, host: &host{}, log: &lockedBuffer{}, stopping: make(chan struct{})}
 	now := func() time.Time { return clock }
 	f.api = httpapi.New(httpapi.Config{
 		Fleet:        fleet.New(fleet.Config{Store: f.store, Hosts: f.host, Now: now}),
 		Users:        fleet.NewUsers(fleet.UsersConfig{Store: f.users, Now: now}),
 		Authenticate: authenticate,
 		Ready:        func(context.Context) error { return nil },
+		Stopping:     f.stopping,
 		Version:      api.Version{Version: "v1.2.3", Revision: "abc", Go: "go1.26"},
 		Log:          slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})

@@ -5,6 +5,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -24,9 +25,11 @@ type Config struct {
 	// header, whose signature covers it, and is nil otherwise.
 	Authenticate func(r *http.Request, body []byte) (account.Caller, error)
 	// Ready fails while the installation cannot serve, with a sentence that is safe to show.
-	Ready   func(ctx context.Context) error
-	Version api.Version
-	Log     *slog.Logger
+	Ready func(ctx context.Context) error
+	// Stopping is closed when the process begins to stop: calls that wait are answered then. nil: never.
+	Stopping <-chan struct{}
+	Version  api.Version
+	Log      *slog.Logger
 }
 
 // API serves the native API.
@@ -120,8 +123,9 @@ func (a *API) log(route route, c *call, status int, took time.Duration, err erro
 	if err != nil {
 		attrs = append(attrs, slog.Any("err", err))
 	}
+	gone := errors.Is(err, context.Canceled) && c.Context().Err() != nil
 	switch {
-	case status >= http.StatusInternalServerError:
+	case status >= http.StatusInternalServerError && !gone:
 		level = slog.LevelError
 	case route.quiet:
 		level = slog.LevelDebug

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/lethe-cloud/lethe/api"
 	"github.com/lethe-cloud/lethe/internal/fleet"
@@ -55,12 +56,23 @@ func (a *API) job(c *call) error {
 	return c.answer(http.StatusOK, jobOut(job))
 }
 
+// progress answers at once or, with wait, when the request has finished or the time is over.
 func (a *API) progress(c *call) error {
 	project, err := c.project()
 	if err != nil {
 		return err
 	}
-	progress, err := a.Fleet.Progress(c.Context(), c.caller, project, phone.RequestID(c.PathValue("request_id")))
+	wait, err := c.duration("wait")
+	if err != nil {
+		return err
+	}
+	if wait > 0 {
+		// The deadline of reading the call would end the wait; without it the server goes on reading, to notice a client that leaves.
+		_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{})
+	}
+	progress, err := a.Fleet.WaitRequest(c.Context(), c.caller, fleet.WaitRequest{
+		Project: project, Request: phone.RequestID(c.PathValue("request_id")), Wait: wait, Stop: a.Stopping,
+	})
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ type route struct {
 	pattern  string // as http.ServeMux has it
 	query    []string
 	anyQuery bool
+	keyed    bool  // takes an Idempotency-Key
 	open     bool  // nobody is asked who is calling
 	quiet    bool  // asked all the time: logged at debug
 	maxBody  int64 // 0: maxBody
@@ -37,7 +38,10 @@ func (a *API) routes() []route {
 
 		{pattern: "GET " + api.Prefix + "/jobs", query: append(page, "request_id", "phone_id", "server_id", "order"), handle: a.jobs},
 		{pattern: "GET " + api.Prefix + "/jobs/{job_id}", handle: a.job},
-		{pattern: "GET " + api.Prefix + "/requests/{request_id}", handle: a.progress},
+		{pattern: "POST " + api.Prefix + "/jobs/{job_id}/cancel", handle: a.cancelJob},
+		{pattern: "GET " + api.Prefix + "/requests/{request_id}", query: []string{"wait"}, handle: a.progress},
+		{pattern: "POST " + api.Prefix + "/requests/{request_id}/cancel", handle: a.cancelRequest},
+		{pattern: "POST " + api.Prefix + "/requests/{request_id}/retry", keyed: true, handle: a.retryRequest},
 
 		{pattern: "GET " + api.Prefix + "/replicas", handle: a.replicas},
 
@@ -51,6 +55,7 @@ func (a *API) routes() []route {
 type Operation struct {
 	Pattern string   // "GET /lethe/v1/phones/{phone_id}"
 	Query   []string // besides project_id
+	Keyed   bool     // takes an Idempotency-Key
 	Open    bool     // needs no credentials
 }
 
@@ -58,7 +63,7 @@ type Operation struct {
 func Operations() []Operation {
 	var all []Operation
 	for _, route := range (&API{}).routes() {
-		all = append(all, Operation{Pattern: route.pattern, Query: route.query, Open: route.open})
+		all = append(all, Operation{Pattern: route.pattern, Query: route.query, Keyed: route.keyed, Open: route.open})
 	}
 	return all
 }

@@ -27,4 +27,8 @@ type Fleet interface {
 	Progress(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.RequestID) (phone.Progress, error)
 
 	Replicas(ctx context.Context, caller account.Caller) ([]phone.Replica, error)
+	WaitRequest(ctx context.Context, caller account.Caller, in fleet.WaitRequest) (phone.Progress, error)
+	RetryRequest(ctx context.Context, caller account.Caller, in fleet.RetryRequest) (phone.RequestID, []phone.Outcome, error)
+	CancelJob(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.JobID) (phone.Cancellation, error)
+	CancelRequest(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.RequestID) (phone.Cancellation, error)
 }

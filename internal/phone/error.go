@@ -67,6 +67,9 @@ const (
 	ReasonPortsTaken          Reason = "ports_taken"          // another server of the same endpoint has them
 	ReasonPageInvalid         Reason = "page_invalid"         // offset or limit
 	ReasonPhoneNotRunning     Reason = "phone_not_running"    //
+	ReasonKeyInvalid          Reason = "idempotency_key_invalid"
+	ReasonKeyReused           Reason = "idempotency_key_reused" // it stands for another request
+	ReasonNothingToRetry      Reason = "nothing_to_retry"       // no phone's latest job is one that failed in the request
 )
 
 // Reasons lists every Reason, so that a test can walk them through each edge's table.
@@ -77,7 +80,7 @@ func Reasons() []Reason {
 		ReasonImageNotFound, ReasonImageLabel, ReasonPropertyInvalid, ReasonPropertyUnsupported, ReasonPropertyValue, ReasonJobNotFound,
 		ReasonRequestNotFound, ReasonBootTimeout, ReasonBootExited, ReasonHostGone, ReasonEraseFailed, ReasonCancelled, ReasonFenced,
 		ReasonHigherGeneration, ReasonForeignObject, ReasonVerifyFailed, ReasonTokenExpired, ReasonNameTaken, ReasonNameInvalid,
-		ReasonPortsTaken, ReasonPageInvalid,
+		ReasonPortsTaken, ReasonPageInvalid, ReasonKeyInvalid, ReasonKeyReused, ReasonNothingToRetry,
 	}
 }
 

@@ -123,6 +123,25 @@ type Job struct {
 	PhaseAt map[Phase]time.Time
 }
 
+// Cancellable reports whether a job in this phase may be cancelled: nothing has been done to its phone yet.
+func (p Phase) Cancellable() bool { return p == PhaseQueued || p == PhasePreparing }
+
+// WhenCancelled is the phone's status after the job was cancelled: what it was before, and for a phone that was never made what
+// a failed creation leaves.
+func (j Job) WhenCancelled() Status {
+	if j.Kind == KindCreate {
+		return j.Kind.Failed()
+	}
+	return j.PriorStatus
+}
+
+// Cancellation counts what came of cancelling jobs.
+type Cancellation struct {
+	Cancelled int // by this call
+	Finishing int // too far on: they hold a boot slot or had one, and go on to their end
+	Ended     int // before this call
+}
+
 // Fence is what every write of a worker carries. A write whose fence is not the row's changes nothing and returns an error
 // with ReasonFenced.
 type Fence struct {

@@ -78,3 +78,18 @@ func TestPickAdmissions(t *testing.T) {
 		})
 	}
 }
+
+func TestCancelled(t *testing.T) {
+	t.Parallel()
+	for _, phase := range phone.Phases() {
+		if got, want := phase.Cancellable(), phase == phone.PhaseQueued || phase == phone.PhasePreparing; got != want {
+			t.Errorf("a job that is %s is cancellable: %t", phase, got)
+		}
+	}
+	if got := (phone.Job{Kind: phone.KindReset, PriorStatus: phone.StatusStopped}).WhenCancelled(); got != phone.StatusStopped {
+		t.Errorf("a stopped phone whose reset is cancelled is %s", got)
+	}
+	if got := (phone.Job{Kind: phone.KindCreate, PriorStatus: phone.StatusCreating}).WhenCancelled(); got != phone.StatusCreateFailed {
+		t.Errorf("a phone whose creation is cancelled is %s", got)
+	}
+}

@@ -31,6 +31,18 @@ func (s *Store) Jobs(ctx context.Context, f fleet.JobFilter) ([]phone.Job, error
 		append(w.args, page(f.Offset, f.Limit)...)...)
 }
 
+// Request gives one of the project's requests, or NotFound with ReasonRequestNotFound.
+func (s *Store) Request(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Request, error) {
+	return readOne(ctx, s, phone.ReasonRequestNotFound, scanRequest, `SELECT `+requestColumns+` FROM requests WHERE id = ? AND project_id = ?`, id, project)
+}
+
+// Unfinished reports whether a request has an unfinished job. Jobs are worked in about the order of acceptance, so the last one is
+// looked at first and most often says it; the || ” keeps the database to the request's own index.
+func (s *Store) Unfinished(ctx context.Context, id phone.RequestID) (bool, error) {
+	found, err := readAll(ctx, s, one[int], `SELECT 1 FROM jobs WHERE request_id = ? AND stage || '' <> 'ended' ORDER BY request_id DESC, seq DESC LIMIT 1`, id)
+	return len(found) > 0, err
+}
+
 // Progress counts the jobs of one of the project's requests, or is NotFound with ReasonRequestNotFound.
 func (s *Store) Progress(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Progress, error) {
 	p := phone.Progress{ByPhase: map[phone.Phase]int{}, Finished: true}

@@ -46,7 +46,11 @@ func (t *tx) acceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Out
 	if err != nil {
 		return nil, err
 	}
-	request := in.Request
+	return t.saveAccepted(ctx, in.Request, accepted, outcomes)
+}
+
+// saveAccepted writes a request that was decided, claims its phones, which are locked, fills the jobs into the outcomes and admits.
+func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted []phone.Accepted, outcomes []phone.Outcome) ([]phone.Outcome, error) {
 	request.Refused = len(outcomes) - len(accepted)
 	if err := t.insertRequest(ctx, request); err != nil {
 		return nil, err

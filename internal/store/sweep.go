@@ -10,7 +10,7 @@ import (
 
 // Sweep admits whatever could be admitted and was not, on every server, and gives new deliveries to the jobs of replicas whose
 // lease has expired, and to jobs whose delivery nobody claimed for longer than unclaimed, unless it still waits in the queue.
-// It returns how many jobs it set going. Each of these is a transaction of its own, for they lock in different orders.
+// It also deletes expired idempotency keys. It returns how many jobs it set going. Each of these is a transaction of its own, for they lock in different orders.
 func (s *Store) Sweep(ctx context.Context, unclaimed time.Duration) (int, error) {
 	m, err := s.missed(ctx, unclaimed)
 	if err != nil {
@@ -25,6 +25,7 @@ func (s *Store) Sweep(ctx context.Context, unclaimed time.Duration) (int, error)
 		{len(m.servers) > 0, func(t *tx) error { return t.admitMissed(ctx, m.servers) }},
 		{m.overdue, func(t *tx) error { return t.redeliverLost(ctx, unclaimed) }},
 		{m.counts > maxCountRows, func(t *tx) error { return t.foldCounts(ctx) }},
+		{m.keys, func(t *tx) error { return t.deleteExpiredKeys(ctx) }},
 	} {
 		if !part.needed {
 			continue
@@ -56,6 +57,7 @@ type missed struct {
 	leases  bool             // that have expired, or jobs whose owner has none
 	overdue bool             // deliveries
 	counts  int              // rows of phone counts
+	keys    bool             // idempotency keys that have expired
 }
 
 // missed looks for it without locking anything, for most sweeps find nothing.
@@ -75,7 +77,8 @@ func (s *Store) missed(ctx context.Context, unclaimed time.Duration) (missed, er
 		}
 		return t.row(ctx, `SELECT EXISTS (SELECT 1 FROM replicas WHERE expires_at > 0 AND expires_at <= `+t.clock+`) OR EXISTS (SELECT 1 FROM jobs WHERE owner IS NOT NULL AND `+abandoned+`),
 			EXISTS (SELECT 1 FROM jobs WHERE delivered_at <= `+t.clock+` - ?),
-			(SELECT count(*) FROM phone_counts)`, unclaimed.Microseconds()).Scan(&m.leases, &m.overdue, &m.counts)
+			(SELECT count(*) FROM phone_counts),
+			EXISTS (SELECT 1 FROM idempotency_keys WHERE expires_at <= ?)`, unclaimed.Microseconds(), micros(s.now())).Scan(&m.leases, &m.overdue, &m.counts, &m.keys)
 	})
 	return m, err
 }

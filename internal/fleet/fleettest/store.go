@@ -25,7 +25,21 @@ type Store struct {
 	jobs     []phone.Job
 	requests []phone.Request
 	replicas []phone.Replica
+	answers  map[answerKey]answer
 }
+
+// answerKey is what an idempotency key belongs to, answer what it stands for.
+type (
+	answerKey struct {
+		project     phone.ProjectID
+		caller, key string
+	}
+	answer struct {
+		key      fleet.IdempotencyKey
+		request  phone.RequestID
+		outcomes []phone.Outcome
+	}
+)
 
 var _ fleet.Store = (*Store)(nil)
 
@@ -105,6 +119,41 @@ func (s *Store) AcceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.
 	if err := s.begin(ctx); err != nil {
 		return nil, err
 	}
+	return s.acceptReset(in)
+}
+
+// AcceptResetOnce implements fleet.Store.
+func (s *Store) AcceptResetOnce(ctx context.Context, in fleet.AcceptReset, key fleet.IdempotencyKey) (phone.RequestID, []phone.Outcome, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return "", nil, err
+	}
+	return s.once(in.Request, key, func() ([]phone.Outcome, error) { return s.acceptReset(in) })
+}
+
+func (s *Store) once(r phone.Request, key fleet.IdempotencyKey, accept func() ([]phone.Outcome, error)) (phone.RequestID, []phone.Outcome, error) {
+	at := answerKey{r.Project, r.Caller, key.Key}
+	if a, known := s.answers[at]; known && a.key.Expires.After(r.CreatedAt) {
+		if a.key.Hash != key.Hash {
+			return "", nil, &phone.Error{
+				Code: phone.Conflict, Reason: phone.ReasonKeyReused, Field: "Idempotency-Key", Msg: "this Idempotency-Key was used for another request",
+			}
+		}
+		return a.request, slices.Clone(a.outcomes), nil
+	}
+	outcomes, err := accept()
+	if err != nil {
+		return "", nil, err
+	}
+	if s.answers == nil {
+		s.answers = map[answerKey]answer{}
+	}
+	s.answers[at] = answer{key, r.ID, slices.Clone(outcomes)}
+	return r.ID, outcomes, nil
+}
+
+func (s *Store) acceptReset(in fleet.AcceptReset) ([]phone.Outcome, error) {
 	project := in.Request.Project
 	var image *phone.Image
 	if in.Image != "" {
@@ -118,21 +167,56 @@ func (s *Store) AcceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.
 	if err != nil {
 		return nil, err
 	}
+	return s.save(in.Request, accepted, outcomes), nil
+}
+
+// Retry implements fleet.Store.
+func (s *Store) Retry(ctx context.Context, in fleet.RetryJobs) (phone.RequestID, []phone.Outcome, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return "", nil, err
+	}
+	if in.Key != nil {
+		return s.once(in.Request, *in.Key, func() ([]phone.Outcome, error) { return s.retry(in) })
+	}
+	outcomes, err := s.retry(in)
+	return in.Request.ID, outcomes, err
+}
+
+func (s *Store) retry(in fleet.RetryJobs) ([]phone.Outcome, error) {
+	project := in.Request.Project
+	if _, err := one(s.requests, phone.ReasonRequestNotFound, func(o phone.Request) bool { return o.Project == project && o.ID == in.Of }); err != nil {
+		return nil, err
+	}
+	jobs := choose(s.jobs, func(j phone.Job) bool {
+		later := func(o phone.Job) bool { return o.Phone == j.Phone && o.Target > j.Target }
+		return j.Request == in.Of && j.Phase.Status() == phone.JobFailed && !slices.ContainsFunc(s.jobs, later)
+	})
+	if len(jobs) == 0 {
+		return nil, phone.Errorf(phone.Precondition, phone.ReasonNothingToRetry, "there is nothing to retry")
+	}
+	accepted, outcomes := phone.DecideRetry(jobs, s.targets(project), in.Check)
+	return s.save(in.Request, accepted, outcomes), nil
+}
+
+func (s *Store) save(request phone.Request, accepted []phone.Accepted, outcomes []phone.Outcome) []phone.Outcome {
+	project := request.Project
 	for _, a := range accepted {
 		i := slices.IndexFunc(s.phones, func(o phone.Phone) bool { return o.ID == a.Phone.ID })
 		job := phone.Job{
-			ID: phone.NewID[phone.JobID](), Request: in.Request.ID, Project: project, Phone: a.Phone.ID, Server: a.Phone.Server,
+			ID: phone.NewID[phone.JobID](), Request: request.ID, Project: project, Phone: a.Phone.ID, Server: a.Phone.Server,
 			Kind: phone.KindReset, Phase: phone.PhaseQueued, Erase: phone.ErasePending, Target: a.Target, Prior: a.Phone.Generation,
 			PriorStatus: a.Phone.Status, PriorImage: a.Phone.Image, Image: a.Image, Properties: a.Properties, Factory: a.Factory,
-			CreatedAt: in.Request.CreatedAt,
+			CreatedAt: request.CreatedAt,
 		}
 		s.phones[i].Status, s.phones[i].LastGeneration = phone.StatusResetting, a.Target
 		s.jobs = append(s.jobs, job)
 		outcomes[a.Index].Job = job.ID
 	}
-	in.Request.Refused = len(outcomes) - len(accepted)
-	s.requests = append(s.requests, in.Request)
-	return outcomes, nil
+	request.Refused = len(outcomes) - len(accepted)
+	s.requests = append(s.requests, request)
+	return outcomes
 }
 
 func (s *Store) targets(project phone.ProjectID) map[phone.ID]phone.ResetTarget {
@@ -342,6 +426,60 @@ func (s *Store) Replicas(ctx context.Context) ([]phone.Replica, error) {
 		return cmp.Or(b.StartedAt.Compare(a.StartedAt), cmp.Compare(a.ID, b.ID))
 	})
 	return latest, nil
+}
+
+// Request implements fleet.Store.
+func (s *Store) Request(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Request, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return phone.Request{}, err
+	}
+	return one(s.requests, phone.ReasonRequestNotFound, func(o phone.Request) bool { return o.Project == project && o.ID == id })
+}
+
+// Unfinished implements fleet.Store.
+func (s *Store) Unfinished(ctx context.Context, id phone.RequestID) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(s.jobs, func(o phone.Job) bool { return o.Request == id && !o.Phase.Final() }), nil
+}
+
+// Cancel implements fleet.Store. The time of its end is the job's acceptance: the store has no clock.
+func (s *Store) Cancel(ctx context.Context, in fleet.CancelJobs) (phone.Cancellation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out phone.Cancellation
+	if err := s.begin(ctx); err != nil {
+		return out, err
+	}
+	known, missing := slices.ContainsFunc(s.requests, func(o phone.Request) bool { return o.Project == in.Project && o.ID == in.Request }), phone.ReasonRequestNotFound
+	if in.Job != "" {
+		known, missing = slices.ContainsFunc(s.jobs, func(o phone.Job) bool { return o.Project == in.Project && o.ID == in.Job }), phone.ReasonJobNotFound
+	}
+	if !known {
+		return out, phone.Errorf(phone.NotFound, missing, "the project has no such thing")
+	}
+	for i := range s.jobs {
+		j := &s.jobs[i]
+		switch chosen := j.ID == in.Job || in.Job == "" && j.Request == in.Request; {
+		case !chosen:
+		case j.Phase.Final():
+			out.Ended++
+		case !j.Phase.Cancellable():
+			out.Finishing++
+		default:
+			out.Cancelled++
+			failure := in.Failure
+			j.Phase, j.Failure, j.EndedAt, j.Owner = phone.PhaseCancelled, &failure, j.CreatedAt, ""
+			at := slices.IndexFunc(s.phones, func(o phone.Phone) bool { return o.ID == j.Phone })
+			s.phones[at].Status = j.WhenCancelled()
+		}
+	}
+	return out, nil
 }
 
 func choose[T any](all []T, fits func(T) bool) []T {

@@ -190,6 +190,11 @@ func testListJobs(t *testing.T, f Fixture) {
 		must(t, c.name, err)
 		equal(t, c.name+", from another project", len(got), 0)
 	}
+	for id, want := range map[phone.RequestID]bool{first.Request.ID: false, second.Request.ID: true, phone.NewID[phone.RequestID](): false} {
+		got, err := f.Unfinished(ctx, id)
+		must(t, "Unfinished", err)
+		equal(t, "whether a request is unfinished", got, want)
+	}
 	p, err := f.Progress(ctx, f.Project(0), first.Request.ID)
 	must(t, "Progress", err)
 	equal(t, "progress", p, phone.Progress{Request: first.Request, Total: 3, Erased: 3, ByPhase: map[phone.Phase]int{phone.PhaseSucceeded: 3}, Finished: true})

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/client"
+)
+
+func newRequestCommand(env *environment) *cobra.Command {
+	return group("request", "Follow an accepted call as a whole, cancel it, or retry what failed",
+		newRequestShowCommand(env), newRequestWaitCommand(env), newRequestCancelCommand(env), newRequestRetryCommand(env))
+}
+
+func newRequestShowCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show REQUEST",
+		Short: "Show how far a request is",
+		Args:  exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := env.client()
+			if err != nil {
+				return err
+			}
+			progress, err := c.Request(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return env.print(progress, func() table { return progressTable(progress) })
+		},
+	}
+}
+
+func newRequestWaitCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "wait REQUEST",
+		Short: "Wait until a request has finished, and show the progress",
+		Long: `Wait until no job of a request is unfinished. Exits with 1 when a job failed or was cancelled; each is named on stderr with its code,
+the cause and the cure.`,
+		Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := env.client()
+			if err != nil {
+				return err
+			}
+			failed, err := env.waitFor(cmd.Context(), c, args[0])
+			if err != nil {
+				return err
+			}
+			progress, err := c.Request(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			for _, job := range failed {
+				env.complain(job.PhoneID, job.ErrorCode, job.ErrorMsg, job.ExecuteMsg)
+			}
+			if err := env.print(progress, func() table { return progressTable(progress) }); err != nil {
+				return err
+			}
+			if len(failed) > 0 {
+				return exitError(exitFailed) // each was complained of
+			}
+			return nil
+		},
+	}
+}
+
+func progressTable(p api.Progress) table {
+	phases := make([]string, len(p.Phases))
+	for i, phase := range p.Phases {
+		phases[i] = fmt.Sprintf("%s %d", phase.Phase, phase.Count)
+	}
+	return pairs(
+		"REQUEST ID", p.RequestID, "KIND", p.Kind, "CREATED", moment(p.CreateTime), "JOBS", strconv.Itoa(p.Total), "REFUSED", strconv.Itoa(p.Refused),
+		"PHASES", dash(strings.Join(phases, ", ")), "ERASED", strconv.Itoa(p.Erased), "FINISHED", strconv.FormatBool(p.Finished),
+	)
+}
+
+func newRequestCancelCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "cancel REQUEST",
+		Short: "Cancel the jobs of a request on whose phones nothing has been done yet",
+		Long: `Cancel those jobs of a request that are queued or preparing: their phones are what they were before, with all their data. Jobs
+that hold a boot slot, or had one, go on to their end; the answer says how many.`,
+		Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := env.client()
+			if err != nil {
+				return err
+			}
+			out, err := c.CancelRequest(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return env.print(out, func() table { return cancelledTable(out) })
+		},
+	}
+}
+
+func newRequestRetryCommand(env *environment) *cobra.Command {
+	var key string
+	var wait bool
+	cmd := &cobra.Command{
+		Use:   "retry REQUEST",
+		Short: "Reset once more the phones that failed in a request, or were cancelled",
+		Long: `Reset, in a new request, the phones whose latest job is a failed or cancelled one of this request: to the same image and exactly
+the same properties. All their data is destroyed. Phones that were reset since, or are at work, are not touched. Exits with 1 when
+there is nothing to retry, when a phone was refused or, with --wait, failed.`,
+		Args: exactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("idempotency-key") && !keyFits(key) {
+				return errKeyFlag
+			}
+			return retryRequest(cmd.Context(), env, args[0], key, wait)
+		},
+	}
+	cmd.Flags().StringVar(&key, "idempotency-key", "", "a `key` that makes the command repeatable for 24 hours: given again, it shows what came of the first")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until every phone has been reset, and show the progress")
+	return cmd
+}
+
+func retryRequest(ctx context.Context, env *environment, request, key string, wait bool) error {
+	c, err := env.client()
+	if err != nil {
+		return err
+	}
+	answer, err := c.RetryRequest(ctx, request, key)
+	if err != nil {
+		return err
+	}
+	results := make([]resetResult, len(answer.Jobs))
+	for i, job := range answer.Jobs {
+		results[i] = resetResult{PhoneID: job.PhoneID, RequestID: answer.RequestID, JobID: job.JobID, ErrorCode: job.Code, ErrorMsg: job.Msg}
+		if job.JobID != "" {
+			results[i].Status = client.JobRunning
+		}
+	}
+	return env.followResets(ctx, c, results, wait, nil)
+}

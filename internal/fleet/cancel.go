@@ -1,0 +1,71 @@
+package fleet
+
+import (
+	"context"
+
+	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// actionOf is the action that a job of the kind was accepted under, and that may end it.
+func actionOf(kind phone.Kind) Action {
+	if kind == phone.KindCreate {
+		return ActionServersCreate
+	}
+	return ActionPhonesReset
+}
+
+// authoriseControl refuses a caller who may not control jobs of any kind, before anything is looked up for it.
+func authoriseControl(caller account.Caller, project phone.ProjectID) error {
+	err := Authorise(caller, project, ActionPhonesReset)
+	if err != nil && Authorise(caller, project, ActionServersCreate) == nil {
+		return nil
+	}
+	return err
+}
+
+// CancelRequest cancels the jobs of a request on whose phones nothing has been done yet; the others go on. It needs the action
+// that the request was accepted under. Cancelling twice is the same as once. NotFound with ReasonRequestNotFound when the
+// project has no such request.
+func (s *Service) CancelRequest(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.RequestID) (phone.Cancellation, error) {
+	if err := authoriseControl(caller, project); err != nil {
+		return phone.Cancellation{}, err
+	}
+	if !phone.ValidID(id) {
+		return phone.Cancellation{}, errNoRequest
+	}
+	request, err := s.store.Request(ctx, project, id)
+	if err != nil {
+		return phone.Cancellation{}, err
+	}
+	return s.cancel(ctx, caller, request.Kind, CancelJobs{Project: project, Request: id})
+}
+
+// CancelJob is CancelRequest for one job; NotFound with ReasonJobNotFound.
+func (s *Service) CancelJob(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.JobID) (phone.Cancellation, error) {
+	if err := authoriseControl(caller, project); err != nil {
+		return phone.Cancellation{}, err
+	}
+	if !phone.ValidID(id) {
+		return phone.Cancellation{}, errNoJob
+	}
+	job, err := s.store.Job(ctx, project, id)
+	if err != nil {
+		return phone.Cancellation{}, err
+	}
+	return s.cancel(ctx, caller, job.Kind, CancelJobs{Project: project, Job: id})
+}
+
+func (s *Service) cancel(ctx context.Context, caller account.Caller, kind phone.Kind, in CancelJobs) (phone.Cancellation, error) {
+	if err := Authorise(caller, in.Project, actionOf(kind)); err != nil {
+		return phone.Cancellation{}, err
+	}
+	in.Failure = phone.Failure{
+		Reason: phone.ReasonCancelled, Msg: "The job was cancelled before anything was done to the phone.",
+		Detail: "User " + caller.User.Name + " cancelled it. The phone is what it was before, with all its data; reset it again when it is to be reset.",
+	}
+	if kind == phone.KindCreate {
+		in.Failure.Detail = "User " + caller.User.Name + " cancelled it. The phone was not made; a reset makes it."
+	}
+	return s.store.Cancel(ctx, in)
+}

@@ -1,0 +1,25 @@
+package phone
+
+// DecideRetry decides, in the order of the jobs, which of their phones are reset once more: to the image that the job was to boot
+// and exactly the properties that it was to set. jobs are failed or cancelled ones, each its phone's latest, and targets has the
+// phones of all of them.
+func DecideRetry(jobs []Job, targets map[ID]ResetTarget, check PropertyCheck) ([]Accepted, []Outcome) {
+	var accepted []Accepted
+	outcomes := make([]Outcome, len(jobs))
+	for i, j := range jobs {
+		outcomes[i].PhoneID = string(j.Phone)
+		target, known := targets[j.Phone]
+		err := refuseReset(ResetItem{PhoneID: string(j.Phone)}, target, known, false)
+		if err == nil {
+			err = check(target.Driver, j.Properties)
+		}
+		if err != nil {
+			outcomes[i].Err = err
+			continue
+		}
+		accepted = append(accepted, Accepted{
+			Index: i, Phone: target.Phone, Target: target.Phone.LastGeneration + 1, Image: j.Image, Properties: j.Properties, Factory: j.Factory,
+		})
+	}
+	return accepted, outcomes
+}

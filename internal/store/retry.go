@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Retry accepts a new reset, in one transaction, of the phones whose latest job is a failed or cancelled one of a request, with
+// those jobs' images and properties. It is NotFound with ReasonRequestNotFound when the project has no such request, and
+// Precondition with ReasonNothingToRetry when there is no such phone. With a key it is as AcceptResetOnce.
+func (s *Store) Retry(ctx context.Context, in fleet.RetryJobs) (phone.RequestID, []phone.Outcome, error) {
+	if in.Key != nil {
+		return s.acceptOnce(ctx, in.Request, *in.Key, func(t *tx) ([]phone.Outcome, error) { return t.retry(ctx, in) })
+	}
+	var outcomes []phone.Outcome
+	err := s.tx(ctx, func(t *tx) error {
+		var err error
+		outcomes, err = t.retry(ctx, in)
+		return err
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	return in.Request.ID, outcomes, nil
+}
+
+// retryable is the condition that a job j of a request may be done once more. A later job of a phone has a higher target.
+const retryable = `j.request_id = ? AND j.phase IN ('failed', 'cancelled') AND NOT EXISTS (SELECT 1 FROM jobs l WHERE l.phone_id = j.phone_id AND l.target > j.target)`
+
+func (t *tx) retry(ctx context.Context, in fleet.RetryJobs) ([]phone.Outcome, error) {
+	if err := t.mustHave(ctx, `requests`, phone.ReasonRequestNotFound, string(in.Of), in.Request.Project); err != nil {
+		return nil, err
+	}
+	phones, err := all(ctx, t, one[string], `SELECT j.phone_id FROM jobs j WHERE `+retryable, in.Of)
+	if err != nil {
+		return nil, fmt.Errorf("find what failed: %w", err)
+	}
+	items := make([]phone.ResetItem, len(phones))
+	for i, id := range phones {
+		items[i].PhoneID = id
+	}
+	targets, err := t.lockResetTargets(ctx, in.Request.Project, items)
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := t.retryJobs(ctx, in.Of, targets)
+	if err != nil {
+		return nil, err
+	}
+	if len(jobs) == 0 {
+		return nil, phone.Errorf(phone.Precondition, phone.ReasonNothingToRetry,
+			"there is nothing to retry: no phone's latest job is one that failed or was cancelled in this request")
+	}
+	accepted, outcomes := phone.DecideRetry(jobs, targets, in.Check)
+	return t.saveAccepted(ctx, in.Request, accepted, outcomes)
+}
+
+// retryJobs looks again, now that the phones are locked: one may have got another job meanwhile. What failed since is left out.
+func (t *tx) retryJobs(ctx context.Context, request phone.RequestID, locked map[phone.ID]phone.ResetTarget) ([]phone.Job, error) {
+	var jobs []phone.Job
+	err := t.each(ctx, func(row scanner) error {
+		j, err := scanJob(row)
+		if _, ok := locked[j.Phone]; ok {
+			jobs = append(jobs, j)
+		}
+		return err
+	}, `SELECT `+columns("j", jobColumns)+` FROM jobs j WHERE `+retryable+` ORDER BY j.seq`, request)
+	if err != nil {
+		return nil, fmt.Errorf("read what failed: %w", err)
+	}
+	return jobs, nil
+}
