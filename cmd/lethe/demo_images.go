@@ -6,10 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 
 	"github.com/lethe-cloud/lethe/internal/driver/docker"
 	"github.com/lethe-cloud/lethe/internal/driver/simulated"
@@ -74,6 +77,31 @@ func staticSelf(ctx context.Context, dir string) (binary string, between []strin
 		return "", nil, fmt.Errorf("the docker demonstration needs a static lethe, and `go build` made none here (%w: %s): run `make build` in lethe's source folder, then bin/lethe demo", buildErr, bytes.TrimSpace(said.Bytes()))
 	}
 	return binary, between, nil
+}
+
+// freePorts gives the first of n adb ports in a row on which nothing listens, so that two demonstrations on one machine do not
+// meet. It looks where lethe gives no ports by itself and the kernel hands none out.
+func freePorts(n int) (int, error) {
+	const first, last = 10_000, 19_999
+	for range 200 {
+		base := first + rand.IntN(max(1, last-first-n))
+		free := 0
+		for free < n && portFree(base+free) {
+			free++
+		}
+		if free == n {
+			return base, nil
+		}
+	}
+	return 0, fmt.Errorf("no %d TCP ports in a row are free from %d to %d: run the demonstration with fewer --phones", n, first, last)
+}
+
+func portFree(port int) bool {
+	l, err := net.Listen("tcp", ":"+strconv.Itoa(port))
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
 }
 
 // removeDemo removes everything from the Docker host that bears the demonstration's installation.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lethe-cloud/lethe/api"
 	"github.com/lethe-cloud/lethe/client"
+	"github.com/lethe-cloud/lethe/internal/driver/docker"
 )
 
 // demo is one demonstration against a running server.
@@ -97,6 +98,12 @@ func (d *demo) makeFleet(ctx context.Context) error {
 		return err
 	}
 	d.newImage = second.ImageID
+	ports := 0 // a simulated phone has none: any will do
+	if d.options.driver == docker.Name {
+		if ports, err = freePorts(d.options.phones); err != nil {
+			return err
+		}
+	}
 	var requests []string
 	for i := range d.options.servers {
 		count := d.options.phones / d.options.servers
@@ -105,12 +112,15 @@ func (d *demo) makeFleet(ctx context.Context) error {
 		}
 		server, err := d.client.AddServer(ctx, api.AddServer{
 			ServerName: fmt.Sprintf("demo-%d", i+1), Driver: d.options.driver, Endpoint: d.images.endpoint, PhoneCount: count,
-			ImageID: first.ImageID, MaxConcurrentBoots: d.options.boots, Config: d.images.config,
+			ImageID: first.ImageID, MaxConcurrentBoots: d.options.boots, Config: d.images.config, PortBase: ports,
 		})
 		if err != nil {
 			return err
 		}
 		requests = append(requests, server.RequestID)
+		if ports > 0 {
+			ports += count
+		}
 	}
 	if err := d.follow(ctx, requests, d.options.phones); err != nil {
 		return err
