@@ -60,7 +60,10 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	phones := fleet.New(fleet.Config{
 		Store: st, Hosts: h, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch, BootTimeout: cfg.BootTimeout,
 	})
-	a.engine = work.New(work.Config{Store: st, Queue: st, Hosts: h, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline})
+	a.engine = work.New(work.Config{
+		Store: st, Queue: st, Hosts: h, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline,
+		JobRetention: cfg.JobRetention,
+	})
 
 	native := httpapi.New(httpapi.Config{
 		Fleet: phones, Users: fleet.NewUsers(fleet.UsersConfig{Store: st}), Authenticate: a.iam.Authenticate,

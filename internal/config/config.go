@@ -23,8 +23,10 @@ type Config struct {
 	HostDeadline time.Duration
 	// BootTimeout is how long a phone may take to boot on a server that was added without a timeout of its own.
 	BootTimeout time.Duration
-	LogLevel    slog.Level
-	LogFormat   string // "text" or "json"
+	// JobRetention is how long a finished job is kept, at least; 0 keeps all for ever.
+	JobRetention time.Duration
+	LogLevel     slog.Level
+	LogFormat    string // "text" or "json"
 }
 
 // Default is the configuration of one who sets nothing. Data has no default: which folder to write to is never guessed.
@@ -36,6 +38,7 @@ func Default() Config {
 		Region:       "local-1",
 		HostDeadline: 10 * time.Minute,
 		BootTimeout:  5 * time.Minute,
+		JobRetention: 90 * day,
 		LogLevel:     slog.LevelInfo,
 		LogFormat:    "text",
 	}
@@ -57,7 +60,8 @@ func (c Config) LogValue() slog.Value {
 		slog.String("data", c.Data), slog.String("listen", c.Listen), slog.String("advertise", c.Advertise),
 		slog.String("database", database), slog.Bool("tls", c.TLS()), slog.Int("max_batch", c.MaxBatch),
 		slog.String("region", c.Region), slog.Duration("host_deadline", c.HostDeadline),
-		slog.Duration("boot_timeout", c.BootTimeout), slog.String("log_level", c.LogLevel.String()),
+		slog.Duration("boot_timeout", c.BootTimeout), slog.Duration("job_retention", c.JobRetention),
+		slog.String("log_level", c.LogLevel.String()),
 	)
 }
 

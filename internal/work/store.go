@@ -37,6 +37,12 @@ type Store interface {
 	// lease has expired and to jobs whose delivery was never claimed for longer than unclaimed. It returns how many jobs it set going.
 	Sweep(ctx context.Context, unclaimed time.Duration) (int, error)
 
+	// PruneJobs looks at up to most finished jobs that ended before `before`, in the order of their end from a mark on, and removes
+	// those that are history: never an unfinished one, a phone's latest finished one, or the one that made its present life. Requests
+	// that lose their last job go too. PruneRequests does the same with requests that have no jobs. Two at once do no harm.
+	PruneJobs(ctx context.Context, before time.Time, after phone.Mark, most int) (phone.Pruned, error)
+	PruneRequests(ctx context.Context, before time.Time, after phone.Mark, most int) (phone.Pruned, error)
+
 	// Register writes the replica's first heartbeat; Heartbeat renews it for ttl by the database's clock and fails with
 	// ReasonFenced when the lease had already been taken over.
 	Register(ctx context.Context, replica phone.ReplicaID, ttl time.Duration) error

@@ -37,6 +37,8 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"deliver bounded":        testDeliverBounded,
 		"deliver to two":         testDeliverToTwo,
 		"flow":                   testFlow,
+		"prune":                  testPrune,
+		"prune while accepting":  testPruneWhileAccepting,
 		"counts of phones":       testCounts,
 		"list phones":            testListPhones,
 		"list servers":           testListServers,
