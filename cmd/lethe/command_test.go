@@ -273,6 +273,8 @@ func TestArgumentsThatNameNothing(t *testing.T) {
 		"phone list --server none":     `"none"`,
 		"job list --phone none":        `"none"`,
 		"server show none":             `"none"`,
+		"server drift none":            `"none"`,
+		"server reconcile none":        `"none"`,
 		"server add --name a! --driver simulated --phones 1 --image edge-image": "server_name",
 		"job list --request x": "request_id",
 	} {

@@ -57,12 +57,13 @@ func newBuilder(helper helperBinary) builder {
 func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, logger *slog.Logger) *app {
 	a := &app{store: st, hosts: h}
 	a.iam = iam.New(iam.Config{Store: st, Log: logger, BaseURL: cfg.Advertise})
-	phones := fleet.New(fleet.Config{
-		Store: st, Hosts: h, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch, BootTimeout: cfg.BootTimeout,
-	})
 	a.engine = work.New(work.Config{
 		Store: st, Queue: st, Hosts: h, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline,
-		JobRetention: cfg.JobRetention,
+		JobRetention: cfg.JobRetention, ReconcileEvery: cfg.ReconcileEvery, ReconcileGrace: cfg.ReconcileGrace,
+	})
+	phones := fleet.New(fleet.Config{
+		Store: st, Hosts: h, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch, BootTimeout: cfg.BootTimeout,
+		Reconciler: a.engine,
 	})
 
 	native := httpapi.New(httpapi.Config{

@@ -26,7 +26,8 @@ func Flags() []Flag {
 	defaults := map[string]string{
 		"listen": def.Listen, "database": def.Database, "max_batch": strconv.Itoa(def.MaxBatch), "region": def.Region,
 		"host_deadline": short(def.HostDeadline), "boot_timeout": short(def.BootTimeout),
-		"job_retention": short(def.JobRetention), "log_level": "info", "log_format": def.LogFormat,
+		"job_retention": short(def.JobRetention), "reconcile_every": short(def.ReconcileEvery), "reconcile_grace": short(def.ReconcileGrace),
+		"log_level": "info", "log_format": def.LogFormat,
 	}
 	flags := make([]Flag, 0, len(keys()))
 	for _, k := range keys() {
@@ -42,6 +43,8 @@ func short(d time.Duration) string {
 		return strconv.Itoa(int(d/day)) + "d"
 	case d%time.Hour == 0 && d > 0:
 		return strconv.Itoa(int(d/time.Hour)) + "h"
+	case d%time.Minute != 0:
+		return d.String()
 	}
 	return strings.TrimSuffix(d.String(), "m0s") + "m"
 }

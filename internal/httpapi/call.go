@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -42,6 +43,13 @@ func (c *call) readBody(limit int64) error {
 // decode reads the body into v, a pointer to a wire struct; what v does not have is refused.
 func (c *call) decode(v any) error {
 	return bodyError(strictjson.Unmarshal(c.body, v, strictjson.Options{}))
+}
+
+// noDeadlines lets the call take as long as it wants while its caller waits: the context ends when he goes away. A connection
+// without deadlines has none to lift.
+func (c *call) noDeadlines() {
+	connection := http.NewResponseController(c.w)
+	_, _ = connection.SetReadDeadline(time.Time{}), connection.SetWriteDeadline(time.Time{})
 }
 
 // answer encodes v before the header goes out, so that a failure can still be answered.

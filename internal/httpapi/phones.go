@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/lethe-cloud/lethe/api"
 	"github.com/lethe-cloud/lethe/internal/fleet"
@@ -74,10 +73,7 @@ func (a *API) exec(c *call) error {
 	if err != nil {
 		return err
 	}
-	// The program may take as long as it wants while its caller waits: the context ends when he goes away. A connection without
-	// deadlines has none to lift.
-	connection := http.NewResponseController(c.w)
-	_, _ = connection.SetReadDeadline(time.Time{}), connection.SetWriteDeadline(time.Time{})
+	c.noDeadlines()
 	command := fleet.Command{Args: in.Args, Stdin: in.Stdin, MaxOutput: in.MaxOutput}
 	result, err := a.Fleet.Exec(c.Context(), c.caller, project, phone.ID(c.PathValue("phone_id")), command)
 	if err != nil {

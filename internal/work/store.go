@@ -43,6 +43,20 @@ type Store interface {
 	PruneJobs(ctx context.Context, before time.Time, after phone.Mark, most int) (phone.Pruned, error)
 	PruneRequests(ctx context.Context, before time.Time, after phone.Mark, most int) (phone.Pruned, error)
 
+	// DueServer claims, for ttl, the normal server whose comparison with its host is due longest, and makes it due again after
+	// every; false: there is none. ClaimServer claims one now; while another pass has it, it fails with Conflict. ReleaseServer ends
+	// the claim.
+	DueServer(ctx context.Context, pass string, every, ttl time.Duration) (phone.Server, bool, error)
+	ClaimServer(ctx context.Context, pass string, server phone.ServerID, ttl time.Duration) error
+	ReleaseServer(ctx context.Context, pass string, server phone.ServerID) error
+
+	// Hosting gives, at one moment, what should be on a server's host: all of its phones, or the named ones.
+	Hosting(ctx context.Context, server phone.ServerID, only ...phone.ID) (phone.Hosting, error)
+
+	// Sightings remember from one pass to the next what orphans a server's host has; SaveSightings replaces them.
+	Sightings(ctx context.Context, server phone.ServerID) ([]phone.Sighting, error)
+	SaveSightings(ctx context.Context, server phone.ServerID, sightings []phone.Sighting) error
+
 	// Register writes the replica's first heartbeat; Heartbeat renews it for ttl by the database's clock and fails with
 	// ReasonFenced when the lease had already been taken over.
 	Register(ctx context.Context, replica phone.ReplicaID, ttl time.Duration) error
