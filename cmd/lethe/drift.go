@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -89,7 +90,7 @@ func driftTable(findings []api.DriftFinding) table {
 			name = f.PhoneID
 		}
 		t.rows = append(t.rows, []string{
-			f.Kind, f.Object, name, strconv.FormatInt(f.Generation, 10), dash(f.Name), moment(f.FirstSeenTime), dash(f.Done), f.Detail,
+			f.Kind, f.Object, name, strconv.FormatInt(f.Generation, 10), dash(f.Name), moment(f.FirstSeenTime), dash(f.Done), strings.Join(strings.Fields(f.Detail), " "),
 		})
 	}
 	return t

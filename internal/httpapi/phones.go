@@ -96,6 +96,6 @@ func phoneOut(p phone.Phone) api.Phone {
 	return api.Phone{
 		PhoneID: string(p.ID), PhoneName: p.Name, ServerID: string(p.Server), ProjectID: string(p.Project), PhoneModelName: p.Model,
 		ImageID: string(p.Image), Status: int(p.Status), Generation: int64(p.Generation), LastGeneration: int64(p.LastGeneration),
-		PropertyKeys: p.Properties.Keys(), ADBPort: p.ADBPort, CreateTime: p.CreatedAt.UTC(), UpdateTime: p.UpdatedAt.UTC(),
+		PropertyKeys: p.Properties.Keys(), ADBPort: p.ADBPort, Cause: p.Cause, CreateTime: p.CreatedAt.UTC(), UpdateTime: p.UpdatedAt.UTC(),
 	}
 }

@@ -122,3 +122,11 @@ type Sighting struct {
 	FirstSeen  time.Time
 	Seen       int
 }
+
+// Death is a running phone's instance that was found ended or gone.
+type Death struct {
+	Phone      ID
+	Generation Generation
+	UpdatedAt  time.Time // of the phone when it was found
+	Cause      string    // safe to show
+}

@@ -9,13 +9,11 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// compare says how a host differs from the database. The host was listed between before and after, so only a phone that was the
-// same in both can differ: of any other one, what is on the host changed meanwhile, and it is counted as busy.
-func compare(objects []driver.Object, before, after phone.Hosting) phone.Drift {
-	drift := phone.Drift{Objects: len(objects), Phones: len(after.Phones)}
-	known := settled(before, after)
-	for _, h := range after.Phones {
-		if known[h.Phone].Busy {
+// compare says how a host differs from what the database knows. A busy phone is only counted.
+func compare(objects []driver.Object, known map[phone.ID]phone.Hosted) phone.Drift {
+	drift := phone.Drift{Objects: len(objects), Phones: len(known)}
+	for _, h := range known {
+		if h.Busy {
 			drift.Busy++
 		}
 	}
@@ -45,7 +43,8 @@ type thing struct {
 	ref    driver.Ref
 }
 
-// settled gives the phones as they are now; one that changed between the two looks, or is about to, is busy.
+// settled gives the phones as they are now. The host is listed between before and after, so only of a phone that was the same in
+// both is it certain what should have been there: one that changed meanwhile, or is about to, is busy.
 func settled(before, after phone.Hosting) map[phone.ID]phone.Hosted {
 	earlier := make(map[phone.ID]phone.Hosted, len(before.Phones))
 	for _, h := range before.Phones {

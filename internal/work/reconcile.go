@@ -128,6 +128,9 @@ func (e *Engine) pass(ctx context.Context, server phone.Server, dryRun bool) (ph
 	if dryRun || p.drift.Held != "" {
 		return p.drift, nil
 	}
+	if err := p.notice(ctx); err != nil {
+		return p.drift, err
+	}
 	return p.drift, p.act(ctx)
 }
 
@@ -136,6 +139,7 @@ type passing struct {
 	engine *Engine
 	server phone.Server
 	host   driver.Driver
+	known  map[phone.ID]phone.Hosted
 	drift  phone.Drift
 }
 
@@ -165,7 +169,8 @@ func (p *passing) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.drift = compare(objects, before, after)
+	p.known = settled(before, after)
+	p.drift = compare(objects, p.known)
 	p.drift.Server, p.drift.LookedAt = p.server.ID, lookedAt
 	if after.Preparing {
 		p.drift.Held = heldByImage

@@ -272,18 +272,84 @@ func TestALifeThatNeverCameToRun(t *testing.T) {
 	b.onlyNewest(5)
 }
 
-// What a running phone lacks is reported.
-func TestMissingAndDead(t *testing.T) {
+// A running phone whose instance ended or is gone is noticed: first reported, then abnormal, with the cause. One that only seemed so
+// stays as it is.
+func TestDeadPhonesAreNoticed(t *testing.T) {
 	t.Parallel()
-	b, e, _ := second(t, 3)
+	b, e, _ := second(t, 4)
+	dies := func(i *memoryInstance) { i.running, i.booted, i.exited, i.exitCode = false, false, true, 139 }
 	b.host.lose(b.ref(0, 2))
-	b.host.set(b.ref(1, 2), func(i *memoryInstance) { i.running, i.booted, i.exited, i.exitCode = false, false, true, 139 })
+	b.host.set(b.ref(1, 2), dies)
+	b.host.set(b.ref(2, 2), dies)
+	found := func(done string) []short {
+		return []short{
+			{phone.DriftMissing, phone.DriftInstance, b.phones[0].ID, 2, 0, done}, {phone.DriftMissing, phone.DriftVolume, b.phones[0].ID, 2, 0, ""},
+			{phone.DriftDead, phone.DriftInstance, b.phones[1].ID, 2, 0, done}, {phone.DriftDead, phone.DriftInstance, b.phones[2].ID, 2, 0, ""},
+		}
+	}
 	drift := b.pass(e, true)
-	wantFindings(t, "of three phones", drift,
-		short{phone.DriftMissing, phone.DriftInstance, b.phones[0].ID, 2, 0, ""}, short{phone.DriftMissing, phone.DriftVolume, b.phones[0].ID, 2, 0, ""},
-		short{phone.DriftDead, phone.DriftInstance, b.phones[1].ID, 2, 0, ""})
-	if drift.Phones != 3 || drift.Objects != 4 || drift.Server != b.server.ID || !drift.DryRun {
+	wantFindings(t, "in a dry run", drift, found("")...)
+	if drift.Phones != 4 || drift.Objects != 6 || drift.Server != b.server.ID || !drift.DryRun {
 		t.Errorf("the report is of %+v", drift)
+	}
+	if got := b.phone(b.phones[1].ID).Status; got != phone.StatusRunning {
+		t.Errorf("a dry run made the phone %s", got)
+	}
+	b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
+		if call == "inspect" && ref == b.ref(2, 2) { // somebody started it since
+			b.host.set(ref, func(i *memoryInstance) { i.running, i.booted, i.exited = true, true, false })
+		}
+		return nil
+	})
+	wantFindings(t, "in a pass", b.pass(e, false), found("marked abnormal")...)
+	for i, want := range []string{"is gone from server rack", "exit code 139; its last lines: last words", "", ""} {
+		p, status := b.phone(b.phones[i].ID), phone.StatusAbnormal
+		if want == "" {
+			status = phone.StatusRunning
+		}
+		if p.Status != status || !strings.Contains(p.Cause, want) || want == "" && p.Cause != "" {
+			t.Errorf("phone %d is %s because %q, want %s because %q", i, p.Status, p.Cause, status, want)
+		}
+	}
+	wantFindings(t, "afterwards", b.pass(e, false))
+	b.start()
+	b.await(b.reset(b.phones, nil), "the cure", ended)
+	for _, p := range b.phones {
+		if p = b.phone(p.ID); p.Status != phone.StatusRunning || p.Cause != "" {
+			t.Errorf("after a reset the phone is %s because %q", p.Status, p.Cause)
+		}
+	}
+}
+
+// A host that stops answering in the middle of a pass kills no phone, and a phone whose job began since it was found dead is its
+// job's.
+func TestADeathThatCannotBeTold(t *testing.T) {
+	t.Parallel()
+	b, e, _ := second(t, 1)
+	b.host.lose(b.ref(0, 2))
+	b.host.onCall(func(_ context.Context, call string, _ driver.Ref) error {
+		if call == "inspect" {
+			return phone.Errorf(phone.Unavailable, "", "the host does not answer")
+		}
+		return nil
+	})
+	if _, err := e.Reconcile(t.Context(), b.server, false); phone.CodeOf(err) != phone.Unavailable {
+		t.Errorf("the pass ended with %v, want Unavailable", err)
+	}
+	if got := b.phone(b.phones[0].ID).Status; got != phone.StatusRunning {
+		t.Errorf("the phone is %s", got)
+	}
+	var once sync.Once
+	b.host.onCall(func(_ context.Context, call string, _ driver.Ref) error {
+		if call == "inspect" {
+			once.Do(func() { b.reset(b.phones, nil) })
+		}
+		return nil
+	})
+	wantFindings(t, "when a job began", b.pass(e, false), short{phone.DriftMissing, phone.DriftInstance, b.phones[0].ID, 2, 0, ""},
+		short{phone.DriftMissing, phone.DriftVolume, b.phones[0].ID, 2, 0, ""})
+	if got := b.phone(b.phones[0].ID).Status; got != phone.StatusResetting {
+		t.Errorf("the phone is %s, want resetting", got)
 	}
 }
 

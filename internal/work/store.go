@@ -53,6 +53,10 @@ type Store interface {
 	// Hosting gives, at one moment, what should be on a server's host: all of its phones, or the named ones.
 	Hosting(ctx context.Context, server phone.ServerID, only ...phone.ID) (phone.Hosting, error)
 
+	// Died makes running phones abnormal whose instances were found ended or gone, and gives those that it made so. A phone that has
+	// changed since is left alone.
+	Died(ctx context.Context, server phone.ServerID, deaths []phone.Death) ([]phone.ID, error)
+
 	// Sightings remember from one pass to the next what orphans a server's host has; SaveSightings replaces them.
 	Sightings(ctx context.Context, server phone.ServerID) ([]phone.Sighting, error)
 	SaveSightings(ctx context.Context, server phone.ServerID, sightings []phone.Sighting) error

@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"flow":                   testFlow,
 		"watch servers":          testWatchServers,
 		"watch at once":          testWatchAtOnce,
+		"died":                   testDied,
 		"hosting":                testHosting,
 		"sightings":              testSightings,
 		"prune":                  testPrune,

@@ -27,3 +27,6 @@ CREATE TABLE orphans (
     seen       INTEGER NOT NULL CHECK (seen > 0),
     PRIMARY KEY (server_id, object, phone_id, generation)
 ) WITHOUT ROWID;
+
+-- Why a phone is abnormal; '' of one that is not.
+ALTER TABLE phones ADD COLUMN cause TEXT NOT NULL DEFAULT '';
