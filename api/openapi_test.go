@@ -31,9 +31,11 @@ var operations = map[string]operation{
 	"GET /lethe/v1/readyz":  {"readyz", "Whether this replica serves and works: 503 when the database does not answer, its lease is over or no work reaches it", nil, api.Health{}},
 	"GET /lethe/v1/version": {"version", "What is serving", nil, api.Version{}},
 
-	"POST /lethe/v1/servers":            {"addServer", "Add a server and create its phones. Action cph:servers:create", api.AddServer{}, api.AddedServer{}},
-	"GET /lethe/v1/servers":             {"listServers", "The project's servers, created last first. Action cph:servers:list", nil, api.Servers{}},
-	"GET /lethe/v1/servers/{server_id}": {"showServer", "One server, with its slots and its phones by status. Action cph:servers:get", nil, api.Server{}},
+	"POST /lethe/v1/servers":                       {"addServer", "Add a server and create its phones. Action cph:servers:create", api.AddServer{}, api.AddedServer{}},
+	"GET /lethe/v1/servers":                        {"listServers", "The project's servers, created last first. Action cph:servers:list", nil, api.Servers{}},
+	"GET /lethe/v1/servers/{server_id}":            {"showServer", "One server, with its slots and its phones by status. Action cph:servers:get", nil, api.Server{}},
+	"GET /lethe/v1/servers/{server_id}/drift":      {"showDrift", "How a server's host differs from the database; nothing is changed. Action cph:servers:get", nil, api.Drift{}},
+	"POST /lethe/v1/servers/{server_id}/reconcile": {"reconcileServer", "Put a server's host in order now, as far as that is due. Action cph:servers:reconcile", api.Reconcile{}, api.Drift{}},
 
 	"POST /lethe/v1/images": {"addImage", "Register an image. Action ims:images:create", api.AddImage{}, api.Image{}},
 	"GET /lethe/v1/images":  {"listImages", "The images that the project may use, newest first. Action cph:images:list", nil, api.Images{}},

@@ -23,6 +23,8 @@ type Phone struct {
 	ADBPort    int       `json:"adb_port"`
 	CreateTime time.Time `json:"create_time"`
 	UpdateTime time.Time `json:"update_time,omitzero"`
+	// Why it is abnormal (-7); absent when it is not.
+	Cause string `json:"cause,omitempty"`
 	// The unfinished job that is at work on it; in the answer for one phone only.
 	Job *Job `json:"job,omitempty"`
 }

@@ -110,6 +110,11 @@ func TestCalls(t *testing.T) {
 		}, sent{"POST /lethe/v1/servers", `{"server_name":"edge","driver":"simulated","phone_count":2,"image_id":"i","config":{"boot_time":"2s"}}`}, api.AddedServer{RequestID: "r"}},
 		{func(ctx context.Context, c *client.Client) (any, error) { return c.Server(ctx, "a b/c") },
 			sent{"GET /lethe/v1/servers/a%20b%2Fc", ""}, api.Server{ServerID: "s"}},
+		{func(ctx context.Context, c *client.Client) (any, error) { return c.Drift(ctx, "s") },
+			sent{"GET /lethe/v1/servers/s/drift", ""}, api.Drift{ServerID: "s", Findings: []api.DriftFinding{{Kind: "dead"}}}},
+		{func(ctx context.Context, c *client.Client) (any, error) {
+			return c.Reconcile(ctx, "s", api.Reconcile{Apply: true})
+		}, sent{"POST /lethe/v1/servers/s/reconcile", `{"apply":true}`}, api.Drift{ServerID: "s", Findings: []api.DriftFinding{{Done: "removed"}}}},
 		{func(ctx context.Context, c *client.Client) (any, error) {
 			return c.AddImage(ctx, api.AddImage{ImageName: "n", Reference: "r"})
 		}, sent{"POST /lethe/v1/images", `{"image_name":"n","reference":"r"}`}, api.Image{ImageID: "i"}},

@@ -28,6 +28,18 @@ func (c *Client) Server(ctx context.Context, id string) (api.Server, error) {
 	return out, c.get(ctx, api.Prefix+"/servers/"+url.PathEscape(id), nil, &out)
 }
 
+// Drift tells how a server's host differs from the database. It waits for the host until ctx ends.
+func (c *Client) Drift(ctx context.Context, id string) (api.Drift, error) {
+	var out api.Drift
+	return out, c.send(ctx, http.MethodGet, api.Prefix+"/servers/"+url.PathEscape(id)+"/drift", nil, nil, &out)
+}
+
+// Reconcile puts a server's host in order, or says what would be done. It waits for the host until ctx ends.
+func (c *Client) Reconcile(ctx context.Context, id string, in api.Reconcile) (api.Drift, error) {
+	var out api.Drift
+	return out, c.send(ctx, http.MethodPost, api.Prefix+"/servers/"+url.PathEscape(id)+"/reconcile", nil, in, &out)
+}
+
 // AddImage registers an image.
 func (c *Client) AddImage(ctx context.Context, in api.AddImage) (api.Image, error) {
 	var out api.Image

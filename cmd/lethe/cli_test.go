@@ -34,10 +34,11 @@ const (
 
 // installation is both APIs over the real use cases and a fleet in memory, whose jobs end when somebody asks how far they are.
 type testInstallation struct {
-	t     *testing.T
-	store *fleettest.Store
-	users testUsers
-	url   string
+	t          *testing.T
+	store      *fleettest.Store
+	users      testUsers
+	reconciler *fleettest.Reconciler
+	url        string
 
 	mu    sync.Mutex
 	calls []string
@@ -46,8 +47,8 @@ type testInstallation struct {
 
 func newTestInstallation(t *testing.T) *testInstallation {
 	t.Helper()
-	in := &testInstallation{t: t, store: &fleettest.Store{}, fails: map[string]phone.Failure{}}
-	service := fleet.New(fleet.Config{Store: in.store, Hosts: testHosts{}})
+	in := &testInstallation{t: t, store: &fleettest.Store{}, reconciler: &fleettest.Reconciler{}, fails: map[string]phone.Failure{}}
+	service := fleet.New(fleet.Config{Store: in.store, Hosts: testHosts{}, Reconciler: in.reconciler})
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix+"/", httpapi.New(httpapi.Config{
 		Fleet: service, Users: fleet.NewUsers(fleet.UsersConfig{Store: &in.users}), Authenticate: in.authenticate, Log: slog.New(slog.DiscardHandler),

@@ -143,6 +143,10 @@ func TestPhoneListAndShow(t *testing.T) {
 		t.Errorf("a list of none is %q", none.stdout)
 	}
 	contains(t, in.run("phone", "show", "edge-0002").must(t, 0).stdout, "edge-0002", "1 (last 1)", "192.0.2.7:20001")
+	dead := in.store.AllPhones()[0]
+	dead.Status, dead.Cause = phone.StatusAbnormal, "it ended;\nlast words"
+	in.store.Put(dead)
+	contains(t, in.run("phone", "show", dead.Name).must(t, 0).stdout, "abnormal", "it ended; last words")
 	shown := jsonOf[map[string]any](t, in.run("phone", "show", "edge-0002", "-o", "json").must(t, 0))
 	if shown["phone_id"] != fmt.Sprintf("%032x", 2) || shown["status"] != 2.0 || shown["property"] != "{}" {
 		t.Errorf("shown %v", shown)
@@ -298,6 +302,8 @@ func TestArgumentsThatNameNothing(t *testing.T) {
 		"phone list --server none":     `"none"`,
 		"job list --phone none":        `"none"`,
 		"server show none":             `"none"`,
+		"server drift none":            `"none"`,
+		"server reconcile none":        `"none"`,
 		"server add --name a! --driver simulated --phones 1 --image edge-image": "server_name",
 		"job list --request x": "request_id",
 	} {

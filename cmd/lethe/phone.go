@@ -146,6 +146,7 @@ func phoneDetail(p shownPhone) table {
 	}
 	return pairs(
 		"PHONE ID", p.PhoneID, "NAME", p.PhoneName, "STATUS", phone.Status(p.Status).String(),
+		"CAUSE", dash(strings.Join(strings.Fields(p.Cause), " ")),
 		"GENERATION", fmt.Sprintf("%d (last %d)", p.Generation, p.LastGeneration), "JOB", job,
 		"IMAGE ID", p.ImageID, "SERVER ID", p.ServerID, "ADB", adb, "PROPERTY", dash(p.Property),
 		"CREATED", moment(p.CreateTime), "UPDATED", moment(p.UpdateTime),

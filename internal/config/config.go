@@ -24,21 +24,30 @@ type Config struct {
 	// BootTimeout is how long a phone may take to boot on a server that was added without a timeout of its own.
 	BootTimeout time.Duration
 	PhoneModels []PhoneModel // of the file only
-	LogLevel    slog.Level
-	LogFormat   string // "text" or "json"
+	// JobRetention is how long a finished job is kept, at least; 0 keeps all for ever.
+	JobRetention time.Duration
+	// ReconcileEvery is how often each server's host is compared with the database, 0 never; ReconcileGrace is for how long something
+	// must have been seen there that no phone needs before it is removed.
+	ReconcileEvery time.Duration
+	ReconcileGrace time.Duration
+	LogLevel       slog.Level
+	LogFormat      string // "text" or "json"
 }
 
 // Default is the configuration of one who sets nothing. Data has no default: which folder to write to is never guessed.
 func Default() Config {
 	return Config{
-		Listen:       "127.0.0.1:8774",
-		Database:     "sqlite",
-		MaxBatch:     1000,
-		Region:       "local-1",
-		HostDeadline: 10 * time.Minute,
-		BootTimeout:  5 * time.Minute,
-		LogLevel:     slog.LevelInfo,
-		LogFormat:    "text",
+		Listen:         "127.0.0.1:8774",
+		Database:       "sqlite",
+		MaxBatch:       1000,
+		Region:         "local-1",
+		HostDeadline:   10 * time.Minute,
+		BootTimeout:    5 * time.Minute,
+		JobRetention:   90 * day,
+		ReconcileEvery: 5 * time.Minute,
+		ReconcileGrace: time.Hour,
+		LogLevel:       slog.LevelInfo,
+		LogFormat:      "text",
 	}
 }
 
@@ -58,7 +67,9 @@ func (c Config) LogValue() slog.Value {
 		slog.String("data", c.Data), slog.String("listen", c.Listen), slog.String("advertise", c.Advertise),
 		slog.String("database", database), slog.Bool("tls", c.TLS()), slog.Int("max_batch", c.MaxBatch),
 		slog.String("region", c.Region), slog.Duration("host_deadline", c.HostDeadline),
-		slog.Duration("boot_timeout", c.BootTimeout), slog.String("log_level", c.LogLevel.String()),
+		slog.Duration("boot_timeout", c.BootTimeout), slog.Duration("job_retention", c.JobRetention),
+		slog.Duration("reconcile_every", c.ReconcileEvery), slog.Duration("reconcile_grace", c.ReconcileGrace),
+		slog.String("log_level", c.LogLevel.String()),
 	)
 }
 

@@ -40,6 +40,9 @@ func keys() []key {
 		{name: "region", help: "name of the first project, which clients call the region", set: setRegion},
 		{name: "host_deadline", help: "how long a job waits for a host that does not answer", set: durationSetter(func(c *Config) *time.Duration { return &c.HostDeadline })},
 		{name: "boot_timeout", help: "how long a phone may take to boot, where its server does not say", set: durationSetter(func(c *Config) *time.Duration { return &c.BootTimeout })},
+		{name: "job_retention", help: "how long finished jobs are kept; 0 keeps them for ever", set: periodSetter(func(c *Config) *time.Duration { return &c.JobRetention }, time.Minute)},
+		{name: "reconcile_every", help: "how often each host is compared with the database; 0 is never", set: periodSetter(func(c *Config) *time.Duration { return &c.ReconcileEvery }, time.Second)},
+		{name: "reconcile_grace", help: "how long something no phone needs stays on a host before it is removed", set: durationSetter(func(c *Config) *time.Duration { return &c.ReconcileGrace })},
 		{name: "log_level", help: "debug, info, warn or error", set: setLogLevel},
 		{name: "log_format", help: "text or json", set: setLogFormat},
 	}
@@ -121,6 +124,30 @@ func durationSetter(field func(*Config) *time.Duration) func(*Config, string) er
 		*field(c) = d
 		return nil
 	}
+}
+
+const day = 24 * time.Hour
+
+// periodSetter sets a length of time that may be 0, is at least shortest otherwise, and may be given in days.
+func periodSetter(field func(*Config) *time.Duration, shortest time.Duration) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		d, err := parsePeriod(v)
+		if err != nil || d != 0 && d < shortest || d > 36_500*day {
+			return fmt.Errorf("must be 0 or a period of at least %s, such as 90s, 12h or 90d", short(shortest))
+		}
+		*field(c) = d
+		return nil
+	}
+}
+
+// parsePeriod reads a duration, or a whole number of days.
+func parsePeriod(v string) (time.Duration, error) {
+	days, inDays := strings.CutSuffix(v, "d")
+	if !inDays {
+		return time.ParseDuration(v)
+	}
+	n, err := strconv.ParseUint(days, 10, 16)
+	return time.Duration(n) * day, err
 }
 
 func setLogLevel(c *Config, v string) error {

@@ -25,7 +25,9 @@ func Flags() []Flag {
 	def := Default()
 	defaults := map[string]string{
 		"listen": def.Listen, "database": def.Database, "max_batch": strconv.Itoa(def.MaxBatch), "region": def.Region,
-		"host_deadline": short(def.HostDeadline), "boot_timeout": short(def.BootTimeout), "log_level": "info", "log_format": def.LogFormat,
+		"host_deadline": short(def.HostDeadline), "boot_timeout": short(def.BootTimeout),
+		"job_retention": short(def.JobRetention), "reconcile_every": short(def.ReconcileEvery), "reconcile_grace": short(def.ReconcileGrace),
+		"log_level": "info", "log_format": def.LogFormat,
 	}
 	flags := make([]Flag, 0, len(keys()))
 	for _, k := range keys() {
@@ -34,8 +36,18 @@ func Flags() []Flag {
 	return flags
 }
 
-// short writes a duration of whole minutes without its zero seconds.
-func short(d time.Duration) string { return strings.TrimSuffix(d.String(), "m0s") + "m" }
+// short writes a duration of whole days, hours or minutes without its zeros.
+func short(d time.Duration) string {
+	switch {
+	case d >= day && d%day == 0:
+		return strconv.Itoa(int(d/day)) + "d"
+	case d%time.Hour == 0 && d > 0:
+		return strconv.Itoa(int(d/time.Hour)) + "h"
+	case d%time.Minute != 0:
+		return d.String()
+	}
+	return strings.TrimSuffix(d.String(), "m0s") + "m"
+}
 
 // Source is where the values come from.
 type Source struct {

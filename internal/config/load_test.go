@@ -55,6 +55,11 @@ func TestLoadTakesTheStrongestSource(t *testing.T) {
 			set(func(c *config.Config) { c.Listen = "127.0.0.1:2" }),
 		},
 		{
+			"a period in days",
+			source("f", map[string]string{"f": `job_retention = "30d"`}, nil, data),
+			set(func(c *config.Config) { c.JobRetention = 30 * 24 * time.Hour }),
+		},
+		{
 			"flag over environment",
 			source("", nil, map[string]string{"LETHE_LISTEN": "127.0.0.1:2", "LETHE_DATA": "e"}, map[string]string{"data": "d", "listen": "127.0.0.1:3"}),
 			set(func(c *config.Config) { c.Listen = "127.0.0.1:3" }),
@@ -73,11 +78,11 @@ func TestLoadTakesTheStrongestSource(t *testing.T) {
 			"every key by flag",
 			source("", nil, nil, map[string]string{
 				"data": "d", "listen": "[::1]:0", "advertise": "https://phones.example.com/", "database": "postgresql://h/n", "tls-cert": "c", "tls-key": "k",
-				"max-batch": "10000", "region": "eu-7", "host-deadline": "1h", "boot-timeout": "20m", "log-level": "error", "log-format": "json",
+				"max-batch": "10000", "region": "eu-7", "host-deadline": "1h", "job-retention": "0", "reconcile-every": "1m", "reconcile-grace": "2h", "boot-timeout": "20m", "log-level": "error", "log-format": "json",
 			}),
 			config.Config{
 				Data: "d", Listen: "[::1]:0", Advertise: "https://phones.example.com", Database: "postgresql://h/n", TLSCert: "c", TLSKey: "k",
-				MaxBatch: 10000, Region: "eu-7", HostDeadline: time.Hour, BootTimeout: 20 * time.Minute, LogLevel: slog.LevelError, LogFormat: "json",
+				JobRetention: 0, ReconcileEvery: time.Minute, ReconcileGrace: 2 * time.Hour, MaxBatch: 10000, Region: "eu-7", HostDeadline: time.Hour, BootTimeout: 20 * time.Minute, LogLevel: slog.LevelError, LogFormat: "json",
 			},
 		},
 	}
@@ -128,6 +133,12 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		{"region with a space", flag("region", "eu 1"), []string{"region"}},
 		{"deadline without unit", flag("host-deadline", "10"), []string{"host_deadline"}},
 		{"deadline too short", flag("boot-timeout", "10ms"), []string{"boot_timeout"}},
+		{"retention without unit", flag("job-retention", "90"), []string{`job_retention "90" (--job-retention) must be 0 or a period of at least 1m`}},
+		{"retention in half days", flag("job-retention", "1.5d"), []string{"job_retention"}},
+		{"retention too short", flag("job-retention", "1s"), []string{"job_retention"}},
+		{"retention below 0", flag("job-retention", "-1h"), []string{"job_retention"}},
+		{"reconcile too often", flag("reconcile-every", "1ms"), []string{`must be 0 or a period of at least 1s`}},
+		{"no grace", flag("reconcile-grace", "0"), []string{"reconcile_grace"}},
 		{"unknown level", flag("log-level", "loud"), []string{"log_level"}},
 		{"unknown format", flag("log-format", "xml"), []string{"log_format"}},
 		{

@@ -147,6 +147,7 @@ type Object struct {
 	Phone      phone.ID
 	Generation phone.Generation
 	Job        phone.JobID // of a volume
+	Running    bool        // of an instance; Inspect has the last word
 }
 
 // Timing says when a property takes effect.

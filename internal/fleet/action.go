@@ -11,25 +11,26 @@ type Action string
 // The actions on the fleet; those on users stand with their use cases. The CPH API reference names cph:phones:reset, ims:images:get, cph:servers:list, cph:servers:get
 // and cph:servers:create; it leaves the others open, and they follow its pattern.
 const (
-	ActionPhonesList    Action = "cph:phones:list"
-	ActionPhonesGet     Action = "cph:phones:get"
-	ActionPhonesReset   Action = "cph:phones:reset"
-	ActionPhonesCommand Action = "cph:phones:runCommand"
-	ActionServersList   Action = "cph:servers:list"
-	ActionServersGet    Action = "cph:servers:get"
-	ActionServersCreate Action = "cph:servers:create"
-	ActionJobsList      Action = "cph:jobs:list"
-	ActionJobsGet       Action = "cph:jobs:get"
-	ActionImagesList    Action = "cph:images:list"
-	ActionImagesGet     Action = "ims:images:get" // naming an image in a reset: images belong to the image service
-	ActionImagesCreate  Action = "ims:images:create"
+	ActionPhonesList       Action = "cph:phones:list"
+	ActionPhonesGet        Action = "cph:phones:get"
+	ActionPhonesReset      Action = "cph:phones:reset"
+	ActionPhonesCommand    Action = "cph:phones:runCommand"
+	ActionServersList      Action = "cph:servers:list"
+	ActionServersGet       Action = "cph:servers:get"
+	ActionServersCreate    Action = "cph:servers:create"
+	ActionServersReconcile Action = "cph:servers:reconcile"
+	ActionJobsList         Action = "cph:jobs:list"
+	ActionJobsGet          Action = "cph:jobs:get"
+	ActionImagesList       Action = "cph:images:list"
+	ActionImagesGet        Action = "ims:images:get" // naming an image in a reset: images belong to the image service
+	ActionImagesCreate     Action = "ims:images:create"
 )
 
 // Actions lists every action, for those who write policies.
 func Actions() []Action {
 	return []Action{
 		ActionPhonesList, ActionPhonesGet, ActionPhonesReset, ActionPhonesCommand, ActionServersList, ActionServersGet,
-		ActionServersCreate, ActionJobsList, ActionJobsGet, ActionImagesList, ActionImagesGet, ActionImagesCreate,
+		ActionServersCreate, ActionServersReconcile, ActionJobsList, ActionJobsGet, ActionImagesList, ActionImagesGet, ActionImagesCreate,
 		ActionUsersList, ActionUsersCreate, ActionUsersGrant,
 	}
 }

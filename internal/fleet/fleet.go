@@ -19,6 +19,7 @@ type Service struct {
 	checkServer func(*phone.Server) *phone.Error
 	maxBatch    int
 	bootTimeout time.Duration
+	reconciler  Reconciler
 	now         func() time.Time
 }
 
@@ -35,7 +36,9 @@ type Config struct {
 	MaxBatch int
 	// BootTimeout is a new server's where its caller gives none; 0 means DefaultBootTimeout.
 	BootTimeout time.Duration
-	Now         func() time.Time
+	// Reconciler compares hosts with the database; nil leaves it unsupported.
+	Reconciler Reconciler
+	Now        func() time.Time
 }
 
 // New makes the use cases over a store.
@@ -55,7 +58,7 @@ func New(c Config) *Service {
 	if c.BootTimeout == 0 {
 		c.BootTimeout = DefaultBootTimeout
 	}
-	return &Service{bootTimeout: c.BootTimeout, store: c.Store, hosts: c.Hosts, check: c.Check, checkServer: c.CheckServer, maxBatch: c.MaxBatch, now: c.Now}
+	return &Service{bootTimeout: c.BootTimeout, store: c.Store, hosts: c.Hosts, check: c.Check, checkServer: c.CheckServer, maxBatch: c.MaxBatch, reconciler: c.Reconciler, now: c.Now}
 }
 
 // MaxBatch is how many phones one batch call may name.

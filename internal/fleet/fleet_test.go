@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -28,14 +29,15 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // bundle is a service over a store in memory: one server with two phones, one image; another project with a phone of its own.
 type bundle struct {
 	*fleet.Service
-	store *fleettest.Store
-	hosts *oneHost
+	store      *fleettest.Store
+	hosts      *oneHost
+	reconciler *fleettest.Reconciler
 }
 
 func newBundle(t *testing.T, change ...func(*fleet.Config)) bundle {
 	t.Helper()
-	b := bundle{store: &fleettest.Store{}, hosts: &oneHost{}}
-	config := fleet.Config{Store: b.store, Hosts: b.hosts, Now: func() time.Time { return now }}
+	b := bundle{store: &fleettest.Store{}, hosts: &oneHost{}, reconciler: &fleettest.Reconciler{}}
+	config := fleet.Config{Store: b.store, Hosts: b.hosts, Reconciler: b.reconciler, Now: func() time.Time { return now }}
 	for _, f := range change {
 		f(&config)
 	}
@@ -126,10 +128,15 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 		},
 		fleet.ActionServersGet: func(ctx context.Context) error {
 			_, err := b.Server(ctx, c, project, serverID)
-			return err
+			_, driftErr := b.Drift(ctx, c, project, serverID)
+			return errors.Join(err, driftErr)
 		},
 		fleet.ActionServersCreate: func(ctx context.Context) error {
 			_, _, err := b.AddServer(ctx, c, newServer())
+			return err
+		},
+		fleet.ActionServersReconcile: func(ctx context.Context) error {
+			_, err := b.ReconcileServer(ctx, c, project, serverID, false)
 			return err
 		},
 		fleet.ActionJobsList: func(ctx context.Context) error {

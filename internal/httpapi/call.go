@@ -45,6 +45,13 @@ func (c *call) decode(v any) error {
 	return bodyError(strictjson.Unmarshal(c.body, v, strictjson.Options{}))
 }
 
+// noDeadlines lets the call take as long as it wants while its caller waits: the context ends when he goes away. A connection
+// without deadlines has none to lift.
+func (c *call) noDeadlines() {
+	connection := http.NewResponseController(c.w)
+	_, _ = connection.SetReadDeadline(time.Time{}), connection.SetWriteDeadline(time.Time{})
+}
+
 // answer encodes v before the header goes out, so that a failure can still be answered.
 func (c *call) answer(status int, v any) error {
 	var body bytes.Buffer

@@ -31,23 +31,27 @@ var clock = time.Date(2026, 5, 4, 3, 2, 1, 500_000_000, time.UTC)
 
 // fixture is the native API over the real use cases, a fleet in memory and a host that runs programs.
 type fixture struct {
-	t     *testing.T
-	store *fleettest.Store
-	users *userStore
-	host  *host
-	api   *httpapi.API
-	url   string
-	log   *lockedBuffer
+	t          *testing.T
+	store      *fleettest.Store
+	users      *userStore
+	host       *host
+	reconciler *fleettest.Reconciler
+	api        *httpapi.API
+	url        string
+	log        *lockedBuffer
 	// stopping is closed by a test that stops the process.
 	stopping chan struct{}
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, store: &fleettest.Store{}, users: &userStore{}, host: &host{}, log: &lockedBuffer{}, stopping: make(chan struct{})}
+	f := &fixture{
+		t: t, store: &fleettest.Store{}, users: &userStore{}, host: &host{}, reconciler: &fleettest.Reconciler{}, log: &lockedBuffer{},
+		stopping: make(chan struct{}),
+	}
 	now := func() time.Time { return clock }
 	f.api = httpapi.New(httpapi.Config{
-		Fleet:        fleet.New(fleet.Config{Store: f.store, Hosts: f.host, Now: now}),
+		Fleet:        fleet.New(fleet.Config{Store: f.store, Hosts: f.host, Reconciler: f.reconciler, Now: now}),
 		Users:        fleet.NewUsers(fleet.UsersConfig{Store: f.users, Now: now}),
 		Authenticate: authenticate,
 		Ready:        func(context.Context) error { return nil },
@@ -172,7 +176,9 @@ type runner struct {
 	host *host
 }
 
-func (runner) Info(context.Context) (driver.Info, error) { return driver.Info{Driver: "simulated"}, nil }
+func (runner) Info(context.Context) (driver.Info, error) {
+	return driver.Info{Driver: "simulated"}, nil
+}
 
 func (r runner) Exec(_ context.Context, ref driver.Ref, command driver.Command) (driver.Result, error) {
 	r.host.mu.Lock()

@@ -88,6 +88,10 @@ func TestPhones(t *testing.T) {
 			ADBPort: 20000 + i, CreatedAt: clock.Add(time.Duration(i) * time.Second),
 		})
 	}
+	f.store.Put(phone.Phone{ID: id[phone.ID](8), Name: "dead", Project: projectB, Status: phone.StatusAbnormal, Cause: "it ended by itself"})
+	if dead := into[api.Phone](t, f.call("GET", "/lethe/v1/phones/"+string(id[phone.ID](8))+"?project_id="+projectB, "", "X-Auth-Token", "wide")); dead.Cause != "it ended by itself" || dead.Status != -7 {
+		t.Errorf("a phone that died: %+v", dead)
+	}
 	f.store.Put(
 		phone.Phone{ID: id[phone.ID](9), Name: "strange", Project: projectB, Status: phone.StatusRunning},
 		phone.Phone{ID: id[phone.ID](4), Name: "edge-0004", Project: projectA, Server: id[phone.ServerID](0), Status: phone.StatusResetting, LastGeneration: 4, CreatedAt: clock.Add(4 * time.Second)},

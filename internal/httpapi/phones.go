@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/lethe-cloud/lethe/api"
 	"github.com/lethe-cloud/lethe/internal/fleet"
@@ -74,10 +73,7 @@ func (a *API) exec(c *call) error {
 	if err != nil {
 		return err
 	}
-	// The program may take as long as it wants while its caller waits: the context ends when he goes away. A connection without
-	// deadlines has none to lift.
-	connection := http.NewResponseController(c.w)
-	_, _ = connection.SetReadDeadline(time.Time{}), connection.SetWriteDeadline(time.Time{})
+	c.noDeadlines()
 	command := fleet.Command{Args: in.Args, Stdin: in.Stdin, MaxOutput: in.MaxOutput}
 	result, err := a.Fleet.Exec(c.Context(), c.caller, project, phone.ID(c.PathValue("phone_id")), command)
 	if err != nil {
@@ -100,6 +96,6 @@ func phoneOut(p phone.Phone) api.Phone {
 	return api.Phone{
 		PhoneID: string(p.ID), PhoneName: p.Name, ServerID: string(p.Server), ProjectID: string(p.Project), PhoneModelName: p.Model,
 		ImageID: string(p.Image), Status: int(p.Status), Generation: int64(p.Generation), LastGeneration: int64(p.LastGeneration),
-		PropertyKeys: p.Properties.Keys(), ADBPort: p.ADBPort, CreateTime: p.CreatedAt.UTC(), UpdateTime: p.UpdatedAt.UTC(),
+		PropertyKeys: p.Properties.Keys(), ADBPort: p.ADBPort, Cause: p.Cause, CreateTime: p.CreatedAt.UTC(), UpdateTime: p.UpdatedAt.UTC(),
 	}
 }

@@ -28,6 +28,8 @@ func (a *API) routes() []route {
 		{pattern: "POST " + api.Prefix + "/servers", handle: a.addServer},
 		{pattern: "GET " + api.Prefix + "/servers", query: append(page, "server_name", "status"), handle: a.servers},
 		{pattern: "GET " + api.Prefix + "/servers/{server_id}", handle: a.server},
+		{pattern: "GET " + api.Prefix + "/servers/{server_id}/drift", handle: a.drift},
+		{pattern: "POST " + api.Prefix + "/servers/{server_id}/reconcile", handle: a.reconcile},
 
 		{pattern: "POST " + api.Prefix + "/images", handle: a.addImage},
 		{pattern: "GET " + api.Prefix + "/images", query: []string{"image_name"}, handle: a.images},

@@ -13,6 +13,8 @@ type Fleet interface {
 	AddServer(ctx context.Context, caller account.Caller, in fleet.NewServer) (phone.Server, phone.RequestID, error)
 	Servers(ctx context.Context, caller account.Caller, filter fleet.ServerFilter) ([]phone.Server, int, error)
 	Server(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) (phone.Server, error)
+	Drift(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) (phone.Drift, error)
+	ReconcileServer(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID, dryRun bool) (phone.Drift, error)
 	ServerUse(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) (phone.ServerUse, error)
 
 	AddImage(ctx context.Context, caller account.Caller, in fleet.NewImage) (phone.Image, error)

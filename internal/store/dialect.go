@@ -15,6 +15,8 @@ type dialect struct {
 	clock string
 	// lock ends a SELECT that locks what it reads against other writers; SQLite has one writer anyway.
 	lock string
+	// skipLocked ends a SELECT that locks what it reads in order to remove it, and leaves out what another transaction holds.
+	skipLocked string
 	// leaders is how many transactions of combined steps may run at once.
 	leaders int
 	// cooldown is the least time between two looks for deliveries, each of which is a transaction.
@@ -41,6 +43,7 @@ func postgresDialect() dialect {
 		postgres:   true,
 		clock:      `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`,
 		lock:       ` FOR NO KEY UPDATE`,
+		skipLocked: ` FOR UPDATE SKIP LOCKED`,
 		leaders:    2,
 		cooldown:   5 * time.Millisecond,
 		fetchedBy:  `attempted_by[array_upper(attempted_by, 1)]`,

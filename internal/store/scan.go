@@ -11,7 +11,7 @@ import (
 
 // Each type of row has one list of columns and one function that scans them, in the same order.
 const (
-	phoneColumns   = "id, name, project_id, server_id, model, image_id, status, generation, last_generation, properties, adb_port, created_at, updated_at"
+	phoneColumns   = "id, name, project_id, server_id, model, image_id, status, generation, last_generation, properties, adb_port, cause, created_at, updated_at"
 	serverColumns  = "id, name, project_id, driver, endpoint, config, image_label, model, phone_model, status, max_concurrent_boots, boot_timeout, port_base, capacity, created_at, updated_at"
 	imageColumns   = "id, name, project_id, label, os_name, reference, created_at"
 	requestColumns = "id, project_id, kind, caller, refused, created_at"
@@ -33,7 +33,7 @@ type phoneRow struct {
 
 func (r *phoneRow) into() []any {
 	p := &r.p
-	return []any{&p.ID, &p.Name, &p.Project, &p.Server, &p.Model, &p.Image, &p.Status, &p.Generation, &p.LastGeneration, &r.properties, &p.ADBPort, &r.created, &r.updated}
+	return []any{&p.ID, &p.Name, &p.Project, &p.Server, &p.Model, &p.Image, &p.Status, &p.Generation, &p.LastGeneration, &r.properties, &p.ADBPort, &p.Cause, &r.created, &r.updated}
 }
 
 func (r *phoneRow) phone() (phone.Phone, error) {

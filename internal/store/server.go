@@ -100,6 +100,7 @@ type phoneInsert struct {
 	Last       phone.Generation `json:"last_generation"`
 	Properties string           `json:"properties"`
 	ADBPort    int              `json:"adb_port"`
+	Cause      string           `json:"cause"`
 	Created    int64            `json:"created_at"`
 	Updated    int64            `json:"updated_at"`
 }
@@ -109,12 +110,12 @@ func (t *tx) insertPhones(ctx context.Context, phones []phone.Phone) error {
 	for i, p := range phones {
 		rows[i] = phoneInsert{
 			ID: p.ID, Name: p.Name, Project: p.Project, Server: p.Server, Model: p.Model, Image: p.Image, Status: p.Status, Generation: p.Generation,
-			Last: p.LastGeneration, Properties: propertiesJSON(p.Properties), ADBPort: p.ADBPort, Created: micros(p.CreatedAt), Updated: micros(p.UpdatedAt),
+			Last: p.LastGeneration, Properties: propertiesJSON(p.Properties), ADBPort: p.ADBPort, Cause: p.Cause, Created: micros(p.CreatedAt), Updated: micros(p.UpdatedAt),
 		}
 	}
 	_, err := t.exec(ctx, `INSERT INTO phones (`+phoneColumns+`) SELECT `+columns("v", phoneColumns)+` FROM `+
 		t.records("id text", "name text", "project_id text", "server_id text", "model text", "image_id text", "status bigint", "generation bigint",
-			"last_generation bigint", "properties text", "adb_port bigint", "created_at bigint", "updated_at bigint")+` WHERE true`, asJSON(rows))
+			"last_generation bigint", "properties text", "adb_port bigint", "cause text", "created_at bigint", "updated_at bigint")+` WHERE true`, asJSON(rows))
 	if err != nil {
 		return fmt.Errorf("write phones: %w", err)
 	}

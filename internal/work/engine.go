@@ -29,7 +29,13 @@ type Config struct {
 	SweepEvery   time.Duration // how often what was missed is admitted; 1 s
 	Unclaimed    time.Duration // a delivery that nobody claimed for this long is repeated; 30 s
 	HostDeadline time.Duration // how long a step waits for a host that does not answer; 10 min
-	StopGrace    time.Duration // how long a driver call in flight may go on after a stop was asked for; 8 s
+	JobRetention time.Duration // how long a finished job is kept, at least; 0 keeps all for ever
+	PruneEvery   time.Duration // how often what is older is looked for; 1 h
+	// ReconcileEvery is how often each server's host is compared with the database; 0 is never. An orphan is removed when it has been
+	// seen for ReconcileGrace (1 h), and more than once.
+	ReconcileEvery time.Duration
+	ReconcileGrace time.Duration
+	StopGrace      time.Duration // how long a driver call in flight may go on after a stop was asked for; 8 s
 }
 
 // Engine works jobs in this process.
@@ -45,6 +51,8 @@ func New(c Config) *Engine {
 	c.SweepEvery = orDefault(c.SweepEvery, time.Second)
 	c.Unclaimed = orDefault(c.Unclaimed, 30*time.Second)
 	c.HostDeadline = orDefault(c.HostDeadline, 10*time.Minute)
+	c.PruneEvery = orDefault(c.PruneEvery, time.Hour)
+	c.ReconcileGrace = orDefault(c.ReconcileGrace, time.Hour)
 	c.StopGrace = orDefault(c.StopGrace, 8*time.Second)
 	if c.Now == nil {
 		c.Now = time.Now
@@ -117,6 +125,8 @@ func (e *Engine) runLease(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() error { return e.sweep(groupCtx) })
+	group.Go(func() error { return e.prune(groupCtx) })
+	group.Go(func() error { return e.reconcile(groupCtx) })
 	group.Go(func() error {
 		defer delivered()
 		defer e.state.delivers(lease)()

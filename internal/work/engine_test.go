@@ -72,6 +72,17 @@ func newBench(t *testing.T, phones, slots int) *bench {
 	return b
 }
 
+// addImage registers one more image, which no host has.
+func (b *bench) addImage() phone.ImageID {
+	b.t.Helper()
+	id := phone.NewID[phone.ImageID]()
+	image := phone.Image{ID: id, Name: string(id), Project: b.project, Label: "cloud_phone", Reference: string(id), CreatedAt: time.Now()}
+	if err := b.store.AddImage(b.t.Context(), image); err != nil {
+		b.t.Fatal(err)
+	}
+	return id
+}
+
 func (b *bench) addServer(phones, slots int) {
 	b.t.Helper()
 	now := time.Now()
@@ -106,7 +117,8 @@ func (b *bench) start() (stop func()) {
 	b.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- work.New(b.config).Run(ctx) }()
+	engine := work.New(b.config)
+	go func() { done <- engine.Run(ctx) }()
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {

@@ -89,7 +89,10 @@ func (h *memoryHost) Rules(string) driver.PropertyRules {
 	}
 }
 
-func (h *memoryHost) Info(context.Context) (driver.Info, error) {
+func (h *memoryHost) Info(ctx context.Context) (driver.Info, error) {
+	if err := h.enter(ctx, "info", driver.Ref{}); err != nil {
+		return driver.Info{}, err
+	}
 	return driver.Info{Driver: "memory"}, nil
 }
 
@@ -223,12 +226,15 @@ func (h *memoryHost) Exec(ctx context.Context, ref driver.Ref, command driver.Co
 	return driver.Result{Stdout: out.Bytes()}, nil
 }
 
-func (h *memoryHost) List(context.Context) ([]driver.Object, error) {
+func (h *memoryHost) List(ctx context.Context) ([]driver.Object, error) {
+	if err := h.enter(ctx, "list", driver.Ref{}); err != nil {
+		return nil, err
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var all []driver.Object
-	for ref := range h.instances {
-		all = append(all, driver.Object{Kind: driver.ObjectInstance, Phone: ref.Phone, Generation: ref.Generation})
+	for ref, i := range h.instances {
+		all = append(all, driver.Object{Kind: driver.ObjectInstance, Name: fmt.Sprintf("%s-%d", ref.Phone, ref.Generation), Phone: ref.Phone, Generation: ref.Generation, Running: i.running})
 	}
 	for ref, job := range h.volumes {
 		all = append(all, driver.Object{Kind: driver.ObjectVolume, Phone: ref.Phone, Generation: ref.Generation, Job: job})
@@ -242,6 +248,30 @@ func (h *memoryHost) set(ref driver.Ref, change func(*memoryInstance)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	change(h.instances[ref])
+}
+
+// leave puts an instance and a volume on the host that nobody asked for.
+func (h *memoryHost) leave(refs ...driver.Ref) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, ref := range refs {
+		h.instances[ref] = &memoryInstance{running: true, booted: true}
+		h.volumes[ref] = "left"
+	}
+}
+
+// has counts what the host has of a life: an instance, a volume.
+func (h *memoryHost) has(ref driver.Ref) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	if h.instances[ref] != nil {
+		n++
+	}
+	if _, there := h.volumes[ref]; there {
+		n++
+	}
+	return n
 }
 
 // lose makes the host forget an instance (volume and all), or an image when ref is zero.

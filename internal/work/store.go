@@ -37,6 +37,30 @@ type Store interface {
 	// lease has expired and to jobs whose delivery was never claimed for longer than unclaimed. It returns how many jobs it set going.
 	Sweep(ctx context.Context, unclaimed time.Duration) (int, error)
 
+	// PruneJobs looks at up to most finished jobs that ended before `before`, in the order of their end from a mark on, and removes
+	// those that are history: never an unfinished one, a phone's latest finished one, or the one that made its present life. Requests
+	// that lose their last job go too. PruneRequests does the same with requests that have no jobs. Two at once do no harm.
+	PruneJobs(ctx context.Context, before time.Time, after phone.Mark, most int) (phone.Pruned, error)
+	PruneRequests(ctx context.Context, before time.Time, after phone.Mark, most int) (phone.Pruned, error)
+
+	// DueServer claims, for ttl, the normal server whose comparison with its host is due longest, and makes it due again after
+	// every; false: there is none. ClaimServer claims one now; while another pass has it, it fails with Conflict. ReleaseServer ends
+	// the claim.
+	DueServer(ctx context.Context, pass string, every, ttl time.Duration) (phone.Server, bool, error)
+	ClaimServer(ctx context.Context, pass string, server phone.ServerID, ttl time.Duration) error
+	ReleaseServer(ctx context.Context, pass string, server phone.ServerID) error
+
+	// Hosting gives, at one moment, what should be on a server's host: all of its phones, or the named ones.
+	Hosting(ctx context.Context, server phone.ServerID, only ...phone.ID) (phone.Hosting, error)
+
+	// Died makes running phones abnormal whose instances were found ended or gone, and gives those that it made so. A phone that has
+	// changed since is left alone.
+	Died(ctx context.Context, server phone.ServerID, deaths []phone.Death) ([]phone.ID, error)
+
+	// Sightings remember from one pass to the next what orphans a server's host has; SaveSightings replaces them.
+	Sightings(ctx context.Context, server phone.ServerID) ([]phone.Sighting, error)
+	SaveSightings(ctx context.Context, server phone.ServerID, sightings []phone.Sighting) error
+
 	// Register writes the replica's first heartbeat; Heartbeat renews it for ttl by the database's clock and fails with
 	// ReasonFenced when the lease had already been taken over.
 	Register(ctx context.Context, replica phone.ReplicaID, ttl time.Duration) error

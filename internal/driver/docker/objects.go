@@ -32,23 +32,27 @@ func (d *Driver) List(ctx context.Context) ([]driver.Object, error) {
 	}
 	objects := make([]driver.Object, 0, len(containers.Items)+len(volumes.Items))
 	for _, c := range containers.Items {
-		objects = h.append(ctx, objects, driver.ObjectInstance, nameOf(c.Names), c.Labels)
+		objects = h.append(ctx, objects, driver.Object{Kind: driver.ObjectInstance, Name: nameOf(c.Names), Running: runs(c.State)}, c.Labels)
 	}
 	for _, v := range volumes.Items {
-		objects = h.append(ctx, objects, driver.ObjectVolume, v.Name, v.Labels)
+		objects = h.append(ctx, objects, driver.Object{Kind: driver.ObjectVolume, Name: v.Name}, v.Labels)
 	}
 	return objects, nil
 }
 
-func (h *host) append(ctx context.Context, to []driver.Object, kind driver.ObjectKind, name string, labels map[string]string) []driver.Object {
+// runs reports whether a container in this state has processes: as the daemon's own State.Running has it, also a paused one.
+func runs(state container.ContainerState) bool {
+	return state == container.StateRunning || state == container.StatePaused || state == container.StateRestarting
+}
+
+func (h *host) append(ctx context.Context, to []driver.Object, o driver.Object, labels map[string]string) []driver.Object {
 	ref, ok := refOf(labels)
 	if !ok {
-		h.logger.WarnContext(ctx, "an object on the host has damaged labels and is left alone", "kind", kind, "name", name)
+		h.logger.WarnContext(ctx, "an object on the host has damaged labels and is left alone", "kind", o.Kind, "name", o.Name)
 		return to
 	}
-	return append(to, driver.Object{
-		Kind: kind, Name: name, Phone: ref.Phone, Generation: ref.Generation, Job: phone.JobID(labels[labelJob]),
-	})
+	o.Phone, o.Generation, o.Job = ref.Phone, ref.Generation, phone.JobID(labels[labelJob])
+	return append(to, o)
 }
 
 // nameOf gives a container's own name: the others are those by which linked containers know it.

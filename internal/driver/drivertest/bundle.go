@@ -239,7 +239,7 @@ func (b *bundle) read(ref driver.Ref, path string) ([]byte, bool) {
 	return result.Stdout, result.ExitCode == 0
 }
 
-// wantObjects holds List to exactly these.
+// wantObjects holds List to exactly these, running or not.
 func (b *bundle) wantObjects(want ...driver.Object) {
 	b.Helper()
 	got, err := b.d.List(b.ctx)
@@ -252,6 +252,7 @@ func (b *bundle) wantObjects(want ...driver.Object) {
 	for i := range got {
 		if got[i].Kind == driver.ObjectInstance {
 			got[i].Job = "" // the contract asks it of volumes alone
+			got[i].Running = false
 		}
 	}
 	slices.SortFunc(got, order)

@@ -105,4 +105,31 @@ func testList(t *testing.T, h *Harness) {
 		other.wantObjects(objects(theirs, other.ensure(theirs))...)
 	}
 	b.wantObjects(want...)
+
+	// An instance is listed as running from its start to its end.
+	b.wantRunning()
+	b.boot(second.Ref)
+	b.wantRunning(second.Ref)
+	if err := b.d.Stop(b.ctx, second.Ref); err != nil {
+		t.Fatalf("Stop: %v", err)
+	}
+	b.wantRunning()
+}
+
+// wantRunning holds List to exactly these instances that run.
+func (b *bundle) wantRunning(want ...driver.Ref) {
+	b.Helper()
+	objects, err := b.d.List(b.ctx)
+	if err != nil {
+		b.Fatalf("List: %v", err)
+	}
+	var got []driver.Ref
+	for _, o := range objects {
+		if o.Running {
+			got = append(got, driver.Ref{Phone: o.Phone, Generation: o.Generation})
+		}
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		b.Errorf("List of running instances (-want +got):\n%s", diff)
+	}
 }

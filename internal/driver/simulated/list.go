@@ -23,7 +23,9 @@ func (d *Driver) List(ctx context.Context) ([]driver.Object, error) {
 				if i, owner, err := d.readInstance(ref); err != nil {
 					return err
 				} else if owner == ours {
-					objects = append(objects, object(driver.ObjectInstance, i.label))
+					o := object(driver.ObjectInstance, i.label)
+					o.Running = i.running(d.now())
+					objects = append(objects, o)
 				}
 			}
 			for _, l := range found.volumes {

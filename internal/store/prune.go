@@ -1,0 +1,96 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// PruneJobs looks at the next jobs, at most `most`, that ended before `before`, in the order of their end, and removes those
+// that are history: a later job of the phone has ended, and the phone's present life is not of this one's making. So a
+// phone's latest finished job and the receipt of the life that runs always stay. Requests that lose their last job go with
+// it. It looks without a transaction, locks only finished jobs that nobody else is removing, and changes nothing else.
+func (s *Store) PruneJobs(ctx context.Context, before time.Time, after phone.Mark, most int) (phone.Pruned, error) {
+	old, step, err := s.oldest(ctx, `SELECT j.ended_at, j.id, `+history+` FROM jobs j WHERE j.ended_at < ? AND (j.ended_at, j.id) > (?, ?)
+		ORDER BY j.ended_at, j.id LIMIT ?`, before, after, most)
+	if err != nil || len(old) == 0 {
+		return step, err
+	}
+	err = s.tx(ctx, func(t *tx) error {
+		requests, err := all(ctx, t, one[string], `DELETE FROM jobs AS j WHERE j.id IN (SELECT l.id FROM jobs l WHERE `+t.in("l.id")+` ORDER BY l.id`+
+			t.skipLocked+`) AND j.ended_at < ? AND `+history+` RETURNING request_id`, list(t.dialect, old), micros(before))
+		if err != nil {
+			return fmt.Errorf("remove old jobs: %w", err)
+		}
+		step.Jobs = len(requests)
+		step.Requests, err = t.removeEmptyRequests(ctx, requests)
+		return err
+	})
+	return step, err
+}
+
+// history is the condition that a finished job j may be forgotten. What makes it true stays true: the phone's newest finished
+// job never fulfils it, so the later job that it asks for, or one after that, is always there.
+const history = `(EXISTS (SELECT 1 FROM jobs n WHERE n.phone_id = j.phone_id AND n.target >= j.target AND n.seq > j.seq AND n.ended_at IS NOT NULL)
+	AND NOT EXISTS (SELECT 1 FROM phones p WHERE p.id = j.phone_id AND p.generation = j.target))`
+
+// PruneRequests looks at the next requests, at most `most`, that were accepted before `before`, in the order of their
+// acceptance, and removes those that have no jobs: whose elements were all refused, or whose last jobs two processes removed
+// at the same time.
+func (s *Store) PruneRequests(ctx context.Context, before time.Time, after phone.Mark, most int) (phone.Pruned, error) {
+	old, step, err := s.oldest(ctx, `SELECT r.created_at, r.id, NOT EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = r.id) FROM requests r
+		WHERE r.created_at < ? AND (r.created_at, r.id) > (?, ?) ORDER BY r.created_at, r.id LIMIT ?`, before, after, most)
+	if err != nil || len(old) == 0 {
+		return step, err
+	}
+	err = s.tx(ctx, func(t *tx) error {
+		var err error
+		step.Requests, err = t.removeEmptyRequests(ctx, old)
+		return err
+	})
+	return step, err
+}
+
+// oldest reads one step of a list, and gives the ids of those that may go and the step so far.
+func (s *Store) oldest(ctx context.Context, query string, before time.Time, after phone.Mark, most int) ([]string, phone.Pruned, error) {
+	var old []string
+	var step phone.Pruned
+	from := int64(-1)
+	if !after.At.IsZero() {
+		from = micros(after.At)
+	}
+	err := s.once(ctx, func(t *tx) error {
+		seen := 0
+		err := t.each(ctx, func(row scanner) error {
+			var at int64
+			var id string
+			var goes bool
+			if err := row.Scan(&at, &id, &goes); err != nil {
+				return err
+			}
+			seen++
+			step.Next = phone.Mark{At: timeOf(at), ID: id}
+			if goes {
+				old = append(old, id)
+			}
+			return nil
+		}, query, micros(before), from, after.ID, most)
+		step.Done = seen < most
+		return err
+	})
+	return old, step, err
+}
+
+func (t *tx) removeEmptyRequests(ctx context.Context, requests []string) (int, error) {
+	if len(requests) == 0 {
+		return 0, nil
+	}
+	n, err := t.exec(ctx, `DELETE FROM requests WHERE id IN (SELECT l.id FROM requests l WHERE `+t.in("l.id")+` ORDER BY l.id`+t.skipLocked+`)
+		AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = requests.id)`, list(t.dialect, requests))
+	if err != nil {
+		return 0, fmt.Errorf("remove requests without jobs: %w", err)
+	}
+	return int(n), nil
+}

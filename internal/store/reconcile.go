@@ -1,0 +1,143 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// DueServer claims, for ttl by the database's clock, the normal server whose pass is due longest and that no live pass has, and
+// makes it due again after every. It gives false when there is none.
+func (s *Store) DueServer(ctx context.Context, pass string, every, ttl time.Duration) (phone.Server, bool, error) {
+	const due = `FROM servers s LEFT JOIN server_watches w ON w.server_id = s.id WHERE s.status = ? AND coalesce(w.due_at, 0) <= %[1]s
+		AND coalesce(w.expires_at, 0) <= %[1]s ORDER BY coalesce(w.due_at, 0), s.id LIMIT 1`
+	query := `SELECT ` + columns("s", serverColumns) + ` ` + fmt.Sprintf(due, s.clock)
+	for {
+		var server phone.Server
+		err := s.once(ctx, func(t *tx) error {
+			var err error
+			server, err = scanServer(t.row(ctx, query, phone.ServerNormal))
+			return err
+		})
+		if errors.Is(err, sql.ErrNoRows) {
+			return phone.Server{}, false, nil
+		}
+		if err != nil {
+			return phone.Server{}, false, err
+		}
+		claimed, err := s.claimServer(ctx, pass, server.ID, ttl, &every)
+		if err != nil || claimed {
+			return server, claimed, err
+		}
+	}
+}
+
+// ClaimServer claims a server for one pass now, due or not. A server that another pass has is Conflict.
+func (s *Store) ClaimServer(ctx context.Context, pass string, server phone.ServerID, ttl time.Duration) error {
+	claimed, err := s.claimServer(ctx, pass, server, ttl, nil)
+	if err == nil && !claimed {
+		return phone.Errorf(phone.Conflict, "", "the server is being compared with its host at this moment: try again when that has ended")
+	}
+	return err
+}
+
+// claimServer makes the pass the server's, unless a live one has it; with every only if it is due, and due again after that.
+func (s *Store) claimServer(ctx context.Context, pass string, server phone.ServerID, ttl time.Duration, every *time.Duration) (bool, error) {
+	next, again, condition := int64(0), ``, ``
+	if every != nil {
+		next, again, condition = every.Microseconds(), `, due_at = excluded.due_at`, ` AND server_watches.due_at <= `+s.clock
+	}
+	var claimed bool
+	err := s.tx(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, `INSERT INTO server_watches (server_id, pass, expires_at, due_at) VALUES (?, ?, `+t.clock+` + ?, `+t.clock+` + ?)
+			ON CONFLICT (server_id) DO UPDATE SET pass = excluded.pass, expires_at = excluded.expires_at`+again+`
+			WHERE server_watches.expires_at <= `+t.clock+condition, server, pass, ttl.Microseconds(), next)
+		claimed = n > 0
+		return err
+	})
+	return claimed, err
+}
+
+// ReleaseServer ends a pass; one that another pass has taken over since is left alone.
+func (s *Store) ReleaseServer(ctx context.Context, pass string, server phone.ServerID) error {
+	return s.tx(ctx, func(t *tx) error {
+		_, err := t.exec(ctx, `UPDATE server_watches SET expires_at = 0 WHERE server_id = ? AND pass = ?`, server, pass)
+		return err
+	})
+}
+
+// Hosting gives, at one moment, what should be on the server's host: all of its phones, or the named ones among them.
+func (s *Store) Hosting(ctx context.Context, server phone.ServerID, only ...phone.ID) (phone.Hosting, error) {
+	var w where
+	w.add("p.server_id = ?", server)
+	if len(only) > 0 {
+		w.add(s.in("p.id"), list(s.dialect, only))
+	}
+	var h phone.Hosting
+	err := s.view(ctx, func(t *tx) error {
+		err := t.row(ctx, `SELECT EXISTS (SELECT 1 FROM jobs WHERE server_id = ? AND stage = 'preparing')`, server).Scan(&h.Preparing)
+		if err != nil {
+			return err
+		}
+		h.Phones, err = all(ctx, t, scanHosted, `SELECT p.id, p.name, p.status, p.generation, p.last_generation, p.updated_at,
+			EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.stage <> 'ended') FROM phones p`+w.String()+` ORDER BY p.id`, w.args...)
+		return err
+	})
+	if err != nil {
+		return phone.Hosting{}, err
+	}
+	return h, nil
+}
+
+func scanHosted(row scanner) (phone.Hosted, error) {
+	var h phone.Hosted
+	var updated int64
+	err := row.Scan(&h.Phone, &h.Name, &h.Status, &h.Generation, &h.LastGeneration, &updated, &h.Busy)
+	h.UpdatedAt = timeOf(updated)
+	return h, err
+}
+
+// Sightings gives what earlier passes have seen on the server's host.
+func (s *Store) Sightings(ctx context.Context, server phone.ServerID) ([]phone.Sighting, error) {
+	return readAll(ctx, s, func(row scanner) (phone.Sighting, error) {
+		var v phone.Sighting
+		var first int64
+		err := row.Scan(&v.Object, &v.Phone, &v.Generation, &first, &v.Seen)
+		v.FirstSeen = timeOf(first)
+		return v, err
+	}, `SELECT object, phone_id, generation, first_seen, seen FROM orphans WHERE server_id = ? ORDER BY phone_id, generation, object`, server)
+}
+
+// SaveSightings replaces what is remembered of the server's host.
+func (s *Store) SaveSightings(ctx context.Context, server phone.ServerID, sightings []phone.Sighting) error {
+	type row struct {
+		Object     phone.DriftObject `json:"object"`
+		Phone      phone.ID          `json:"phone_id"`
+		Generation phone.Generation  `json:"generation"`
+		First      int64             `json:"first_seen"`
+		Seen       int               `json:"seen"`
+	}
+	rows := make([]row, len(sightings))
+	for i, v := range sightings {
+		rows[i] = row{Object: v.Object, Phone: v.Phone, Generation: v.Generation, First: micros(v.FirstSeen), Seen: v.Seen}
+	}
+	return s.tx(ctx, func(t *tx) error {
+		if _, err := t.exec(ctx, `DELETE FROM orphans WHERE server_id = ?`, server); err != nil {
+			return fmt.Errorf("forget what was seen: %w", err)
+		}
+		if len(rows) == 0 {
+			return nil
+		}
+		_, err := t.exec(ctx, `INSERT INTO orphans (server_id, object, phone_id, generation, first_seen, seen)
+			SELECT ?, v.object, v.phone_id, v.generation, v.first_seen, v.seen FROM `+
+			t.records("object text", "phone_id text", "generation bigint", "first_seen bigint", "seen bigint")+` WHERE true`, server, asJSON(rows))
+		if err != nil {
+			return fmt.Errorf("remember what was seen: %w", err)
+		}
+		return nil
+	})
+}

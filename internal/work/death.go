@@ -1,0 +1,71 @@
+package work
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// maxDeaths is how many phones one transaction marks, at most.
+const maxDeaths = 200
+
+// notice asks the host about the running phones whose instances it listed as ended or not at all, one after the other, and makes
+// those abnormal that are so.
+func (p *passing) notice(ctx context.Context) error {
+	var deaths []phone.Death
+	findings := map[phone.ID]*phone.Finding{}
+	save := func() error {
+		died, err := p.engine.Store.Died(ctx, p.server.ID, deaths)
+		for _, id := range died {
+			findings[id].Done = "marked abnormal"
+			p.engine.Logger.Warn("a phone has died", "server_id", p.server.ID, "phone_id", id, "generation", findings[id].Generation)
+		}
+		deaths = deaths[:0]
+		return err
+	}
+	for i := range p.drift.Findings {
+		f := &p.drift.Findings[i]
+		if f.Object != phone.DriftInstance || f.Kind != phone.DriftDead && f.Kind != phone.DriftMissing {
+			continue
+		}
+		death, dead, err := p.ask(ctx, *f)
+		if err != nil {
+			return err
+		}
+		if !dead {
+			f.Detail = "its instance was not running when the host was listed, and is now"
+			continue
+		}
+		f.Detail = death.Cause
+		findings[f.Phone] = f
+		if deaths = append(deaths, death); len(deaths) == maxDeaths {
+			if err := save(); err != nil {
+				return err
+			}
+		}
+	}
+	return save()
+}
+
+// ask looks at one instance itself.
+func (p *passing) ask(ctx context.Context, f phone.Finding) (phone.Death, bool, error) {
+	death := phone.Death{Phone: f.Phone, Generation: f.Generation, UpdatedAt: p.known[f.Phone].UpdatedAt}
+	instance, err := p.host.Inspect(ctx, refOf(f))
+	switch {
+	case phone.CodeOf(err) == phone.NotFound:
+		death.Cause = fmt.Sprintf("the instance of life %d is gone from server %s: reset the phone", f.Generation, p.server.Name)
+	case err != nil:
+		return death, false, fmt.Errorf("inspect the instance of phone %s: %w", f.Phone, err)
+	case instance.Running:
+		return death, false, nil
+	case !instance.Exited:
+		death.Cause = "the instance was made and does not run"
+	default:
+		death.Cause = fmt.Sprintf("the instance ended by itself with exit code %d", instance.ExitCode)
+		if instance.Log != "" {
+			death.Cause += "; its last lines: " + instance.Log
+		}
+	}
+	return death, true, nil
+}
