@@ -138,10 +138,12 @@ func TestDatabaseConnections(t *testing.T) {
 			g := gates[random.IntN(len(gates))]
 			g.refuse(true)
 			g.cut()
-			in.awaitChanges(random.IntN(3))
+			time.Sleep(time.Duration(random.IntN(400)) * time.Millisecond) // for how long the database is out of its reach
 			g.refuse(false)
 		}
+		healed := time.Now()
 		in.settle()
+		t.Logf("a batch whose connections were cut had ended %s after the last cut", time.Since(healed).Round(time.Millisecond))
 	}
 	for _, g := range gates {
 		g.slow(0)
