@@ -169,7 +169,9 @@ type runner struct {
 	host *host
 }
 
-func (runner) Info(context.Context) (driver.Info, error) { return driver.Info{Driver: "simulated"}, nil }
+func (runner) Info(context.Context) (driver.Info, error) {
+	return driver.Info{Driver: "simulated"}, nil
+}
 
 func (r runner) Exec(_ context.Context, ref driver.Ref, command driver.Command) (driver.Result, error) {
 	r.host.mu.Lock()

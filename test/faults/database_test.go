@@ -169,7 +169,9 @@ func TestDatabaseConnections(t *testing.T) {
 	in.settle()
 	before := h.tree(t)
 	g.hang(false)
+	light := time.Now()
 	in.ready(lone)
+	t.Logf("it was ready again %s after it could reach the database", time.Since(light).Round(time.Millisecond))
 	for path, was := range before {
 		if now := h.tree(t)[path]; now != was {
 			t.Errorf("I3: a replica that came back from the dark changed %s", path)
