@@ -138,10 +138,12 @@ func TestDatabaseConnections(t *testing.T) {
 			g := gates[random.IntN(len(gates))]
 			g.refuse(true)
 			g.cut()
-			in.awaitChanges(random.IntN(3))
+			time.Sleep(time.Duration(random.IntN(400)) * time.Millisecond) // for how long the database is out of its reach
 			g.refuse(false)
 		}
+		healed := time.Now()
 		in.settle()
+		t.Logf("a batch whose connections were cut had ended %s after the last cut", time.Since(healed).Round(time.Millisecond))
 	}
 	for _, g := range gates {
 		g.slow(0)
@@ -167,7 +169,9 @@ func TestDatabaseConnections(t *testing.T) {
 	in.settle()
 	before := h.tree(t)
 	g.hang(false)
+	light := time.Now()
 	in.ready(lone)
+	t.Logf("it was ready again %s after it could reach the database", time.Since(light).Round(time.Millisecond))
 	for path, was := range before {
 		if now := h.tree(t)[path]; now != was {
 			t.Errorf("I3: a replica that came back from the dark changed %s", path)

@@ -92,7 +92,7 @@ func (in *installation) clean() {
 		if r.up() {
 			r.kill()
 		}
-		if in.t.Failed() {
+		if in.t.Failed() || os.Getenv("LETHE_FAULT_LOGS") != "" {
 			in.t.Logf("log of replica %d, %s:\n%s", i, r.id(), r.said())
 		}
 	}
