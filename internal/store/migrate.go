@@ -62,7 +62,11 @@ func (s *Store) migrateLocked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(dialect, s.write, files, goose.WithDisableGlobalRegistry(true))
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if !s.postgres {
+		options = append(options, goose.WithExcludeNames([]string{retainFile}), goose.WithGoMigrations(goose.NewGoMigration(3, &goose.GoFunc{RunTx: retainSQLite}, nil)))
+	}
+	provider, err := goose.NewProvider(dialect, s.write, files, options...)
 	if err != nil {
 		return err
 	}

@@ -141,14 +141,18 @@ type jobInsert struct {
 }
 
 // insertJobs writes queued jobs in their order, with what their phones are at this moment as the prior state and the next
-// generation as the target.
+// generation as the target, or with a start the present one.
 func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert) error {
 	for i := range jobs {
 		jobs[i].Order = i
 	}
+	target := `p.last_generation + 1`
+	if r.Kind == phone.KindStart {
+		target = `p.generation`
+	}
 	n, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,
 			image_id, properties, factory, created_at)
-		SELECT v.id, ?, p.project_id, p.id, p.server_id, ?, 'queued', v.erase, p.last_generation + 1, p.generation, p.status, p.image_id,
+		SELECT v.id, ?, p.project_id, p.id, p.server_id, ?, 'queued', v.erase, `+target+`, p.generation, p.status, p.image_id,
 			v.image_id, v.properties, v.factory, ?
 		FROM `+t.records("id text", "phone_id text", "image_id text", "properties text", "factory boolean", "erase text", "ord bigint")+`
 		JOIN phones p ON p.id = v.phone_id ORDER BY v.ord`, r.ID, r.Kind, micros(r.CreatedAt), asJSON(jobs))

@@ -18,12 +18,16 @@ func (t *task) verifyAndFinish(erased *erasing) error {
 	if err != nil {
 		return err
 	}
+	identity := t.Identity
+	if t.Job.Kind == phone.KindStart {
+		identity = instance.Identity // what the host resolves the image to may have changed since this life was made
+	}
 	switch {
 	case instance.Exited:
 		return exited(instance)
 	case !instance.Booted:
 		return phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone is not booted any more")
-	case instance.Identity.ID != t.Identity.ID:
+	case instance.Identity.ID != identity.ID:
 		return phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone runs image %s, not %s as asked", instance.Identity.ID, t.Identity.ID)
 	case instance.Volume == "":
 		return phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone has no data volume of its own")
@@ -33,7 +37,7 @@ func (t *task) verifyAndFinish(erased *erasing) error {
 		return err
 	}
 	receipt := phone.Receipt{
-		Phone: t.Phone.ID, Job: t.Job.ID, From: t.Job.Prior, To: t.Job.Target, Image: t.Image.ID, Identity: t.Identity,
+		Phone: t.Phone.ID, Job: t.Job.ID, From: t.Job.Prior, To: t.Job.Target, Image: t.Image.ID, Identity: identity,
 		Instance: instance.Name, Volume: instance.Volume, Erased: erased.volumes, LookedFor: erased.lookedFor, Properties: readings,
 	}
 	return t.save(func(ctx context.Context) error { return t.engine.Store.Finish(ctx, t.Fence, receipt) })

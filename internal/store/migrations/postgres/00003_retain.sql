@@ -25,3 +25,10 @@ CREATE TABLE orphans (
 
 -- Why a phone is abnormal; '' of one that is not.
 ALTER TABLE phones ADD COLUMN cause TEXT NOT NULL DEFAULT '';
+
+-- A start makes no new life: its target is the life that it starts, which some other job has made.
+ALTER TABLE requests DROP CONSTRAINT requests_kind_check, ADD CONSTRAINT requests_kind_check CHECK (kind IN ('create', 'reset', 'start'));
+ALTER TABLE jobs DROP CONSTRAINT jobs_kind_check, ADD CONSTRAINT jobs_kind_check CHECK (kind IN ('create', 'reset', 'start')),
+    DROP CONSTRAINT jobs_generation_check, ADD CONSTRAINT jobs_generation_check CHECK (target > prior OR kind = 'start' AND target = prior),
+    DROP CONSTRAINT jobs_target_key;
+CREATE UNIQUE INDEX jobs_target_key ON jobs (phone_id, target, (CASE kind WHEN 'start' THEN id ELSE '' END));

@@ -30,3 +30,9 @@ CREATE TABLE orphans (
 
 -- Why a phone is abnormal; '' of one that is not.
 ALTER TABLE phones ADD COLUMN cause TEXT NOT NULL DEFAULT '';
+
+-- A start makes no new life: its target is the life that it starts, which some other job has made. (migratestart.go changes the
+-- constraints of requests and jobs.)
+CREATE UNIQUE INDEX jobs_target_key ON jobs (phone_id, target, CASE kind WHEN 'start' THEN id ELSE '' END);
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('jobs', 'jobs_target_key', '10000000 10 1 1');
+ANALYZE sqlite_schema;
