@@ -180,8 +180,10 @@ func (t *task) boot() error {
 				return err
 			}
 			continue
+		case phone.CodeOf(err) == phone.NotFound && t.Job.Kind == phone.KindStart:
+			return phone.Errorf(phone.Precondition, phone.ReasonBootExited, "the instance is gone from server %s: there is nothing to start", t.Server.Name)
 		case phone.CodeOf(err) == phone.NotFound:
-			return phone.Errorf(phone.Precondition, phone.ReasonBootExited, "the instance is gone from server %s", t.Server.Name)
+			return phone.Errorf(phone.Precondition, phone.ReasonBootExited, "the instance disappeared from server %s while it booted", t.Server.Name)
 		case err != nil:
 			return err
 		case instance.Booted:
