@@ -9,7 +9,7 @@ type Job struct {
 	ProjectID string `json:"project_id"`
 	PhoneID   string `json:"phone_id"`
 	ServerID  string `json:"server_id"`
-	// create or reset.
+	// create, reset or start: lethe starts a phone again that died by itself.
 	Kind string `json:"kind"`
 	// 1 running, 2 success, -1 failed.
 	Status int `json:"status"`
@@ -17,7 +17,7 @@ type Job struct {
 	Phase string `json:"phase"`
 	// The destruction of the older generations, beside the phases: none (there are none), pending, done or failed.
 	Erase string `json:"erase"`
-	// The generation that this job makes.
+	// The generation that this job makes, or starts again.
 	Generation int64 `json:"generation"`
 	// What the phone was when the job was accepted.
 	PriorGeneration int64  `json:"prior_generation"`
@@ -111,7 +111,7 @@ type Jobs struct {
 type Progress struct {
 	RequestID string `json:"request_id"`
 	ProjectID string `json:"project_id"`
-	// create or reset.
+	// create, reset or start: lethe starts a phone again that died by itself.
 	Kind       string    `json:"kind"`
 	CreateTime time.Time `json:"create_time"`
 	// Its jobs.

@@ -30,8 +30,10 @@ type Config struct {
 	// must have been seen there that no phone needs before it is removed.
 	ReconcileEvery time.Duration
 	ReconcileGrace time.Duration
-	LogLevel       slog.Level
-	LogFormat      string // "text" or "json"
+	// RestartDead is whether a phone that died by itself is started again.
+	RestartDead bool
+	LogLevel    slog.Level
+	LogFormat   string // "text" or "json"
 }
 
 // Default is the configuration of one who sets nothing. Data has no default: which folder to write to is never guessed.
@@ -46,6 +48,7 @@ func Default() Config {
 		JobRetention:   90 * day,
 		ReconcileEvery: 5 * time.Minute,
 		ReconcileGrace: time.Hour,
+		RestartDead:    true,
 		LogLevel:       slog.LevelInfo,
 		LogFormat:      "text",
 	}
@@ -69,6 +72,7 @@ func (c Config) LogValue() slog.Value {
 		slog.String("region", c.Region), slog.Duration("host_deadline", c.HostDeadline),
 		slog.Duration("boot_timeout", c.BootTimeout), slog.Duration("job_retention", c.JobRetention),
 		slog.Duration("reconcile_every", c.ReconcileEvery), slog.Duration("reconcile_grace", c.ReconcileGrace),
+		slog.Bool("restart_dead", c.RestartDead),
 		slog.String("log_level", c.LogLevel.String()),
 	)
 }

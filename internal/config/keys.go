@@ -43,6 +43,7 @@ func keys() []key {
 		{name: "job_retention", help: "how long finished jobs are kept; 0 keeps them for ever", set: periodSetter(func(c *Config) *time.Duration { return &c.JobRetention }, time.Minute)},
 		{name: "reconcile_every", help: "how often each host is compared with the database; 0 is never", set: periodSetter(func(c *Config) *time.Duration { return &c.ReconcileEvery }, time.Second)},
 		{name: "reconcile_grace", help: "how long something no phone needs stays on a host before it is removed", set: durationSetter(func(c *Config) *time.Duration { return &c.ReconcileGrace })},
+		{name: "restart_dead", help: "what becomes of a phone that died by itself: start or never", set: setRestartDead},
 		{name: "log_level", help: "debug, info, warn or error", set: setLogLevel},
 		{name: "log_format", help: "text or json", set: setLogFormat},
 	}
@@ -148,6 +149,14 @@ func parsePeriod(v string) (time.Duration, error) {
 	}
 	n, err := strconv.ParseUint(days, 10, 16)
 	return time.Duration(n) * day, err
+}
+
+func setRestartDead(c *Config, v string) error {
+	if v != "start" && v != "never" {
+		return errors.New("must be start or never")
+	}
+	c.RestartDead = v == "start"
+	return nil
 }
 
 func setLogLevel(c *Config, v string) error {

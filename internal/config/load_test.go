@@ -78,7 +78,7 @@ func TestLoadTakesTheStrongestSource(t *testing.T) {
 			"every key by flag",
 			source("", nil, nil, map[string]string{
 				"data": "d", "listen": "[::1]:0", "advertise": "https://phones.example.com/", "database": "postgresql://h/n", "tls-cert": "c", "tls-key": "k",
-				"max-batch": "10000", "region": "eu-7", "host-deadline": "1h", "job-retention": "0", "reconcile-every": "1m", "reconcile-grace": "2h", "boot-timeout": "20m", "log-level": "error", "log-format": "json",
+				"max-batch": "10000", "region": "eu-7", "host-deadline": "1h", "job-retention": "0", "reconcile-every": "1m", "reconcile-grace": "2h", "restart-dead": "never", "boot-timeout": "20m", "log-level": "error", "log-format": "json",
 			}),
 			config.Config{
 				Data: "d", Listen: "[::1]:0", Advertise: "https://phones.example.com", Database: "postgresql://h/n", TLSCert: "c", TLSKey: "k",
@@ -138,6 +138,7 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		{"retention too short", flag("job-retention", "1s"), []string{"job_retention"}},
 		{"retention below 0", flag("job-retention", "-1h"), []string{"job_retention"}},
 		{"reconcile too often", flag("reconcile-every", "1ms"), []string{`must be 0 or a period of at least 1s`}},
+		{"restart by another word", flag("restart-dead", "always"), []string{`restart_dead "always" (--restart-dead) must be start or never`}},
 		{"no grace", flag("reconcile-grace", "0"), []string{"reconcile_grace"}},
 		{"unknown level", flag("log-level", "loud"), []string{"log_level"}},
 		{"unknown format", flag("log-format", "xml"), []string{"log_format"}},

@@ -129,4 +129,13 @@ type Death struct {
 	Generation Generation
 	UpdatedAt  time.Time // of the phone when it was found
 	Cause      string    // safe to show
+	// Start asks for a job that starts it again; without it the phone stays abnormal.
+	Start bool
+}
+
+// Died is a phone that was made abnormal, and the job that starts it again, "" when there is none.
+type Died struct {
+	Phone ID
+	Job   JobID
+	Cause string
 }

@@ -12,20 +12,28 @@ type Kind string
 const (
 	KindCreate Kind = "create"
 	KindReset  Kind = "reset"
+	// KindStart starts the present life of a phone that died by itself. It makes no new life, and erases nothing.
+	KindStart Kind = "start"
 )
 
 // Doing is the phone's status while a job of this kind is at work.
 func (k Kind) Doing() Status {
-	if k == KindCreate {
+	switch k {
+	case KindCreate:
 		return StatusCreating
+	case KindStart:
+		return StatusRestarting
 	}
 	return StatusResetting
 }
 
 // Failed is the phone's status after a job of this kind has failed.
 func (k Kind) Failed() Status {
-	if k == KindCreate {
+	switch k {
+	case KindCreate:
 		return StatusCreateFailed
+	case KindStart:
+		return StatusAbnormal
 	}
 	return StatusResetFailed
 }
@@ -104,7 +112,7 @@ type Job struct {
 	Kind    Kind
 	Phase   Phase
 	Erase   EraseState
-	// Target is the generation this job makes; Prior and PriorStatus are what the phone was when the job was accepted.
+	// Target is the generation this job makes, or starts again (KindStart: the same as Prior); Prior and PriorStatus are what the phone was when the job was accepted.
 	Target      Generation
 	Prior       Generation
 	PriorStatus Status

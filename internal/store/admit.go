@@ -39,8 +39,9 @@ func (t *tx) admit(ctx context.Context, servers []phone.ServerID) error {
 		return err
 	}
 	if len(slots) > 0 {
-		err := t.setGoing(ctx, slots, `phase = CASE kind WHEN 'create' THEN 'creating' ELSE 'removing' END,
-			creating_at = CASE kind WHEN 'create' THEN ? ELSE creating_at END, removing_at = CASE kind WHEN 'create' THEN removing_at ELSE ? END`, t.at, t.at)
+		err := t.setGoing(ctx, slots, `phase = CASE kind WHEN 'create' THEN 'creating' WHEN 'start' THEN 'booting' ELSE 'removing' END,
+			creating_at = CASE kind WHEN 'create' THEN ? ELSE creating_at END, booting_at = CASE kind WHEN 'start' THEN ? ELSE booting_at END,
+			removing_at = CASE WHEN kind IN ('create', 'start') THEN removing_at ELSE ? END`, t.at, t.at, t.at)
 		if err != nil {
 			return fmt.Errorf("admit: %w", err)
 		}

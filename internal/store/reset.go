@@ -67,7 +67,7 @@ func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted [
 		counts.add(a.Phone.Project, a.Phone.Status, -1)
 		counts.add(a.Phone.Project, phone.StatusResetting, 1)
 	}
-	if err := t.insertResets(ctx, request, jobs); err != nil {
+	if err := t.insertJobs(ctx, request, jobs); err != nil {
 		return nil, err
 	}
 	if err := t.claimPhones(ctx, jobs); err != nil {
@@ -152,7 +152,7 @@ func (t *tx) insertRequest(ctx context.Context, r phone.Request) error {
 	return nil
 }
 
-// jobInsert is what insertResets needs of a job besides its phone's row.
+// jobInsert is what insertJobs needs of a job besides its phone's row.
 type jobInsert struct {
 	ID         phone.JobID   `json:"id"`
 	Phone      phone.ID      `json:"phone_id"`
@@ -162,15 +162,19 @@ type jobInsert struct {
 	Order      int           `json:"ord"`
 }
 
-// insertResets writes queued jobs in their order, with what their phones are at this moment as the prior state and the next
-// generation as the target.
-func (t *tx) insertResets(ctx context.Context, r phone.Request, jobs []jobInsert) error {
+// insertJobs writes queued jobs in their order, with what their phones are at this moment as the prior state and the next
+// generation as the target; a start keeps the present one, and erases nothing.
+func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert) error {
+	target, erase := `p.last_generation + 1`, phone.ErasePending
+	if r.Kind == phone.KindStart {
+		target, erase = `p.generation`, phone.EraseNone
+	}
 	n, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,
 			image_id, properties, factory, created_at)
-		SELECT v.id, ?, p.project_id, p.id, p.server_id, ?, 'queued', 'pending', p.last_generation + 1, p.generation, p.status, p.image_id,
+		SELECT v.id, ?, p.project_id, p.id, p.server_id, ?, 'queued', ?, `+target+`, p.generation, p.status, p.image_id,
 			coalesce(v.image_id, p.image_id), coalesce(v.properties, p.properties), coalesce(v.factory, false), ?
 		FROM `+t.records("id text", "phone_id text", "image_id text", "properties text", "factory boolean", "ord bigint")+`
-		JOIN phones p ON p.id = v.phone_id ORDER BY v.ord`, r.ID, r.Kind, micros(r.CreatedAt), asJSON(jobs))
+		JOIN phones p ON p.id = v.phone_id ORDER BY v.ord`, r.ID, r.Kind, erase, micros(r.CreatedAt), asJSON(jobs))
 	if err != nil {
 		return fmt.Errorf("write jobs: %w", err)
 	}

@@ -27,8 +27,9 @@ func (s *Store) Retry(ctx context.Context, in fleet.RetryJobs) (phone.RequestID,
 	return in.Request.ID, outcomes, nil
 }
 
-// retryable is the condition that a job j of a request may be done once more. A later job of a phone has a higher target.
-const retryable = `j.request_id = ? AND j.phase IN ('failed', 'cancelled') AND NOT EXISTS (SELECT 1 FROM jobs l WHERE l.phone_id = j.phone_id AND l.target > j.target)`
+// retryable is the condition that a job j of a request may be done once more. A later reset of a phone has a higher target. A start
+// is never retried: that would be a reset, and destroy what the start wanted to keep.
+const retryable = `j.request_id = ? AND j.kind <> 'start' AND j.phase IN ('failed', 'cancelled') AND NOT EXISTS (SELECT 1 FROM jobs l WHERE l.phone_id = j.phone_id AND l.target > j.target)`
 
 func (t *tx) retry(ctx context.Context, in fleet.RetryJobs) ([]phone.Outcome, error) {
 	if err := t.mustHave(ctx, `requests`, phone.ReasonRequestNotFound, string(in.Of), in.Request.Project); err != nil {

@@ -35,7 +35,8 @@ func (t *tx) saveHostImages(ctx context.Context, steps []*step, jobs map[phone.J
 
 // savePhones gives the phones of ended jobs what their jobs led to.
 func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID]*stepJob) error {
-	var finished, failed []phone.JobID
+	var finished []phone.JobID
+	var failed []failedPhone
 	counts := tally{}
 	for _, st := range steps {
 		if st.err != nil || !st.ends() {
@@ -45,21 +46,28 @@ func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID
 		if st.kind == stepFinish {
 			finished = append(finished, j.id)
 		} else {
-			failed, status = append(failed, j.id), j.kind.Failed()
+			status = j.kind.Failed()
+			f := failedPhone{Job: j.id, Status: status}
+			if status == phone.StatusAbnormal {
+				f.Cause = st.failure.Msg
+			}
+			failed = append(failed, f)
 		}
 		counts.add(j.project, j.kind.Doing(), -1)
 		counts.add(j.project, status, 1)
 	}
-	err := t.savePhonesOf(ctx, finished, `status = CAST(? AS BIGINT), generation = j.target, image_id = j.image_id, properties = j.properties`, phone.StatusRunning)
-	if err != nil {
+	if err := t.saveFinished(ctx, finished); err != nil {
 		return err
 	}
-	err = t.savePhonesOf(ctx, failed, `status = CASE j.kind WHEN 'create' THEN CAST(? AS BIGINT) ELSE CAST(? AS BIGINT) END`,
-		phone.KindCreate.Failed(), phone.KindReset.Failed())
-	if err != nil {
+	if err := t.saveFailed(ctx, failed); err != nil {
 		return err
 	}
 	return t.saveTally(ctx, counts)
+}
+
+func (t *tx) saveFinished(ctx context.Context, jobs []phone.JobID) error {
+	return t.savePhonesOf(ctx, jobs, `status = CAST(? AS BIGINT), generation = j.target, image_id = j.image_id, properties = j.properties, cause = ''`,
+		phone.StatusRunning)
 }
 
 // savePhonesOf changes the phones of some jobs j.
@@ -73,6 +81,25 @@ func (t *tx) savePhonesOf(ctx context.Context, jobs []phone.JobID, set string, a
 		return fmt.Errorf("save phones: %w", err)
 	}
 	return expect(n, len(jobs), "phones")
+}
+
+// failedPhone is what a failed job leads its phone to.
+type failedPhone struct {
+	Job    phone.JobID  `json:"job_id"`
+	Status phone.Status `json:"status"`
+	Cause  string       `json:"cause"` // of a phone that is abnormal
+}
+
+func (t *tx) saveFailed(ctx context.Context, failed []failedPhone) error {
+	if len(failed) == 0 {
+		return nil
+	}
+	n, err := t.exec(ctx, `UPDATE phones SET status = v.status, cause = v.cause, updated_at = ? FROM `+
+		t.records("job_id text", "status bigint", "cause text")+` JOIN jobs j ON j.id = v.job_id WHERE phones.id = j.phone_id`, t.at, asJSON(failed))
+	if err != nil {
+		return fmt.Errorf("save phones: %w", err)
+	}
+	return expect(n, len(failed), "phones")
 }
 
 // serversToAdmit gives the servers on which a step freed a slot or made jobs admissible.

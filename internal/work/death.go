@@ -15,11 +15,19 @@ const maxDeaths = 200
 func (p *passing) notice(ctx context.Context) error {
 	var deaths []phone.Death
 	findings := map[phone.ID]*phone.Finding{}
+	incomplete := map[phone.ID]bool{} // what has no volume or no instance cannot be started
+	for _, f := range p.drift.Findings {
+		incomplete[f.Phone] = incomplete[f.Phone] || f.Kind == phone.DriftMissing
+	}
 	save := func() error {
 		died, err := p.engine.Store.Died(ctx, p.server.ID, deaths)
-		for _, id := range died {
-			findings[id].Done = "marked abnormal"
-			p.engine.Logger.Warn("a phone has died", "server_id", p.server.ID, "phone_id", id, "generation", findings[id].Generation)
+		for _, d := range died {
+			f := findings[d.Phone]
+			f.Done, f.Detail = "marked abnormal", d.Cause
+			if d.Job != "" {
+				f.Done = "is started again"
+			}
+			p.engine.Logger.Warn("a phone has died", "server_id", p.server.ID, "phone_id", d.Phone, "generation", f.Generation, "job_id", d.Job)
 		}
 		deaths = deaths[:0]
 		return err
@@ -38,8 +46,9 @@ func (p *passing) notice(ctx context.Context) error {
 			continue
 		}
 		f.Detail = death.Cause
+		death.Start = p.engine.RestartDead && !incomplete[f.Phone] && !death.gone
 		findings[f.Phone] = f
-		if deaths = append(deaths, death); len(deaths) == maxDeaths {
+		if deaths = append(deaths, death.Death); len(deaths) == maxDeaths {
 			if err := save(); err != nil {
 				return err
 			}
@@ -48,12 +57,19 @@ func (p *passing) notice(ctx context.Context) error {
 	return save()
 }
 
+// death is a death, and whether there is nothing left to start.
+type death struct {
+	phone.Death
+	gone bool
+}
+
 // ask looks at one instance itself.
-func (p *passing) ask(ctx context.Context, f phone.Finding) (phone.Death, bool, error) {
-	death := phone.Death{Phone: f.Phone, Generation: f.Generation, UpdatedAt: p.known[f.Phone].UpdatedAt}
+func (p *passing) ask(ctx context.Context, f phone.Finding) (death, bool, error) {
+	death := death{Death: phone.Death{Phone: f.Phone, Generation: f.Generation, UpdatedAt: p.known[f.Phone].UpdatedAt}}
 	instance, err := p.host.Inspect(ctx, refOf(f))
 	switch {
 	case phone.CodeOf(err) == phone.NotFound:
+		death.gone = true
 		death.Cause = fmt.Sprintf("the instance of life %d is gone from server %s: reset the phone", f.Generation, p.server.Name)
 	case err != nil:
 		return death, false, fmt.Errorf("inspect the instance of phone %s: %w", f.Phone, err)

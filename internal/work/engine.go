@@ -35,7 +35,9 @@ type Config struct {
 	// seen for ReconcileGrace (1 h), and more than once.
 	ReconcileEvery time.Duration
 	ReconcileGrace time.Duration
-	StopGrace      time.Duration // how long a driver call in flight may go on after a stop was asked for; 8 s
+	// RestartDead starts phones again that died by themselves; without it they stay abnormal.
+	RestartDead bool
+	StopGrace   time.Duration // how long a driver call in flight may go on after a stop was asked for; 8 s
 }
 
 // Engine works jobs in this process.

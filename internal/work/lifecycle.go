@@ -8,7 +8,8 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// steps goes on from the phase that was saved last. A create job is a reset without an older life: nothing to remove or erase.
+// steps goes on from the phase that was saved last. A create job is a reset without an older life: nothing to remove or erase. A
+// start begins at booting, with the life that is there.
 func (t *task) steps() error {
 	if t.Job.Phase == phone.PhasePreparing {
 		return t.prepare()
@@ -163,7 +164,8 @@ func (t *task) boot() error {
 		return err
 	}
 	deadline := t.Job.PhaseAt[phone.PhaseBooting].Add(t.Server.BootTimeout)
-	for remade := false; ; {
+	// A start makes nothing: what it would make is another life, without the data of this one.
+	for remade := t.Job.Kind == phone.KindStart; ; {
 		instance, err := t.inspect()
 		switch {
 		case phone.CodeOf(err) == phone.NotFound && !remade:
@@ -177,6 +179,8 @@ func (t *task) boot() error {
 				return err
 			}
 			continue
+		case phone.CodeOf(err) == phone.NotFound && t.Job.Kind == phone.KindStart:
+			return phone.Errorf(phone.Precondition, phone.ReasonBootExited, "the instance is gone from server %s: there is nothing to start", t.Server.Name)
 		case phone.CodeOf(err) == phone.NotFound:
 			return phone.Errorf(phone.Precondition, phone.ReasonBootExited, "the instance disappeared from server %s while it booted", t.Server.Name)
 		case err != nil:

@@ -53,9 +53,9 @@ type Store interface {
 	// Hosting gives, at one moment, what should be on a server's host: all of its phones, or the named ones.
 	Hosting(ctx context.Context, server phone.ServerID, only ...phone.ID) (phone.Hosting, error)
 
-	// Died makes running phones abnormal whose instances were found ended or gone, and gives those that it made so. A phone that has
-	// changed since is left alone.
-	Died(ctx context.Context, server phone.ServerID, deaths []phone.Death) ([]phone.ID, error)
+	// Died makes running phones abnormal whose instances were found ended or gone, gives those that asked for it a job that starts
+	// them again, unless they had too many of those lately, and says which. A phone that has changed since is left alone.
+	Died(ctx context.Context, server phone.ServerID, deaths []phone.Death) ([]phone.Died, error)
 
 	// Sightings remember from one pass to the next what orphans a server's host has; SaveSightings replaces them.
 	Sightings(ctx context.Context, server phone.ServerID) ([]phone.Sighting, error)

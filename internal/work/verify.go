@@ -20,10 +20,19 @@ func (t *task) verifyAndFinish(erased *erasing) error {
 		return err
 	}
 	receipt := phone.Receipt{
-		Phone: t.Phone.ID, Job: t.Job.ID, From: t.Job.Prior, To: t.Job.Target, Image: t.Image.ID, Identity: t.Identity,
+		Phone: t.Phone.ID, Job: t.Job.ID, From: t.Job.Prior, To: t.Job.Target, Image: t.Image.ID, Identity: t.identity(instance),
 		Instance: instance.Name, Volume: instance.Volume, Erased: erased.volumes, LookedFor: erased.lookedFor, Properties: readings,
 	}
 	return t.save(func(ctx context.Context) error { return t.engine.Store.Finish(ctx, t.Fence, receipt) })
+}
+
+// identity is what the instance has to run: what the image was prepared as. A start keeps what its life was made of: what the
+// host resolves the image to may have changed since.
+func (t *task) identity(instance driver.Instance) phone.ImageIdentity {
+	if t.Job.Kind == phone.KindStart {
+		return instance.Identity
+	}
+	return t.Identity
 }
 
 // looks is how often a phone that is not as asked is looked at before that is believed. What a phone answers comes through a
@@ -52,7 +61,7 @@ func (t *task) verifyOnce() (driver.Instance, []phone.PropertyReading, error) {
 		err = exited(instance)
 	case !instance.Booted:
 		err = phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone is not booted any more")
-	case instance.Identity.ID != t.Identity.ID:
+	case instance.Identity.ID != t.identity(instance).ID:
 		err = phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone runs image %s, not %s as asked", instance.Identity.ID, t.Identity.ID)
 	case instance.Volume == "":
 		err = phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone has no data volume of its own")

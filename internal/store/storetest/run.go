@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"watch servers":          testWatchServers,
 		"watch at once":          testWatchAtOnce,
 		"died":                   testDied,
+		"start":                  testStart,
 		"hosting":                testHosting,
 		"sightings":              testSightings,
 		"prune":                  testPrune,

@@ -125,7 +125,7 @@ CREATE INDEX phone_counts_idx ON phone_counts (project_id, status, n);
 CREATE TABLE requests (
     id         TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     project_id TEXT COLLATE "C" NOT NULL REFERENCES projects (id),
-    kind       TEXT COLLATE "C" NOT NULL CHECK (kind IN ('create', 'reset')),
+    kind       TEXT COLLATE "C" NOT NULL CHECK (kind IN ('create', 'reset', 'start')),
     caller     TEXT COLLATE "C" NOT NULL,
     refused    BIGINT NOT NULL CHECK (refused >= 0),
     created_at BIGINT NOT NULL
@@ -147,7 +147,7 @@ CREATE TABLE jobs (
     project_id   TEXT COLLATE "C" NOT NULL,
     phone_id     TEXT COLLATE "C" NOT NULL REFERENCES phones (id),
     server_id    TEXT COLLATE "C" NOT NULL,
-    kind         TEXT COLLATE "C" NOT NULL CHECK (kind IN ('create', 'reset')),
+    kind         TEXT COLLATE "C" NOT NULL CHECK (kind IN ('create', 'reset', 'start')),
     phase        TEXT COLLATE "C" NOT NULL CHECK (phase IN ('queued', 'preparing', 'removing', 'creating', 'booting', 'verifying', 'succeeded', 'failed', 'cancelled')),
     -- What the scheduler needs of the phase; changes less often, so that a step inside a stage touches no index.
     stage        TEXT COLLATE "C" NOT NULL GENERATED ALWAYS AS (CASE phase
@@ -177,7 +177,7 @@ CREATE TABLE jobs (
     verifying_at BIGINT,
     ended_at     BIGINT,
     CONSTRAINT jobs_id_key UNIQUE (id),
-    CONSTRAINT jobs_generation_check CHECK (target > prior),
+    CONSTRAINT jobs_generation_check CHECK (target > prior OR kind = 'start' AND target = prior),
     CONSTRAINT jobs_ended_check CHECK ((ended_at IS NOT NULL) = (phase IN ('succeeded', 'failed', 'cancelled'))),
     -- A job that is set going is owned or on its way to somebody, and never both.
     CONSTRAINT jobs_held_check CHECK ((phase IN ('queued', 'succeeded', 'failed', 'cancelled')) = (owner IS NULL AND delivered_at IS NULL)),
@@ -185,7 +185,8 @@ CREATE TABLE jobs (
     CONSTRAINT jobs_success_check CHECK (phase <> 'succeeded' OR (erase IN ('none', 'done') AND receipt IS NOT NULL)),
     CONSTRAINT jobs_failure_check CHECK (phase <> 'failed' OR failure IS NOT NULL)
 ) WITH (fillfactor = 70);
-CREATE UNIQUE INDEX jobs_target_key ON jobs (phone_id, target);
+-- A start makes no new life: its target is the life that it starts, which some other job has made.
+CREATE UNIQUE INDEX jobs_target_key ON jobs (phone_id, target, (CASE kind WHEN 'start' THEN id ELSE '' END));
 CREATE UNIQUE INDEX jobs_unfinished_key ON jobs (phone_id) WHERE stage <> 'ended';
 CREATE UNIQUE INDEX jobs_preparing_key ON jobs (server_id, image_id) WHERE stage = 'preparing';
 CREATE INDEX jobs_queue_idx ON jobs (server_id, project_id, image_id, seq) WHERE stage = 'queued';

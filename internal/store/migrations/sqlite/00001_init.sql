@@ -125,7 +125,7 @@ CREATE INDEX phone_counts_idx ON phone_counts (project_id, status, n);
 CREATE TABLE requests (
     id         TEXT NOT NULL PRIMARY KEY,
     project_id TEXT NOT NULL REFERENCES projects (id),
-    kind       TEXT NOT NULL CHECK (kind IN ('create', 'reset')),
+    kind       TEXT NOT NULL CHECK (kind IN ('create', 'reset', 'start')),
     caller     TEXT NOT NULL,
     refused    INTEGER NOT NULL CHECK (refused >= 0),
     created_at INTEGER NOT NULL
@@ -147,7 +147,7 @@ CREATE TABLE jobs (
     project_id   TEXT NOT NULL,
     phone_id     TEXT NOT NULL REFERENCES phones (id),
     server_id    TEXT NOT NULL,
-    kind         TEXT NOT NULL CHECK (kind IN ('create', 'reset')),
+    kind         TEXT NOT NULL CHECK (kind IN ('create', 'reset', 'start')),
     phase        TEXT NOT NULL CHECK (phase IN ('queued', 'preparing', 'removing', 'creating', 'booting', 'verifying', 'succeeded', 'failed', 'cancelled')),
     -- What the scheduler needs of the phase; changes less often, so that a step inside a stage touches no index.
     stage        TEXT NOT NULL GENERATED ALWAYS AS (CASE phase
@@ -177,7 +177,7 @@ CREATE TABLE jobs (
     verifying_at INTEGER,
     ended_at     INTEGER,
     CONSTRAINT jobs_id_key UNIQUE (id),
-    CONSTRAINT jobs_generation_check CHECK (target > prior),
+    CONSTRAINT jobs_generation_check CHECK (target > prior OR kind = 'start' AND target = prior),
     CONSTRAINT jobs_ended_check CHECK ((ended_at IS NOT NULL) = (phase IN ('succeeded', 'failed', 'cancelled'))),
     -- A job that is set going is owned or on its way to somebody, and never both.
     CONSTRAINT jobs_held_check CHECK ((phase IN ('queued', 'succeeded', 'failed', 'cancelled')) = (owner IS NULL AND delivered_at IS NULL)),
@@ -185,7 +185,8 @@ CREATE TABLE jobs (
     CONSTRAINT jobs_success_check CHECK (phase <> 'succeeded' OR (erase IN ('none', 'done') AND receipt IS NOT NULL)),
     CONSTRAINT jobs_failure_check CHECK (phase <> 'failed' OR failure IS NOT NULL)
 );
-CREATE UNIQUE INDEX jobs_target_key ON jobs (phone_id, target);
+-- A start makes no new life: its target is the life that it starts, which some other job has made.
+CREATE UNIQUE INDEX jobs_target_key ON jobs (phone_id, target, CASE kind WHEN 'start' THEN id ELSE '' END);
 CREATE UNIQUE INDEX jobs_unfinished_key ON jobs (phone_id) WHERE stage <> 'ended';
 CREATE UNIQUE INDEX jobs_preparing_key ON jobs (server_id, image_id) WHERE stage = 'preparing';
 CREATE INDEX jobs_queue_idx ON jobs (server_id, project_id, image_id, seq) WHERE stage = 'queued';
@@ -208,7 +209,7 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('servers', 'servers_name_key', '10000 1000 1'),
     ('servers', 'servers_list_idx', '10000 1000 1 1'),
     ('servers', 'servers_endpoint_idx', '10000 2'),
-    ('jobs', 'jobs_target_key', '10000000 10 1'),
+    ('jobs', 'jobs_target_key', '10000000 10 1 1'),
     ('jobs', 'jobs_unfinished_key', '100000 1'),
     ('jobs', 'jobs_preparing_key', '10 1 1'),
     ('jobs', 'jobs_queue_idx', '100000 1000 500 200 1'),
