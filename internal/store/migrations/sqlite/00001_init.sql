@@ -202,9 +202,16 @@ CREATE INDEX jobs_project_idx ON jobs (project_id, seq);
 ANALYZE;
 DELETE FROM sqlite_stat1;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('phones', 'sqlite_autoindex_phones_1', '1000000 1'),
+    ('phones', 'sqlite_autoindex_phones_2', '1000000 100000 1'),
+    ('phones', 'sqlite_autoindex_phones_3', '1000000 500 1'),
     ('phones', 'phones_list_idx', '1000000 100000 1 1'),
+    ('servers', 'sqlite_autoindex_servers_1', '10000 1'),
+    ('servers', 'sqlite_autoindex_servers_2', '10000 1000 1'),
     ('servers', 'servers_list_idx', '10000 1000 1 1'),
     ('servers', 'servers_endpoint_idx', '10000 2'),
+    ('jobs', 'sqlite_autoindex_jobs_1', '10000000 1'),
+    ('jobs', 'sqlite_autoindex_jobs_2', '10000000 10 1'),
     ('jobs', 'jobs_unfinished_key', '100000 1'),
     ('jobs', 'jobs_preparing_key', '10 1 1'),
     ('jobs', 'jobs_queue_idx', '100000 1000 500 200 1'),
