@@ -42,11 +42,13 @@ func BenchmarkControlPlane(b *testing.B) {
 		each := *benchJobs / benchServers
 		few, all := newBenchFleet(b, f, image.ID, each, 10), newBenchFleet(b, f, image.ID, each, each)
 		river := newPlainRiver(b, f)
-		var engine, fenced, noop []float64
+		var engine, fenced, noop, wal []float64
 		for b.Loop() {
 			for range *benchRounds {
+				before := walBytes(b, f)
 				few.accept(b)
 				engine = append(engine, rate(few.work))
+				wal = append(wal, float64(walBytes(b, f)-before)/float64(*benchJobs))
 				all.accept(b)
 				fenced = append(fenced, rate(river.work))
 				river.insertNoops(b)
@@ -58,8 +60,24 @@ func BenchmarkControlPlane(b *testing.B) {
 		b.ReportMetric(middle(noop), "river-noop-jobs/s")
 		b.ReportMetric(middle(engine)/middle(fenced), "lethe/river-fenced")
 		b.ReportMetric(middle(engine)/middle(noop), "lethe/river-noop")
+		if f.Postgres() {
+			b.ReportMetric(middle(wal), "lethe-WAL-B/job")
+		}
 		b.ReportMetric(0, "ns/op")
 	})
+}
+
+// walBytes is how much PostgreSQL has written to its log so far.
+func walBytes(b *testing.B, f storetest.Fixture) int64 {
+	b.Helper()
+	if !f.Postgres() {
+		return 0
+	}
+	var n int64
+	if err := f.DB.QueryRow(`SELECT CAST(pg_current_wal_insert_lsn() - '0/0' AS BIGINT)`).Scan(&n); err != nil {
+		b.Fatal(err)
+	}
+	return n
 }
 
 // rate is jobs per second.
