@@ -44,9 +44,9 @@ func benchmarkSize(b *testing.B, f storetest.Fixture) {
 const (
 	sizeErased  = `[{"name":"lethe-' || phone_id || '-1-data","generation":1,"files":24,"bytes":103424,"gone":true}]`
 	sizeErasure = `'{"volumes":` + sizeErased + `,"looked_for":"2025-03-01T12:00:00.123456789Z"}'`
-	sizeReceipt = `'{"phone":"' || phone_id || '","job":"' || id || '","from":1,"to":2,"image":"' || image_id || '","identity":{"id":"sha256:` +
+	sizeReceipt = `'{"phone_id":"' || phone_id || '","job_id":"' || id || '","from_generation":1,"to_generation":2,"image_id":"' || image_id || '","image_identity":{"id":"sha256:` +
 		`0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef","digest":""},"instance":"lethe-' || phone_id || '-2","volume":"lethe-' || phone_id ||` +
-		` '-2-data","erased":` + sizeErased + `,"looked_for":"2025-03-01T12:00:00.123456789Z","properties":[]}'`
+		` '-2-data","erased":` + sizeErased + `,"looked_for_at":"2025-03-01T12:00:00.123456789Z","properties":[]}'`
 )
 
 func exec(b *testing.B, f storetest.Fixture, query string) {
