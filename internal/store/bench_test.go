@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -18,21 +19,47 @@ import (
 	"github.com/lethe-cloud/lethe/internal/testenv"
 )
 
-// BenchmarkAccept1000 accepts a reset of 1,000 phones and, in turn with it, runs a bare transaction that writes the same rows
-// set by set and decides nothing, on the same database with the same durability. It reports both medians and their ratio.
-func BenchmarkAccept1000(b *testing.B) {
-	onBoth(b, benchmarkAccept)
+var benchFleet = flag.Int("fleet", 100_000, "the largest fleet, in phones, of the benchmarks; 1000000 is what the design asks for")
+
+// fleetSizes are the sizes at which a figure must be the same.
+func fleetSizes() []int {
+	sizes := []int{1000}
+	for _, n := range []int{100_000, 1_000_000} {
+		if n <= *benchFleet {
+			sizes = append(sizes, n)
+		}
+	}
+	return sizes
 }
 
-func benchmarkAccept(b *testing.B, f storetest.Fixture) {
-	const servers, phonesEach, slots = 20, 50, 4
-	image := f.Image(b)
+const phonesEach = 50 // on each server of a filled fleet
+
+// fill writes a fleet of n running phones.
+func fill(b *testing.B, f storetest.Fixture, n int) {
+	b.Helper()
+	storetest.Fill(b, f.DB, f.Postgres(), storetest.Filling{
+		Project: f.Project(0), Image: f.Image(b).ID, Servers: n / phonesEach, Each: phonesEach, Slots: 4,
+	})
+}
+
+// BenchmarkAccept1000 accepts a reset of 1,000 phones and, in turn with it, runs a bare transaction that writes the same rows
+// set by set and decides nothing, on the same database with the same durability. It reports both medians and their ratio, for
+// fleets of growing size: the figures must not grow with the fleet.
+func BenchmarkAccept1000(b *testing.B) {
+	for _, n := range fleetSizes() {
+		b.Run(fmt.Sprintf("phones=%d", n), func(b *testing.B) {
+			onBoth(b, func(b *testing.B, f storetest.Fixture) { benchmarkAccept(b, f, n) })
+		})
+	}
+}
+
+// benchmarkAccept resets 1,000 phones that are spread over the fleet, 50 on each of 20 servers.
+func benchmarkAccept(b *testing.B, f storetest.Fixture, fleet int) {
+	fill(b, f, fleet)
 	var ids []phone.ID
-	for range servers {
-		in := f.Fleet(b, f.Project(0), image.ID, phonesEach, slots)
-		for _, p := range in.Phones {
-			ids = append(ids, p.ID)
-		}
+	servers := fleet / phonesEach
+	for i := range 1000 {
+		ids = append(ids, storetest.FilledPhone(i/phonesEach*(servers/20)*phonesEach+i%phonesEach))
 	}
 	bare := newBare(b, f)
 	var accepts, bares []time.Duration
@@ -48,10 +75,13 @@ func benchmarkAccept(b *testing.B, f storetest.Fixture) {
 		b.StartTimer()
 	}
 	accepted, written := median(accepts), median(bares)
-	b.ReportMetric(float64(accepted.Nanoseconds()), "accept-ns/op")
-	b.ReportMetric(float64(written.Nanoseconds()), "bare-ns/op")
-	b.ReportMetric(float64(accepted)/float64(written), "ratio")
+	b.ReportMetric(millis(accepted), "accept-ms")
+	b.ReportMetric(millis(written), "bare-ms")
+	b.ReportMetric(float64(accepted)/float64(written), "accept/bare")
+	b.ReportMetric(0, "ns/op") // both sides are in it
 }
+
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func accept(b *testing.B, f storetest.Fixture, in fleet.AcceptReset) {
 	outcomes, err := f.AcceptReset(b.Context(), in)
@@ -334,8 +364,8 @@ func (w *bare) claim(tx *sql.Tx) {
 // clean takes the fleet back to where it was.
 func (w *bare) clean() {
 	statements := []string{
+		`UPDATE phones SET status = 2, last_generation = 1 WHERE id IN (SELECT phone_id FROM jobs WHERE kind = 'reset')`,
 		`DELETE FROM river_job`, `DELETE FROM jobs WHERE kind = 'reset'`, `DELETE FROM requests WHERE kind = 'reset'`,
-		`UPDATE phones SET status = 2, last_generation = 1`,
 	}
 	if w.f.Postgres() {
 		statements = append(statements, `VACUUM jobs`, `VACUUM phones`, `VACUUM requests`, `VACUUM river_job`)

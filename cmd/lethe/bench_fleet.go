@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/client"
+	"github.com/lethe-cloud/lethe/internal/config"
+	"github.com/lethe-cloud/lethe/internal/driver/simulated"
+	"github.com/lethe-cloud/lethe/internal/store"
+)
+
+// benchPoll is how often a bench looks whether jobs have ended. What it measures comes from the jobs' own times.
+const benchPoll = 200 * time.Millisecond
+
+// benchOwn measures phones of the caller's own installation.
+func benchOwn(ctx context.Context, env *environment, o benchOptions) (benchReport, error) {
+	credentials, err := env.readCredentials()
+	if err != nil {
+		return benchReport{}, err
+	}
+	c, err := benchClient(credentials)
+	if err != nil {
+		return benchReport{}, err
+	}
+	b := &bench{env: env, client: c, options: o, slots: map[string]int{}}
+	filter := client.PhoneFilter{Status: 2}
+	if o.server != "" {
+		if filter.ServerID, err = resolveServer(ctx, c, o.server); err != nil {
+			return benchReport{}, err
+		}
+	}
+	if b.phones, err = client.Collect(c.Phones(ctx, filter), 0); err != nil {
+		return benchReport{}, err
+	}
+	sortPhones(b.phones)
+	switch {
+	case len(b.phones) == 0:
+		return benchReport{}, errors.New("there is no running phone to reset: see lethe phone list")
+	case len(b.phones) < o.phones:
+		return benchReport{}, fmt.Errorf("only %d phones are running, not %d: see lethe phone list", len(b.phones), o.phones)
+	case o.phones > 0:
+		b.phones = b.phones[:o.phones]
+	}
+	if !o.yes {
+		return benchReport{}, usagef("this resets %d phones of %s %d times, which destroys all their data: give --yes if that is what you want",
+			len(b.phones), c.Endpoint(), o.rounds)
+	}
+	if err := b.learnSlots(ctx); err != nil {
+		return benchReport{}, err
+	}
+	return b.run(ctx)
+}
+
+func benchClient(c api.Credentials) (*client.Client, error) {
+	made, err := client.New(client.Config{
+		Endpoint: c.Endpoint, AccessKey: c.AccessKey, SecretKey: c.SecretKey, ProjectID: c.ProjectID, Poll: benchPoll,
+	})
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
+	return made, nil
+}
+
+// benchTemporary measures simulated phones in an installation that lives as long as the measurement.
+func benchTemporary(ctx context.Context, env *environment, o benchOptions) (_ benchReport, err error) {
+	dir, err := os.MkdirTemp("", "lethe-bench-")
+	if err != nil {
+		return benchReport{}, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	cfg := config.Default()
+	cfg.Data, cfg.Listen = filepath.Join(dir, "data"), "127.0.0.1:0"
+	if o.database != cfg.Database {
+		var drop func(context.Context) error
+		if cfg.Database, drop, err = store.Temporary(ctx, o.database); err != nil {
+			return benchReport{}, err
+		}
+		defer func() {
+			dropCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+			defer cancel()
+			err = errors.Join(err, drop(dropCtx))
+		}()
+	}
+	log, err := os.OpenFile(filepath.Join(dir, "lethe.log"), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return benchReport{}, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	server, err := startServer(ctx, cfg, slog.New(slog.NewTextHandler(log, nil)), newBuilder(ownBinary))
+	if err != nil {
+		return benchReport{}, err
+	}
+	defer func() {
+		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer cancel()
+		err = errors.Join(err, server.Stop(stopCtx))
+	}()
+	credentials, err := readCredentialsFile(server.Credentials)
+	if err != nil {
+		return benchReport{}, err
+	}
+	c, err := benchClient(credentials)
+	if err != nil {
+		return benchReport{}, err
+	}
+	b := &bench{env: env, client: c, options: o, slots: map[string]int{}}
+	report, err := b.runOnNewFleet(ctx)
+	if err != nil {
+		if tail := lastLines(log.Name(), 20); tail != "" {
+			fmt.Fprintf(env.stderr, "the server's last words:\n%s\n", tail)
+		}
+	}
+	return report, err
+}
+
+// runOnNewFleet makes simulated phones and measures them.
+func (b *bench) runOnNewFleet(ctx context.Context) (benchReport, error) {
+	o := b.options
+	b.say("making %d simulated phones on %d servers", o.phones, o.servers)
+	settings, err := json.Marshal(map[string]any{"boot_time": o.bootTime.String()})
+	if err != nil {
+		return benchReport{}, err
+	}
+	image, err := b.client.AddImage(ctx, api.AddImage{ImageName: "bench", Reference: "registry.invalid/android:12", OSName: "AOSP12.0"})
+	if err != nil {
+		return benchReport{}, err
+	}
+	var requests []string
+	for i := range o.servers {
+		server, err := b.client.AddServer(ctx, api.AddServer{
+			ServerName: fmt.Sprintf("bench-%d", i+1), Driver: simulated.Name, PhoneCount: share(o.phones, o.servers, i), ImageID: image.ImageID,
+			MaxConcurrentBoots: o.boots, Config: settings,
+		})
+		if err != nil {
+			return benchReport{}, err
+		}
+		b.slots[server.ServerID] = o.boots
+		requests = append(requests, server.RequestID)
+	}
+	failed, err := b.env.waitFor(ctx, b.client, requests...)
+	if err != nil {
+		return benchReport{}, err
+	}
+	if len(failed) > 0 {
+		return benchReport{}, fmt.Errorf("%d of %d phones could not be created: %s %s", len(failed), o.phones, failed[0].ErrorCode, failed[0].ExecuteMsg)
+	}
+	if b.phones, err = client.Collect(b.client.Phones(ctx, client.PhoneFilter{}), 0); err != nil {
+		return benchReport{}, err
+	}
+	sortPhones(b.phones)
+	return b.run(ctx)
+}
+
+// share is how many of n things the i-th of k gets.
+func share(n, k, i int) int {
+	if i < n%k {
+		return n/k + 1
+	}
+	return n / k
+}
+
+// learnSlots asks how many boot slots the phones' servers have.
+func (b *bench) learnSlots(ctx context.Context) error {
+	for server, err := range b.client.Servers(ctx, client.ServerFilter{}) {
+		if err != nil {
+			return err
+		}
+		b.slots[server.ServerID] = server.MaxConcurrentBoots
+	}
+	return nil
+}
