@@ -114,7 +114,7 @@ func (p *Pool) host(endpoint string, template Template) (*host, error) {
 		return h, nil
 	}
 	h := &host{
-		installation: p.config.Installation, nameLimit: nameLimit, asking: newLock(), networks: newLock(), emptier: emptier{turn: newLock()},
+		installation: p.config.Installation, holder: p.config.holder(key), nameLimit: nameLimit, asking: newLock(), networks: newLock(), emptier: emptier{turn: newLock()},
 		helper: helper{images: &p.images, configured: template.HelperImage, stale: helperStale},
 		logger: p.config.Logger.With("driver", Name), now: p.config.Now,
 	}
