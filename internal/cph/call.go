@@ -134,8 +134,8 @@ func (h *Handler) answer(w http.ResponseWriter, c *call, route string, started t
 func (h *Handler) log(c *call, route string, status int, took time.Duration, err error) {
 	level := slog.LevelInfo
 	attrs := []slog.Attr{
-		slog.String("method", c.Method), slog.String("route", route), slog.Int("status", status), slog.Duration("duration", took),
-		slog.String("request_id", string(c.id)), slog.String("user", c.caller.User.ID),
+		slog.String("method", c.Method), slog.String("route", route), slog.Int("status", status), slog.Duration("took", took),
+		slog.String("request_id", string(c.id)), slog.String("user_id", c.caller.User.ID),
 	}
 	if err != nil {
 		attrs = append(attrs, slog.String("err", err.Error()))

@@ -224,7 +224,7 @@ func TestLog(t *testing.T) {
 			t.Errorf("the log has %q in it: %s", word, b.log)
 		}
 	}
-	for _, key := range []string{"time", "duration"} {
+	for _, key := range []string{"time", "took"} {
 		if lines[0][key] == nil {
 			t.Errorf("the line has no %s", key)
 		}
@@ -232,7 +232,7 @@ func TestLog(t *testing.T) {
 	}
 	want := map[string]any{
 		"level": "INFO", "msg": "request", "method": "POST", "route": "POST /v1/{project_id}/cloud-phone/phones/batch-reset", "status": 200.0,
-		"request_id": got.header.Get("X-Request-Id"), "user": "owner",
+		"request_id": got.header.Get("X-Request-Id"), "user_id": "owner",
 	}
 	if diff := cmp.Diff(want, lines[0]); diff != "" {
 		t.Error(diff)

@@ -130,7 +130,7 @@ func (a *API) log(route route, c *call, status int, took time.Duration, err erro
 	case route.quiet:
 		level = slog.LevelDebug
 	}
-	a.Log.LogAttrs(c.Context(), level, "native api", attrs...)
+	a.Log.LogAttrs(c.Context(), level, "request", attrs...)
 }
 
 // recorder remembers the status.

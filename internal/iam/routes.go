@@ -96,7 +96,7 @@ func (s *Service) logRequest(r *http.Request, requestID string, status int, user
 	if err != nil {
 		attrs = append(attrs, slog.String("remote", network(r.RemoteAddr)), slog.Any("err", err))
 	}
-	s.log.LogAttrs(r.Context(), level, "iam request", attrs...)
+	s.log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
 // authenticated lets a handler know who calls.
