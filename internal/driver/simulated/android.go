@@ -219,7 +219,7 @@ func (d *Driver) seed(ctx context.Context, i *instance) error {
 		folders = append(folders, seedFolders()...)
 	}
 	for _, folder := range folders {
-		if err := os.MkdirAll(filepath.Join(data, folder), 0o700); err != nil {
+		if err := makeBelow(data, filepath.Join(data, folder)); err != nil { // never the host's own folder, which may have gone
 			return err
 		}
 	}
@@ -233,7 +233,7 @@ func (d *Driver) seed(ctx context.Context, i *instance) error {
 			return err
 		}
 	}
-	return os.MkdirAll(done, 0o700)
+	return makeBelow(data, done)
 }
 
 func seedFolders() []string {
