@@ -471,7 +471,7 @@ func TestTakeover(t *testing.T) {
 	})
 	deaf := &deafStore{Store: b.store}
 	old := b.config
-	old.Store, old.LeaseTTL, old.Replica = deaf, 500*time.Millisecond, phone.NewID[phone.ReplicaID]()
+	old.Store, old.LeaseTTL, old.Replica = deaf, 3*time.Second, phone.NewID[phone.ReplicaID]()
 	oldCtx, oldCancel := context.WithCancel(context.Background())
 	oldDone := make(chan error, 1)
 	request := b.reset(b.phones, nil)

@@ -37,7 +37,7 @@ func TestReady(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 1, 1)
 	st := &mutedStore{Store: b.store}
-	b.config.Store, b.config.LeaseTTL = st, 500*time.Millisecond
+	b.config.Store, b.config.LeaseTTL = st, 5*time.Second // a slow machine must be able to renew it
 	engine := work.New(b.config)
 	await := func(what string, ready bool) {
 		t.Helper()
