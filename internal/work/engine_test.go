@@ -158,7 +158,7 @@ func (b *bench) reset(phones []phone.Phone, given phone.Properties) phone.Reques
 // await polls until the jobs of the request satisfy ok.
 func (b *bench) await(request phone.RequestID, what string, ok func([]phone.Job) bool) []phone.Job {
 	b.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		jobs, err := b.store.Jobs(b.t.Context(), fleet.JobFilter{Project: b.project, Requests: []phone.RequestID{request}, Limit: 1000})
 		if err != nil {
 			b.t.Fatal(err)
@@ -170,7 +170,7 @@ func (b *bench) await(request phone.RequestID, what string, ok func([]phone.Job)
 			for _, j := range jobs {
 				b.t.Logf("job %s: %s, erase %s, attempt %d, failure %+v", j.ID, j.Phase, j.Erase, j.Attempt, j.Failure)
 			}
-			b.t.Fatalf("not within 30 s: %s", what)
+			b.t.Fatalf("not within two minutes: %s", what)
 		}
 	}
 }

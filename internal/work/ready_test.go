@@ -41,7 +41,7 @@ func TestReady(t *testing.T) {
 	engine := work.New(b.config)
 	await := func(what string, ready bool) {
 		t.Helper()
-		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(2 * time.Millisecond) {
 			err := engine.Ready()
 			if err != nil && (phone.CodeOf(err) != phone.Unavailable || !strings.Contains(err.Error(), "this replica")) {
 				t.Fatalf("%s: %v is no sentence for operators", what, err)
