@@ -25,11 +25,7 @@ What does not carry this installation's label is neither listed nor touched.`,
 		Args:              exactArgs(1),
 		ValidArgsFunction: once(completeServers(env)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := env.client()
-			if err != nil {
-				return err
-			}
-			id, err := resolveServer(cmd.Context(), c, args[0])
+			c, id, err := env.serverNamed(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -54,11 +50,7 @@ for the grace period, and in more than one pass; nothing is touched while a job 
 		Args:              exactArgs(1),
 		ValidArgsFunction: once(completeServers(env)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := env.client()
-			if err != nil {
-				return err
-			}
-			id, err := resolveServer(cmd.Context(), c, args[0])
+			c, id, err := env.serverNamed(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}

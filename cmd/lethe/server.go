@@ -170,11 +170,7 @@ func newServerShowCommand(env *environment) *cobra.Command {
 		Args:              exactArgs(1),
 		ValidArgsFunction: once(completeServers(env)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := env.client()
-			if err != nil {
-				return err
-			}
-			id, err := resolveServer(cmd.Context(), c, args[0])
+			c, id, err := env.serverNamed(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -216,4 +212,14 @@ func serverDetail(s api.Server) table {
 		"IMAGE LABEL", s.ImageLabel, "SERVER MODEL", s.ServerModelName, "PHONE MODEL", s.PhoneModelName,
 		"CONFIG", dash(string(s.Config)), "CREATED", moment(s.CreateTime),
 	)
+}
+
+// serverNamed gives a client and the id of the server with that name or id.
+func (e *environment) serverNamed(ctx context.Context, name string) (*client.Client, string, error) {
+	c, err := e.client()
+	if err != nil {
+		return nil, "", err
+	}
+	id, err := resolveServer(ctx, c, name)
+	return c, id, err
 }

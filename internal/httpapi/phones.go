@@ -17,13 +17,8 @@ func (a *API) phones(c *call) error {
 	if filter.Offset, filter.Limit, err = c.page(); err != nil {
 		return err
 	}
-	if c.query.Has("status") {
-		status, err := c.integer("status", 0, -100, 100)
-		if err != nil {
-			return err
-		}
-		filter.Status = new(phone.Status)
-		*filter.Status = phone.Status(status)
+	if filter.Status, err = statusFilter[phone.Status](c); err != nil {
+		return err
 	}
 	phones, count, err := a.Fleet.Phones(c.Context(), c.caller, filter)
 	if err != nil {
@@ -98,4 +93,14 @@ func phoneOut(p phone.Phone) api.Phone {
 		ImageID: string(p.Image), Status: int(p.Status), Generation: int64(p.Generation), LastGeneration: int64(p.LastGeneration),
 		PropertyKeys: p.Properties.Keys(), ADBPort: p.ADBPort, Cause: p.Cause, CreateTime: p.CreatedAt.UTC(), UpdateTime: p.UpdatedAt.UTC(),
 	}
+}
+
+// statusFilter reads the query's status: nil chooses nothing.
+func statusFilter[T ~int](c *call) (*T, error) {
+	if !c.query.Has("status") {
+		return nil, nil
+	}
+	n, err := c.integer("status", 0, -100, 100)
+	status := T(n)
+	return &status, err
 }

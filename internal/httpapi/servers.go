@@ -53,13 +53,8 @@ func (a *API) servers(c *call) error {
 	if filter.Offset, filter.Limit, err = c.page(); err != nil {
 		return err
 	}
-	if c.query.Has("status") {
-		status, err := c.integer("status", 0, -100, 100)
-		if err != nil {
-			return err
-		}
-		filter.Status = new(phone.ServerStatus)
-		*filter.Status = phone.ServerStatus(status)
+	if filter.Status, err = statusFilter[phone.ServerStatus](c); err != nil {
+		return err
 	}
 	servers, count, err := a.Fleet.Servers(c.Context(), c.caller, filter)
 	if err != nil {
