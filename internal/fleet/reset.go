@@ -13,6 +13,7 @@ type ResetPhones struct {
 	Project phone.ProjectID
 	Image   string // "": each phone's present image
 	Phones  []ResetPhone
+	Pace    *phone.Pace // nil: all are let go at once
 	// Key makes the call repeatable: for KeyLife the same key with the same call gives the same answer. nil: it is not repeatable.
 	Key *string
 }
@@ -46,6 +47,9 @@ func (s *Service) ResetPhones(ctx context.Context, caller account.Caller, in Res
 	case in.Image != "" && !phone.ValidID(in.Image):
 		return "", nil, phone.Errorf(phone.Invalid, phone.ReasonImageInvalid, "image_id is not 32 lower-case hex digits")
 	}
+	if err := in.Pace.Check(); err != nil {
+		return "", nil, err
+	}
 	if err := checkKey(in.Key); err != nil {
 		return "", nil, err
 	}
@@ -54,6 +58,9 @@ func (s *Service) ResetPhones(ctx context.Context, caller account.Caller, in Res
 		items[i] = p.item()
 	}
 	request := s.newRequest(in.Request, in.Project, phone.KindReset, caller.User.ID)
+	if !in.Pace.Empty() {
+		request.Pace = in.Pace
+	}
 	accept := AcceptReset{Request: request, Image: phone.ImageID(in.Image), Items: items, Check: s.check}
 	if in.Key != nil {
 		return s.store.AcceptResetOnce(ctx, accept, s.key(*in.Key, in.canonical(caller.User.ID, items)))
@@ -77,7 +84,11 @@ func (in ResetPhones) canonical(user string, items []phone.ResetItem) any {
 			elements[i].Unread = in.Phones[i].Property
 		}
 	}
-	return []any{"reset", in.Project, user, in.Image, elements}
+	var pace phone.Pace // none and one without rules are the same
+	if in.Pace != nil {
+		pace = *in.Pace
+	}
+	return []any{"reset", in.Project, user, in.Image, elements, pace}
 }
 
 func (p ResetPhone) item() phone.ResetItem {

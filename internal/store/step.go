@@ -76,6 +76,7 @@ type step struct {
 	failure  phone.Failure
 
 	assignment phone.Assignment // of a claim
+	paced      phone.RequestID  // the paced request of a job that this step ended, else ""
 	err        error            // this step's own: it changed nothing
 }
 
@@ -108,12 +109,17 @@ func (st *step) ends() bool { return st.kind == stepFinish || st.kind == stepFai
 func (s *Store) runSteps(ctx context.Context, steps []*step) error {
 	err := s.tx(ctx, func(t *tx) error {
 		for _, st := range steps {
-			st.err, st.assignment = nil, phone.Assignment{}
+			st.err, st.assignment, st.paced = nil, phone.Assignment{}, ""
 		}
 		return t.steps(ctx, steps)
 	})
 	if err != nil && ctx.Err() != nil {
 		return &phone.Error{Code: phone.Unavailable, Msg: "the database does not answer: try again", Err: err}
+	}
+	for _, st := range steps {
+		if err == nil && st.paced != "" {
+			s.paced.add(st.paced)
+		}
 	}
 	return err
 }
@@ -131,6 +137,8 @@ func (t *tx) steps(ctx context.Context, steps []*step) error {
 			st.err = fenced(st.fence)
 		} else if e := j.apply(st, t.at); e != nil {
 			st.err = e
+		} else if st.ends() && j.paced {
+			st.paced = j.request
 		}
 	}
 	if err := t.saveSteps(ctx, jobs); err != nil {
@@ -184,6 +192,7 @@ func (t *tx) lockForSteps(ctx context.Context, steps []*step) error {
 // stepJob is what steps read and write of a job.
 type stepJob struct {
 	id      phone.JobID
+	request phone.RequestID
 	project phone.ProjectID
 	kind    phone.Kind
 	server  phone.ServerID
@@ -193,6 +202,7 @@ type stepJob struct {
 	attempt int
 	owner   phone.ReplicaID
 	erased  *string
+	paced   bool
 
 	changed bool
 	claimed bool
@@ -210,7 +220,7 @@ func (t *tx) lockStepJobs(ctx context.Context, steps []*step) (map[phone.JobID]*
 	err := t.each(ctx, func(row scanner) error {
 		j := &stepJob{began: map[phone.Phase]int64{}}
 		var owner *string
-		if err := row.Scan(&j.id, &j.project, &j.kind, &j.server, &j.image, &j.phase, &j.erase, &j.attempt, &owner, &j.erased); err != nil {
+		if err := row.Scan(&j.id, &j.project, &j.kind, &j.server, &j.image, &j.phase, &j.erase, &j.attempt, &owner, &j.erased, &j.request, &j.paced); err != nil {
 			return err
 		}
 		if owner != nil {
@@ -218,7 +228,7 @@ func (t *tx) lockStepJobs(ctx context.Context, steps []*step) (map[phone.JobID]*
 		}
 		jobs[j.id] = j
 		return nil
-	}, `SELECT id, project_id, kind, server_id, image_id, phase, erase, attempt, owner, erased FROM jobs WHERE `+t.in("id")+` ORDER BY id`+t.lock, list(t.dialect, ids))
+	}, `SELECT id, project_id, kind, server_id, image_id, phase, erase, attempt, owner, erased, request_id, paced FROM jobs WHERE `+t.in("id")+` ORDER BY id`+t.lock, list(t.dialect, ids))
 	if err != nil {
 		return nil, fmt.Errorf("lock jobs: %w", err)
 	}
@@ -267,7 +277,7 @@ func (j *stepJob) apply(st *step, at int64) error {
 }
 
 func (j *stepJob) claim(f phone.Fence) error {
-	active := j.phase != phone.PhaseQueued && !j.phase.Final()
+	active := j.phase != phone.PhaseHeld && j.phase != phone.PhaseQueued && !j.phase.Final()
 	if !active || j.attempt != f.Attempt || j.owner != "" && j.owner != f.Replica {
 		return fenced(f)
 	}
