@@ -62,6 +62,19 @@ type ResetPhones struct {
 	ImageID string `json:"image_id,omitempty"`
 	// 1 to 1000, unless the installation was set to take others.
 	Phones []ResetPhone `json:"phones"`
+	// How fast they are reset, and when to stop; absent: as fast as the servers' boot slots let them.
+	Pace *Pace `json:"pace,omitempty"`
+}
+
+// Pace is how fast the jobs of a request are let go. Those that are not let go yet are accepted, and held.
+type Pace struct {
+	// The canary: so many phones, from the first on, have to end before any other is let go.
+	First *int `json:"first,omitempty"`
+	// So many jobs at most may be let go and unfinished at the same time, over all servers.
+	AtOnce *int `json:"at_once,omitempty"`
+	// When more than so many percent of the phones that have ended failed, 0 to 100, the jobs that have touched no phone are cancelled;
+	// 0: with the first phone that fails. Until the canary has ended, the percentage is of the whole canary.
+	StopPercent *int `json:"stop_percent,omitempty"`
 }
 
 // ResetPhone is one phone of a batch reset.

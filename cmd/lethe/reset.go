@@ -23,6 +23,7 @@ type resetFlags struct {
 	factory    bool
 	wait       bool
 	key        string
+	pace       paceFlags
 }
 
 func newResetCommand(env *environment) *cobra.Command {
@@ -34,11 +35,17 @@ func newResetCommand(env *environment) *cobra.Command {
 id, name and adb port, boots a fresh volume, and runs at the end even if it was stopped. It keeps its image and its properties,
 unless --image, --property or --factory say otherwise.
 
-Over 1,000 phones are sent as several calls. A phone that is refused does not stop the others. Exits with 1 when a phone was
+With --first, --at-once or --stop-above the phones are reset at a pace. All are accepted, and are resetting, at once; those that the
+pace does not let go yet are held, untouched. --first 5 lets five go and the others when these have ended, --at-once 20 never more
+than twenty at the same time, and --stop-above 10 stops when more than 10 % of those that have ended failed: phones that were not
+reached are then what they were before, and lethe request retry goes on later, at the same pace.
+
+Over 1,000 phones are sent as several calls, those at a pace as one. A phone that is refused does not stop the others. Exits with 1 when a phone was
 refused, or, with --wait, failed; each such phone is named on stderr with its code, the cause and the cure.`,
 		Example: `  lethe reset edge-0001 edge-0002 --wait
   lethe reset --server edge --image android13 --property com.cph.mainkeys=1 --wait
   lethe reset --all -o json
+  lethe reset --server edge --image android14 --first 5 --at-once 20 --stop-above 10 --wait
   lethe reset --server edge --idempotency-key nightly-2026-01-31 --wait`,
 		Args:              f.args,
 		ValidArgsFunction: completePhones(env),
@@ -52,6 +59,7 @@ refused, or, with --wait, failed; each such phone is named on stderr with its co
 	flags.BoolVar(&f.factory, "factory", false, "forget the properties that were set before")
 	flags.BoolVar(&f.wait, "wait", false, "wait until every phone has been reset, and show the progress")
 	flags.StringVar(&f.key, "idempotency-key", "", "a `key` that makes the command repeatable for 24 hours: given again with the same phones and flags, it resets nothing a second time and shows what came of the first")
+	f.pace.add(cmd)
 	completeFlag(cmd, "server", completeServers(env))
 	completeFlag(cmd, "image", completeImages(env))
 	completeFlag(cmd, "property", completeProperties)
@@ -79,6 +87,9 @@ func (f *resetFlags) args(cmd *cobra.Command, args []string) error {
 		return usagef("a phone's name is empty")
 	case cmd.Flags().Changed("idempotency-key") && !keyFits(f.key):
 		return errKeyFlag
+	}
+	if err := f.pace.check(cmd); err != nil {
+		return err
 	}
 	_, err := f.property()
 	return err
@@ -143,6 +154,8 @@ type resetResult struct {
 	ErrorCode  string `json:"error_code,omitempty"`
 	ErrorMsg   string `json:"error_msg,omitempty"`
 	ExecuteMsg string `json:"execute_msg,omitempty"`
+
+	notReached bool // its request was stopped before anything was done to it
 }
 
 func (r resetResult) bad() bool { return r.JobID == "" || r.Status == client.JobFailed }
@@ -159,7 +172,7 @@ func reset(ctx context.Context, env *environment, f resetFlags, args []string) e
 	if err != nil {
 		return err
 	}
-	in := client.Reset{IdempotencyKey: f.key}
+	in := client.Reset{IdempotencyKey: f.key, Pace: f.pace.pace}
 	if f.image != "" {
 		if in.ImageID, err = resolveImage(ctx, c, f.image); err != nil {
 			return err
@@ -213,11 +226,15 @@ func (f resetFlags) phones(ctx context.Context, c *client.Client, args []string)
 	return phones, err
 }
 
-// sendResets sends the phones in calls of at most client.MaxBatch. An error ends it: what was accepted until then is given too.
+// sendResets sends the phones in calls of at most client.MaxBatch; at a pace in one, for a pace is one request's. An error ends it: what was accepted until then is given too.
 func sendResets(ctx context.Context, c *client.Client, in client.Reset, phones []api.Phone, like client.ResetPhone) ([]resetResult, error) {
 	var results []resetResult
 	key, calls := in.IdempotencyKey, 0
-	for batch := range slices.Chunk(phones, client.MaxBatch) {
+	size := client.MaxBatch
+	if in.Pace != nil {
+		size = max(size, len(phones))
+	}
+	for batch := range slices.Chunk(phones, size) {
 		if calls++; key != "" && calls > 1 {
 			in.IdempotencyKey = fmt.Sprintf("%s/%d", key, calls)
 		}
@@ -228,7 +245,7 @@ func sendResets(ctx context.Context, c *client.Client, in client.Reset, phones [
 		}
 		answer, err := c.ResetPhones(ctx, in)
 		if err != nil {
-			return results, notSent(err, len(results), len(phones))
+			return results, notSent(tooManyForPace(err, in.Pace), len(results), len(phones))
 		}
 		if len(answer.Jobs) != len(batch) {
 			return results, fmt.Errorf("the server answered for %d of %d phones (request %s)", len(answer.Jobs), len(batch), answer.RequestID)
@@ -285,7 +302,7 @@ func (e *environment) finishResets(ctx context.Context, c *client.Client, result
 	if err != nil {
 		return err
 	}
-	byID := map[string]client.Job{}
+	byID := map[string]failedJob{}
 	for _, job := range failed {
 		byID[job.JobID] = job
 	}
@@ -297,7 +314,9 @@ func (e *environment) finishResets(ctx context.Context, c *client.Client, result
 		r.Status = client.JobSuccess
 		if job, ok := byID[r.JobID]; ok {
 			r.Status, r.ErrorCode, r.ErrorMsg, r.ExecuteMsg = job.Status, job.ErrorCode, job.ErrorMsg, job.ExecuteMsg
-			e.complain(r.name(), r.ErrorCode, r.ErrorMsg, r.ExecuteMsg)
+			if r.notReached = job.notReached; !r.notReached {
+				e.complain(r.name(), r.ErrorCode, r.ErrorMsg, r.ExecuteMsg)
+			}
 		}
 	}
 	return nil
@@ -315,6 +334,8 @@ func resetWord(r resetResult) string {
 	switch {
 	case r.JobID == "":
 		return "refused: " + r.ErrorCode
+	case r.notReached:
+		return "not reached"
 	case r.Status == client.JobFailed:
 		return "failed: " + r.ErrorCode
 	case r.Status == client.JobSuccess:

@@ -136,7 +136,11 @@ func (s PaceStop) Sentence() string {
 func (s PaceStop) Failure() Failure {
 	return Failure{
 		Reason: ReasonRequestStopped, Msg: "The request was stopped: " + s.Sentence(),
-		Detail: "Nothing was done to this phone: it is what it was before, with all its data. See why the others failed; then lethe request retry resets " +
-			"those that failed and those that were not reached, at the same pace.",
+		Detail: "Nothing was done to this phone: it is what it was before, with all its data. " + s.Cure(),
 	}
+}
+
+// Cure says what to do about it.
+func (PaceStop) Cure() string {
+	return "See why phones failed and mend that; then lethe request retry resets those that failed and those that were not reached, at the same pace."
 }

@@ -214,6 +214,11 @@ func (in *installation) reset(r *replica, image string, phones []phoneRow) strin
 // tryReset is reset for any goroutine. When it was accepted, each phone's status has to be 3, or its job over, as soon as the
 // answer is there. After an error nobody knows whether it was.
 func (in *installation) tryReset(r *replica, image string, phones []phoneRow) (request string, err error) {
+	return in.tryPacedReset(r, image, phones, nil)
+}
+
+// tryPacedReset is tryReset at a pace; nil is none.
+func (in *installation) tryPacedReset(r *replica, image string, phones []phoneRow, pace *api.Pace) (request string, err error) {
 	type m = map[string]any
 	body := m{}
 	if image != "" {
@@ -228,7 +233,11 @@ func (in *installation) tryReset(r *replica, image string, phones []phoneRow) (r
 	}
 	in.mu.Unlock()
 	body["phones"] = elements
-	got, err := in.send(r, http.MethodPost, "/v1/"+in.project+"/cloud-phone/phones/batch-reset", in.tokens[in.project], body)
+	path := "/v1/" + in.project + "/cloud-phone/phones/batch-reset"
+	if pace != nil { // the CPH API has no word for it
+		body["pace"], path = pace, "/lethe/v1/phones/batch-reset"
+	}
+	got, err := in.send(r, http.MethodPost, path, in.tokens[in.project], body)
 	var out struct {
 		RequestID string `json:"request_id"`
 		Jobs      []struct {
@@ -344,7 +353,8 @@ type (
 	jobRow struct {
 		id, request, project, phone, server, kind, phase, erase, owner string
 		target, prior                                                  int64
-		attempt                                                        int
+		attempt, priorStatus                                           int
+		began                                                          bool // its phone's old instance was about to go
 		failure, receipt                                               string
 	}
 )
@@ -361,10 +371,10 @@ func (in *installation) phones(where string, args ...any) []phoneRow {
 func (in *installation) jobs(where string, args ...any) []jobRow {
 	in.t.Helper()
 	return rowsOf(in, func(rows *sql.Rows) (j jobRow, err error) {
-		err = rows.Scan(&j.id, &j.request, &j.project, &j.phone, &j.server, &j.kind, &j.phase, &j.erase, &j.owner, &j.target, &j.prior, &j.attempt, &j.failure, &j.receipt)
+		err = rows.Scan(&j.id, &j.request, &j.project, &j.phone, &j.server, &j.kind, &j.phase, &j.erase, &j.owner, &j.target, &j.prior, &j.attempt, &j.failure, &j.receipt, &j.priorStatus, &j.began)
 		return j, err
 	}, `SELECT id, request_id, project_id, phone_id, server_id, kind, phase, erase, coalesce(owner, ''), target, prior, attempt, coalesce(failure, ''),
-		coalesce(receipt, '') FROM jobs WHERE `+where+` ORDER BY seq`, args...)
+		coalesce(receipt, ''), prior_status, removing_at IS NOT NULL FROM jobs WHERE `+where+` ORDER BY seq`, args...)
 }
 
 func rowsOf[T any](in *installation, scan func(*sql.Rows) (T, error), query string, args ...any) []T {
