@@ -50,7 +50,7 @@ func TestResetIsStopped(t *testing.T) {
 	in.fails["edge-0002"] = phone.Failure{Reason: phone.ReasonBootTimeout, Msg: "The phone did not boot.", Detail: "Raise the timeout."}
 	r := in.run("reset", "--all", "--first", "2", "--stop-above", "20", "--wait").must(t, 1)
 	contains(t, r.stderr, "9 accepted, 0 refused", "edge-0002 (", "CPS.0054 The phone did not boot: Raise the timeout.",
-		"was stopped: 1 of 2 phones failed, more than the 20 % that the request allows. 7 phones were not reached and are what they were before")
+		"was stopped: 1 of 2 phones failed, more than the 20 % that the request allows. Phones that were not reached and are what they were before: 7.")
 	contains(t, r.stdout, "failed: CPS.0054", "not reached")
 	if n := strings.Count(r.stderr, "CPS."); n != 1 {
 		t.Errorf("%d phones are complained of:\n%s", n, r.stderr)

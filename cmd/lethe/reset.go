@@ -40,8 +40,9 @@ pace does not let go yet are held, untouched. --first 5 lets five go and the oth
 than twenty at the same time, and --stop-above 10 stops when more than 10 % of those that have ended failed: phones that were not
 reached are then what they were before, and lethe request retry goes on later, at the same pace.
 
-Over 1,000 phones are sent as several calls, those at a pace as one. A phone that is refused does not stop the others. Exits with 1 when a phone was
-refused, or, with --wait, failed; each such phone is named on stderr with its code, the cause and the cure.`,
+Over 1,000 phones are sent as several calls, those at a pace as one. A phone that is refused does not stop the others. Exits with 1
+when a phone was refused, or, with --wait, failed or was not reached; each that was refused or failed is named on stderr with its
+code, the cause and the cure.`,
 		Example: `  lethe reset edge-0001 edge-0002 --wait
   lethe reset --server edge --image android13 --property com.cph.mainkeys=1 --wait
   lethe reset --all -o json

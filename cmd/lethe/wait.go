@@ -82,7 +82,7 @@ func (e *environment) sayStopped(p api.Progress, failed []failedJob) {
 			untouched++
 		}
 	}
-	fmt.Fprintf(e.stderr, "request %s was stopped: %s %d phones were not reached and are what they were before. %s\n",
+	fmt.Fprintf(e.stderr, "request %s was stopped: %s Phones that were not reached and are what they were before: %d. %s\n",
 		p.RequestID, p.Stopped.Msg, untouched, p.Stopped.Detail)
 }
 
