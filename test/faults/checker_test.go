@@ -121,8 +121,8 @@ func TestChecksFindDamage(t *testing.T) {
 	in.t = t
 	look := func(query string) {
 		t.Helper()
-		before, _, _ := in.watch.saw()
 		in.exec(query, victim.id)
+		before, _, _ := in.watch.saw() // now: looks may pass while the change is being committed
 		eventually(t, "the watcher looks", func() bool { n, _, _ := in.watch.saw(); return n > before+2 })
 	}
 	look(`UPDATE phones SET status = 3 WHERE id = $1`)
