@@ -69,6 +69,7 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonHostGone:         {500, "CPS.0099", "Parameter: server is not ready."},
 	phone.ReasonCancelled:        {500, "CPS.0042", "System busy."},
 	phone.ReasonBootExited:       internal,
+	phone.ReasonHostFailed:       internal,
 	phone.ReasonEraseFailed:      internal,
 	phone.ReasonVerifyFailed:     internal,
 	phone.ReasonFenced:           internal,
