@@ -80,7 +80,7 @@ func TestKillAtEachBoundary(t *testing.T) {
 
 func killAtEachBoundary(t *testing.T, c config) {
 	in := install(t, c)
-	h := in.addSimulated("rack", in.addImage("first", "first"), 4, 2, `{"boot_time":"20ms"}`)
+	h := in.addSimulated("rack", in.addImage("first", "first"), 3, 2, `{"boot_time":"20ms"}`)
 	victim := in.phones(`server_id = $1`, h.id)[0]
 	hits := map[string]int{}
 	few := max(1, rounds(t, 1)/len(boundaries()))

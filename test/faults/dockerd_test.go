@@ -55,6 +55,9 @@ func newDockerd(t testing.TB) *dockerd {
 	}
 	d := &dockerd{t: t}
 	t.Cleanup(func() {
+		if log, err := os.ReadFile(filepath.Join(d.home, "again.log")); err == nil && t.Failed() {
+			t.Logf("the end of the daemon's log:\n%s", log[max(0, len(log)-8000):])
+		}
 		d.end()
 		_ = stdin.Close()
 		if err := cmd.Wait(); err != nil {

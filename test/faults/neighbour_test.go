@@ -25,7 +25,7 @@ func TestNeighboursAreNotHeldUp(t *testing.T) {
 func neighboursAreNotHeldUp(t *testing.T, c config) {
 	in := install(t, c)
 	image := in.addImage("first", "first")
-	hanging := in.addSimulated("hangs", image, 60, 60, `{"boot_time":"10ms"}`)
+	hanging := in.addSimulated("hangs", image, 20, 20, `{"boot_time":"10ms"}`)
 	mixed := in.addSimulated("mixed", image, 8, 2, `{"boot_time":"10ms"}`)
 	good := in.addSimulated("good", image, 8, 2, `{"boot_time":"10ms"}`)
 	unfinished := func(h host) int {
@@ -37,17 +37,17 @@ func neighboursAreNotHeldUp(t *testing.T, c config) {
 	}
 
 	struck := hanging.strikes(t)
-	hanging.faults(t, `[{"operation":"remove","effect":"slow","duration":"24h","times":60}]`)
+	hanging.faults(t, `[{"operation":"remove","effect":"slow","duration":"24h","times":20}]`)
 	in.resetAll(in.replicas[0], hanging)
-	eventually(t, "every call hangs", func() bool { return hanging.strikes(t) == struck+60 })
+	eventually(t, "every call hangs", func() bool { return hanging.strikes(t) == struck+20 })
 	stuck := in.phones(`server_id = $1`, mixed.id)[0]
 	mixed.faults(t, `[{"phone":"`+stuck.id+`","operation":"boot","effect":"never"}]`)
 	in.resetAll(in.replicas[0], mixed)
 	for range max(3, rounds(t, 1)/10) {
 		in.resetAll(in.live()[len(in.live())-1], good)
 		ended("a good server's batch ends beside calls that hang", good, 0)
-		if n := unfinished(hanging); n != 60 {
-			t.Errorf("%d jobs of the server that hangs are unfinished, want all 60: this has shown nothing", n)
+		if n := unfinished(hanging); n != 20 {
+			t.Errorf("%d jobs of the server that hangs are unfinished, want all 20: this has shown nothing", n)
 		}
 	}
 	ended("all but the phone that never boots have ended on their server", mixed, 1)

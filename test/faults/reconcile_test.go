@@ -30,13 +30,11 @@ type handled interface {
 // else's is not touched; and while the host is not healthy nothing is done.
 func TestReconciler(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"simulated", "docker"} {
-		for _, policy := range []string{"start", "never"} {
-			t.Run(kind+" "+policy, func(t *testing.T) {
-				t.Parallel()
-				reconciler(t, kind, policy)
-			})
-		}
+	for _, c := range []struct{ kind, policy string }{{"simulated", "start"}, {"simulated", "never"}, {"docker", "start"}} {
+		t.Run(c.kind+" "+c.policy, func(t *testing.T) {
+			t.Parallel()
+			reconciler(t, c.kind, c.policy)
+		})
 	}
 }
 
