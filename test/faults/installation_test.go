@@ -188,13 +188,18 @@ func (in *installation) send(r *replica, method, path, token string, body any) (
 	return answer{response.StatusCode, response.Header, raw}, err
 }
 
-// call makes one call as the project's owner, which has to succeed; out, when given, gets the body.
+// call makes one call as the project's owner, which has to succeed; out, when given, gets the body. A reading one that is answered
+// 503 is made again, as that asks for: PostgreSQL may have ended a session, which is found out by using it.
 func (in *installation) call(r *replica, method, path string, body, out any) {
 	in.t.Helper()
-	got, err := in.send(r, method, path, in.tokens[in.project], body)
-	if err != nil {
-		in.t.Fatalf("%s %s: %v", method, path, err)
-	}
+	var got answer
+	eventually(in.t, method+" "+path+" is answered", func() bool {
+		var err error
+		if got, err = in.send(r, method, path, in.tokens[in.project], body); err != nil {
+			in.t.Fatalf("%s %s: %v", method, path, err)
+		}
+		return method != http.MethodGet || got.status != http.StatusServiceUnavailable
+	})
 	if got.status >= 300 {
 		in.t.Fatalf("%s %s: %d %s", method, path, got.status, got.body)
 	}
