@@ -71,6 +71,7 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonCancelled:        {500, "CPS.0042", "System busy."},
 	phone.ReasonRequestStopped:   {500, "CPS.0042", "System busy."},
 	phone.ReasonBootExited:       internal,
+	phone.ReasonHostFailed:       internal,
 	phone.ReasonEraseFailed:      internal,
 	phone.ReasonVerifyFailed:     internal,
 	phone.ReasonFenced:           internal,

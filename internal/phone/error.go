@@ -55,6 +55,7 @@ const (
 	ReasonBootTimeout         Reason = "boot_timeout"         //
 	ReasonBootExited          Reason = "boot_exited"          // the instance ended before it had booted
 	ReasonHostGone            Reason = "host_gone"            // the host did not answer until the deadline
+	ReasonHostFailed          Reason = "host_failed"          // the host answered with an error, again and again
 	ReasonEraseFailed         Reason = "erase_failed"         // old data is still there
 	ReasonCancelled           Reason = "cancelled"            //
 	ReasonFenced              Reason = "fenced"               // another attempt owns the job: stop, touch nothing
@@ -80,7 +81,7 @@ func Reasons() []Reason {
 		ReasonPhoneInvalid, ReasonPhoneNotFound, ReasonPhoneBusy, ReasonPhoneFrozen, ReasonPhoneDuplicate, ReasonPhoneNotRunning,
 		ReasonPhonesInvalid, ReasonPhonesTooMany, ReasonServerInvalid, ReasonServerNotFound, ReasonServerNotReady, ReasonImageInvalid,
 		ReasonImageNotFound, ReasonImageLabel, ReasonPropertyInvalid, ReasonPropertyUnsupported, ReasonPropertyValue, ReasonJobNotFound,
-		ReasonRequestNotFound, ReasonBootTimeout, ReasonBootExited, ReasonHostGone, ReasonEraseFailed, ReasonCancelled, ReasonFenced,
+		ReasonRequestNotFound, ReasonBootTimeout, ReasonBootExited, ReasonHostGone, ReasonHostFailed, ReasonEraseFailed, ReasonCancelled, ReasonFenced,
 		ReasonHigherGeneration, ReasonForeignObject, ReasonVerifyFailed, ReasonTokenExpired, ReasonNameTaken, ReasonNameInvalid,
 		ReasonPortsTaken, ReasonPageInvalid, ReasonKeyInvalid, ReasonKeyReused, ReasonNothingToRetry,
 		ReasonPaceInvalid, ReasonRequestStopped,

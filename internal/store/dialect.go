@@ -86,6 +86,12 @@ func (d dialect) records(columns ...string) string {
 	return `(SELECT ` + strings.Join(parts, ", ") + ` FROM json_each(?)) AS v`
 }
 
+// past is the condition that a time of the database's clock has come; its argument is the longest, in microseconds, that any such
+// time may lie ahead. One that lies further ahead was written before the clock was set back, and nobody waits for it.
+func (d dialect) past(column string) string {
+	return `(` + column + ` <= ` + d.clock + ` OR ` + column + ` > ` + d.clock + ` + ?)`
+}
+
 // contains is the condition that a column's text has the argument in it, exactly.
 func (d dialect) contains(column string) string {
 	if d.postgres {

@@ -43,6 +43,8 @@ func translate(ctx context.Context, err error) error {
 		return &phone.Error{Code: phone.Invalid, Msg: "a text has characters that cannot be stored", Err: err}
 	case checkViolated:
 		return &phone.Error{Code: phone.Internal, Msg: "the database refused a state that must not be", Err: err}
+	case full:
+		return &phone.Error{Code: phone.Unavailable, Msg: "the database's disk is full: free space on it, then try again", Err: err}
 	case disconnected:
 		return &phone.Error{Code: phone.Unavailable, Msg: "the database does not answer: try again", Err: err}
 	}
@@ -59,6 +61,7 @@ const (
 	checkViolated
 	textRefused // not UTF-8, or with a zero byte
 	disconnected
+	full // no space on its disk
 )
 
 // classify tells what err is, and names the constraint: PostgreSQL by its name, SQLite by its columns.
@@ -89,6 +92,8 @@ func classifyPostgres(err *pgconn.PgError) (violation, string) {
 		return checkViolated, err.ConstraintName
 	case err.Code == "22021" || err.Code == "22P05":
 		return textRefused, ""
+	case err.Code == "53100":
+		return full, ""
 	case strings.HasPrefix(err.Code, "08"), strings.HasPrefix(err.Code, "57P"), strings.HasPrefix(err.Code, "53"), strings.HasPrefix(err.Code, "40"),
 		err.Code == "25P03": // this session was idle for too long: the process was paused or cut off
 		return disconnected, ""
@@ -110,7 +115,9 @@ func classifySQLite(err *sqlite.Error) (violation, string) {
 		return checkViolated, name
 	}
 	switch err.Code() & 0xff {
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
+	case sqlite3.SQLITE_FULL:
+		return full, ""
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
 		return disconnected, ""
 	}
 	return otherError, ""

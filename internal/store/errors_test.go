@@ -36,6 +36,7 @@ func TestTranslate(t *testing.T) {
 		{"a zero byte", postgres("22P05", ""), phone.Invalid, ""},
 		{"server shuts down", postgres("57P01", ""), phone.Unavailable, ""},
 		{"too many connections", postgres("53300", ""), phone.Unavailable, ""},
+		{"disk full", postgres("53100", ""), phone.Unavailable, ""},
 		{"lost against others for too long", postgres("40P01", ""), phone.Unavailable, ""},
 		{"bad connection", driver.ErrBadConn, phone.Unavailable, ""},
 		{"connection cut", fmt.Errorf("receive: %w", io.ErrUnexpectedEOF), phone.Unavailable, ""},

@@ -24,7 +24,15 @@ func (s *Store) Register(ctx context.Context, replica phone.ReplicaID, ttl time.
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.registered[replica] = incarnation
+	s.leaseTTL = max(s.leaseTTL, ttl)
 	return nil
+}
+
+// longestLease is the longest lease that this Store registered, 0 when none.
+func (s *Store) longestLease() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leaseTTL
 }
 
 // incarnation is the start of the replica that this Store registered, 0 when none.
@@ -109,6 +117,21 @@ func (t *tx) unclaimed(ctx context.Context, deliveries []phone.Delivery) ([]phon
 	}
 	return all(ctx, t, one[phone.JobID], `SELECT id FROM jobs WHERE delivered_at IS NOT NULL
 		AND (id, attempt) IN (SELECT v.job_id, v.attempt FROM `+t.records("job_id text", "attempt bigint")+`) ORDER BY id`+t.lock, asJSON(rows))
+}
+
+// setBack makes what was written before the database's clock was set back as if it were written now: a lease lasts no longer than
+// a lease, and a delivery is overdue when it has waited for so long, whatever the clock said once.
+func (t *tx) setBack(ctx context.Context, lease time.Duration) error {
+	if _, err := t.exec(ctx, `UPDATE replicas SET expires_at = `+t.clock+` + ? WHERE expires_at > `+t.clock+` + ?`, lease.Microseconds(), ahead(lease)); err != nil {
+		return fmt.Errorf("shorten leases: %w", err)
+	}
+	if _, err := t.exec(ctx, `SELECT id FROM jobs WHERE delivered_at > `+t.clock+` + ? ORDER BY id`+t.lock, ahead(lease)); err != nil {
+		return fmt.Errorf("lock jobs: %w", err)
+	}
+	if _, err := t.exec(ctx, `UPDATE jobs SET delivered_at = `+t.clock+` WHERE delivered_at > `+t.clock+` + ?`, ahead(lease)); err != nil {
+		return fmt.Errorf("date deliveries anew: %w", err)
+	}
+	return nil
 }
 
 // Release gives the replica's unfinished jobs new deliveries and ends its lease.

@@ -13,14 +13,13 @@ import (
 // DueServer claims, for ttl by the database's clock, the normal server whose pass is due longest and that no live pass has, and
 // makes it due again after every. It gives false when there is none.
 func (s *Store) DueServer(ctx context.Context, pass string, every, ttl time.Duration) (phone.Server, bool, error) {
-	const due = `FROM servers s LEFT JOIN server_watches w ON w.server_id = s.id WHERE s.status = ? AND coalesce(w.due_at, 0) <= %[1]s
-		AND coalesce(w.expires_at, 0) <= %[1]s ORDER BY coalesce(w.due_at, 0), s.id LIMIT 1`
-	query := `SELECT ` + columns("s", serverColumns) + ` ` + fmt.Sprintf(due, s.clock)
+	query := `SELECT ` + columns("s", serverColumns) + ` FROM servers s LEFT JOIN server_watches w ON w.server_id = s.id WHERE s.status = ?
+		AND ` + s.past("coalesce(w.due_at, 0)") + ` AND ` + s.past("coalesce(w.expires_at, 0)") + ` ORDER BY coalesce(w.due_at, 0), s.id LIMIT 1`
 	for {
 		var server phone.Server
 		err := s.once(ctx, func(t *tx) error {
 			var err error
-			server, err = scanServer(t.row(ctx, query, phone.ServerNormal))
+			server, err = scanServer(t.row(ctx, query, phone.ServerNormal, ahead(every), ahead(ttl)))
 			return err
 		})
 		if errors.Is(err, sql.ErrNoRows) {
@@ -47,20 +46,26 @@ func (s *Store) ClaimServer(ctx context.Context, pass string, server phone.Serve
 
 // claimServer makes the pass the server's, unless a live one has it; with every only if it is due, and due again after that.
 func (s *Store) claimServer(ctx context.Context, pass string, server phone.ServerID, ttl time.Duration, every *time.Duration) (bool, error) {
-	next, again, condition := int64(0), ``, ``
+	again, condition := ``, ``
+	args := []any{server, pass, ttl.Microseconds(), int64(0), ahead(ttl)}
 	if every != nil {
-		next, again, condition = every.Microseconds(), `, due_at = excluded.due_at`, ` AND server_watches.due_at <= `+s.clock
+		again, condition = `, due_at = excluded.due_at`, ` AND `+s.past("server_watches.due_at")
+		args[3] = every.Microseconds()
+		args = append(args, ahead(*every))
 	}
 	var claimed bool
 	err := s.tx(ctx, func(t *tx) error {
 		n, err := t.exec(ctx, `INSERT INTO server_watches (server_id, pass, expires_at, due_at) VALUES (?, ?, `+t.clock+` + ?, `+t.clock+` + ?)
 			ON CONFLICT (server_id) DO UPDATE SET pass = excluded.pass, expires_at = excluded.expires_at`+again+`
-			WHERE server_watches.expires_at <= `+t.clock+condition, server, pass, ttl.Microseconds(), next)
+			WHERE `+t.past("server_watches.expires_at")+condition, args...)
 		claimed = n > 0
 		return err
 	})
 	return claimed, err
 }
+
+// ahead is the most that a time of this period may lie ahead, as an argument of past. Passes come with jitter, so it is twice that.
+func ahead(d time.Duration) int64 { return 2 * d.Microseconds() }
 
 // ReleaseServer ends a pass; one that another pass has taken over since is left alone.
 func (s *Store) ReleaseServer(ctx context.Context, pass string, server phone.ServerID) error {

@@ -42,9 +42,9 @@ type inserter interface {
 func (s *Store) newInserter() (inserter, error) {
 	config := &river.Config{Logger: quiet(s.log), FetchCooldown: river.FetchCooldownMin}
 	if s.postgres {
-		return river.NewClient(riverdatabasesql.New(s.write), config)
+		return river.NewClient(timelessDriver{riverdatabasesql.New(s.write)}, config)
 	}
-	return river.NewClient(sqliteDriver(s.write, s.wakes), config)
+	return river.NewClient(timelessDriver{sqliteDriver(s.write, s.wakes)}, config)
 }
 
 // deliver writes the transaction's deliveries. Workers of every replica hear of them when it commits.

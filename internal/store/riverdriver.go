@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -46,7 +47,11 @@ func (e leanExecutor) JobSetStateIfRunningMany(ctx context.Context, p *riverdriv
 		others.FinalizedAt = append(others.FinalizedAt, p.FinalizedAt[i])
 		others.MetadataDoMerge = append(others.MetadataDoMerge, p.MetadataDoMerge[i])
 		others.MetadataUpdates = append(others.MetadataUpdates, p.MetadataUpdates[i])
-		others.ScheduledAt = append(others.ScheduledAt, p.ScheduledAt[i])
+		at := p.ScheduledAt[i]
+		if state == rivertype.JobStateAvailable {
+			at = deliverable()
+		}
+		others.ScheduledAt = append(others.ScheduledAt, at)
 		others.State = append(others.State, state)
 	}
 	if len(completed) > 0 {
@@ -58,6 +63,32 @@ func (e leanExecutor) JobSetStateIfRunningMany(ctx context.Context, p *riverdriv
 		return nil, nil
 	}
 	return e.Executor.JobSetStateIfRunningMany(ctx, others)
+}
+
+// deliverable is since when each delivery may be worked: always, so that none waits for a clock that was set back since. What has the
+// same time is worked in the order of its insertion.
+func deliverable() *time.Time {
+	epoch := time.Unix(0, 0).UTC()
+	return &epoch
+}
+
+// timelessDriver is a River driver that inserts deliveries that are deliverable. Asked through its options, River would take the
+// time for one to wait for, and leave them to its scheduler.
+type timelessDriver struct{ riverdriver.Driver[*sql.Tx] }
+
+// UnwrapExecutor is River's name for it.
+func (d timelessDriver) UnwrapExecutor(tx *sql.Tx) riverdriver.ExecutorTx {
+	return timelessExecutor{d.Driver.UnwrapExecutor(tx)}
+}
+
+type timelessExecutor struct{ riverdriver.ExecutorTx }
+
+// JobInsertFastManyNoReturning is River's name for it.
+func (e timelessExecutor) JobInsertFastManyNoReturning(ctx context.Context, p *riverdriver.JobInsertFastManyParams) (int, error) {
+	for _, job := range p.Jobs {
+		job.ScheduledAt = deliverable()
+	}
+	return e.ExecutorTx.JobInsertFastManyNoReturning(ctx, p)
 }
 
 const removeCompleted = `DELETE FROM river_job WHERE state = 'running' AND id `

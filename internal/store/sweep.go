@@ -10,7 +10,8 @@ import (
 
 // Sweep admits whatever could be admitted and was not, on every server, and gives new deliveries to the jobs of replicas whose
 // lease has expired, and to jobs whose delivery nobody claimed for longer than unclaimed, unless it still waits in the queue.
-// It also keeps the pace of paced requests, and deletes expired idempotency keys. It returns how many jobs it set going. Each of these is a transaction of its own, for they lock in different orders.
+// It also keeps the pace of paced requests, deletes expired idempotency keys, and shortens what a clock that was set back has lengthened.
+// It returns how many jobs it set going. Each of these is a transaction of its own, for they lock in different orders.
 func (s *Store) Sweep(ctx context.Context, unclaimed time.Duration) (int, error) {
 	m, err := s.missed(ctx, unclaimed)
 	if err != nil {
@@ -21,6 +22,7 @@ func (s *Store) Sweep(ctx context.Context, unclaimed time.Duration) (int, error)
 		needed bool
 		do     func(*tx) error
 	}{
+		{m.setBack, func(t *tx) error { return t.setBack(ctx, s.longestLease()) }},
 		{m.leases, func(t *tx) error { return t.takeOver(ctx, "") }},
 		{len(m.servers) > 0, func(t *tx) error { return t.admitMissed(ctx, m.servers) }},
 		{m.overdue, func(t *tx) error { return t.redeliverLost(ctx, unclaimed) }},
@@ -62,6 +64,7 @@ func (t *tx) lockServers(ctx context.Context, servers []phone.ServerID) error {
 // missed is what there is to sweep.
 type missed struct {
 	servers []phone.ServerID // on which something is admissible
+	setBack bool             // the clock, since a lease or a delivery was written
 	leases  bool             // that have expired, or jobs whose owner has none
 	overdue bool             // deliveries
 	counts  int              // rows of phone counts
@@ -72,6 +75,7 @@ type missed struct {
 // missed looks for it without locking anything, for most sweeps find nothing.
 func (s *Store) missed(ctx context.Context, unclaimed time.Duration) (missed, error) {
 	var m missed
+	future := ahead(s.longestLease())
 	err := s.view(ctx, func(t *tx) error {
 		waiting, err := all(ctx, t, one[phone.ServerID], `WITH RECURSIVE waiting (id) AS (
 			SELECT (SELECT min(server_id) FROM jobs WHERE stage = 'queued')
@@ -87,10 +91,11 @@ func (s *Store) missed(ctx context.Context, unclaimed time.Duration) (missed, er
 		if m.paced, err = t.outOfPace(ctx); err != nil {
 			return err
 		}
-		return t.row(ctx, `SELECT EXISTS (SELECT 1 FROM replicas WHERE expires_at > 0 AND expires_at <= `+t.clock+`) OR EXISTS (SELECT 1 FROM jobs WHERE owner IS NOT NULL AND `+abandoned+`),
+		return t.row(ctx, `SELECT CAST(? AS BIGINT) > 0 AND (EXISTS (SELECT 1 FROM replicas WHERE expires_at > `+t.clock+` + ?) OR EXISTS (SELECT 1 FROM jobs WHERE delivered_at > `+t.clock+` + ?)),
+			EXISTS (SELECT 1 FROM replicas WHERE expires_at > 0 AND expires_at <= `+t.clock+`) OR EXISTS (SELECT 1 FROM jobs WHERE owner IS NOT NULL AND `+abandoned+`),
 			EXISTS (SELECT 1 FROM jobs WHERE delivered_at <= `+t.clock+` - ?),
 			(SELECT count(*) FROM phone_counts),
-			EXISTS (SELECT 1 FROM idempotency_keys WHERE expires_at <= ?)`, unclaimed.Microseconds(), micros(s.now())).Scan(&m.leases, &m.overdue, &m.counts, &m.keys)
+			EXISTS (SELECT 1 FROM idempotency_keys WHERE expires_at <= ?)`, future, future, future, unclaimed.Microseconds(), micros(s.now())).Scan(&m.setBack, &m.leases, &m.overdue, &m.counts, &m.keys)
 	})
 	return m, err
 }

@@ -38,7 +38,12 @@ func Docker(t testing.TB) string {
 // loaded when the daemon does not have it; it stays there for the next test run.
 func SimphoneImage(t testing.TB) string {
 	t.Helper()
-	host := Docker(t)
+	return SimphoneOn(t, Docker(t))
+}
+
+// SimphoneOn is SimphoneImage for a daemon of a test's own.
+func SimphoneOn(t testing.TB, host string) string {
+	t.Helper()
 	reference, err := loadSimphone(host)
 	if err != nil {
 		t.Fatalf("load the test phone's image: %v", err)

@@ -356,9 +356,6 @@ func TestFailures(t *testing.T) {
 				}
 				return nil
 			})
-			if c.reason == phone.ReasonBootTimeout {
-				b.shortBoot()
-			}
 			request := b.reset(b.phones, phone.Properties{"com.cph.mainkeys": "1"})
 			b.start()
 			for _, j := range b.await(request, "both ended", ended) {
@@ -401,12 +398,6 @@ func TestFailures(t *testing.T) {
 			}
 		})
 	}
-}
-
-// shortBoot gives the server a boot timeout that a test can wait for.
-func (b *bench) shortBoot() {
-	b.t.Helper()
-	b.config.Now = func() time.Time { return time.Now().Add(time.Hour) } // every deadline of a boot has passed
 }
 
 // A process that stops leaves its jobs at a step boundary; the next one goes on from there with a higher attempt.

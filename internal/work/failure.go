@@ -11,6 +11,7 @@ var cures = map[phone.Reason]string{
 	phone.ReasonBootTimeout:      "look at the instance's log on the server, give the server a longer boot timeout, or choose another image; then reset the phone again",
 	phone.ReasonBootExited:       "the last lines of its log, where it left any, say why it ended; check the image's architecture and the server's kernel (binder, memfd), then reset the phone again",
 	phone.ReasonHostGone:         "bring the server back, then reset the phone again",
+	phone.ReasonHostFailed:       "the cause has the host's own words: mend it there, then reset the phone again",
 	phone.ReasonImageNotFound:    "check the image's reference and that the server can pull or has loaded it, then reset the phone again",
 	phone.ReasonEraseFailed:      "old data may still be on the server: free the volume that the cause names, then reset the phone again",
 	phone.ReasonVerifyFailed:     "choose an image or properties that agree, then reset the phone again",

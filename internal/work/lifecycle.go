@@ -157,13 +157,20 @@ func (t *task) start() error {
 	return t.call("start the instance", func(ctx context.Context) error { return t.host.Start(ctx, t.ref()) })
 }
 
-// boot starts the instance and looks until it has booted, has ended, or its deadline is over. The deadline counts from the
-// first time that booting began, so that a restart of lethe does not lengthen it.
+// bootPatience is how long the boot may go on. It counts from the first time that booting began, so that a restart of lethe does not
+// lengthen it; a clock that was set back since cannot lengthen it either.
+func (t *task) bootPatience() time.Duration {
+	gone := max(0, t.engine.Now().Sub(t.Job.PhaseAt[phone.PhaseBooting]))
+	return max(0, t.Server.BootTimeout-gone)
+}
+
+// boot starts the instance and looks until it has booted, has ended, or its time is over. From here on that is measured by the
+// monotonic clock: the wall clock may be set while a phone boots.
 func (t *task) boot() error {
+	began, patience := time.Now(), t.bootPatience()
 	if err := t.start(); err != nil && phone.CodeOf(err) != phone.NotFound {
 		return err
 	}
-	deadline := t.Job.PhaseAt[phone.PhaseBooting].Add(t.Server.BootTimeout)
 	// A start makes nothing: what it would make is another life, without the data of this one.
 	for remade := t.Job.Kind == phone.KindStart; ; {
 		instance, err := t.inspect()
@@ -189,7 +196,7 @@ func (t *task) boot() error {
 			return nil
 		case instance.Exited:
 			return exited(instance)
-		case t.engine.Now().After(deadline):
+		case time.Since(began) > patience:
 			return t.tooLate(instance)
 		}
 		if err := t.pause(instance.CheckAfter); err != nil {

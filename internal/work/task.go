@@ -156,7 +156,8 @@ func (t *task) call(what string, do func(context.Context) error) error {
 					Msg: fmt.Sprintf("server %s did not answer for %s (%s): %s", t.Server.Name, t.engine.HostDeadline, what, said(err)),
 				}
 			}
-		case code == phone.Internal && phone.ReasonOf(err) == "" || phone.ReasonOf(err) == phone.ReasonEraseFailed:
+		case code == phone.Internal && (phone.ReasonOf(err) == "" || phone.ReasonOf(err) == phone.ReasonHostFailed),
+			phone.ReasonOf(err) == phone.ReasonEraseFailed:
 			if tries >= 3 {
 				return fmt.Errorf("%s: %w", what, err)
 			}

@@ -131,13 +131,18 @@ func TestDatabaseConnections(t *testing.T) {
 	for range rounds(t, 3) {
 		for _, g := range gates {
 			g.slow(time.Duration(random.IntN(4)) * time.Millisecond)
+			g.rough(time.Duration(random.IntN(4))*time.Millisecond, 256<<random.IntN(5))
 		}
 		in.resetThroughFaults(in.replicas[random.IntN(len(in.replicas))], h)
 		for range 4 {
 			in.awaitChanges(1 + random.IntN(6))
 			g := gates[random.IntN(len(gates))]
 			g.refuse(true)
-			g.cut()
+			if random.IntN(2) == 0 {
+				g.cut()
+			} else {
+				g.reset()
+			}
 			time.Sleep(time.Duration(random.IntN(400)) * time.Millisecond) // for how long the database is out of its reach
 			g.refuse(false)
 		}
@@ -147,6 +152,7 @@ func TestDatabaseConnections(t *testing.T) {
 	}
 	for _, g := range gates {
 		g.slow(0)
+		g.rough(0, 0)
 	}
 
 	// One replica in the dark.

@@ -3,14 +3,16 @@ package faults
 import (
 	"context"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
 	"time"
 )
 
-// gate stands between lethe and a service, as a network does: it passes connections on, delays them, lets nothing through, refuses
-// new ones and cuts old ones. It knows nothing of what is said.
+// gate stands between lethe and a service, as a network does: it passes connections on, delays them by a time that varies, cuts what
+// is said into pieces, lets nothing through, refuses new connections and ends or resets old ones. It knows nothing of what is said.
+// Why it is not toxiproxy stands in docs/decisions.
 type gate struct {
 	listener        net.Listener
 	network, target string
@@ -20,6 +22,8 @@ type gate struct {
 	refuses bool
 	hangs   bool
 	delay   time.Duration
+	jitter  time.Duration // that much more, at most
+	piece   int           // the most that goes through at once; 0: all
 	open    map[net.Conn]bool
 	group   sync.WaitGroup
 }
@@ -35,7 +39,7 @@ func newGate(t testing.TB, network, address, targetNetwork, target string) *gate
 	g.group.Go(g.accept)
 	t.Cleanup(func() {
 		_ = listener.Close()
-		g.set(func() { g.hangs, g.delay, g.refuses = false, 0, true })
+		g.set(func() { g.hangs, g.delay, g.jitter, g.refuses = false, 0, 0, true })
 		g.cut()
 		g.group.Wait()
 	})
@@ -88,8 +92,7 @@ func (g *gate) copy(to, from net.Conn) {
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
-			g.wait()
-			if _, err := to.Write(buffer[:n]); err != nil {
+			if err := g.write(to, buffer[:n]); err != nil {
 				_ = from.Close()
 				return
 			}
@@ -106,10 +109,31 @@ func (g *gate) copy(to, from net.Conn) {
 	}
 }
 
+// write passes on what was read, piece by piece.
+func (g *gate) write(to net.Conn, said []byte) error {
+	for len(said) > 0 {
+		g.wait()
+		g.mu.Lock()
+		n := len(said)
+		if g.piece > 0 {
+			n = min(n, g.piece)
+		}
+		g.mu.Unlock()
+		if _, err := to.Write(said[:n]); err != nil {
+			return err
+		}
+		said = said[n:]
+	}
+	return nil
+}
+
 // wait holds a piece back for the delay, and for as long as nothing gets through.
 func (g *gate) wait() {
 	g.mu.Lock()
 	delay := g.delay
+	if g.jitter > 0 {
+		delay += rand.N(g.jitter)
+	}
 	g.mu.Unlock()
 	time.Sleep(delay)
 	for {
@@ -141,11 +165,28 @@ func (g *gate) hang(on bool) { g.set(func() { g.hangs = on }) }
 // slow delays every piece on its way.
 func (g *gate) slow(by time.Duration) { g.set(func() { g.delay = by }) }
 
+// rough delays every piece by a time of up to jitter, and lets no piece be longer than that many bytes; zeros end it.
+func (g *gate) rough(jitter time.Duration, piece int) {
+	g.set(func() { g.jitter, g.piece = jitter, piece })
+}
+
 // cut ends all open connections.
-func (g *gate) cut() {
+func (g *gate) cut() { g.end(func(conn net.Conn) {}) }
+
+// reset ends all open connections at once, and with what was on its way: their peers are told so (RST), where it is TCP.
+func (g *gate) reset() {
+	g.end(func(conn net.Conn) {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+	})
+}
+
+func (g *gate) end(before func(net.Conn)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for conn := range g.open {
+		before(conn)
 		_ = conn.Close()
 	}
 }

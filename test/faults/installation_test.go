@@ -16,12 +16,16 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // registers the driver "pgx"
+	_ "modernc.org/sqlite"             // registers the driver "sqlite"
 
 	"github.com/lethe-cloud/lethe/api"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// installation is some replicas on one PostgreSQL, their hosts, and what was accepted.
+// embedded is the database of one who sets nothing: SQLite, for one replica, in its data folder.
+const embedded = "sqlite"
+
+// installation is some replicas on one PostgreSQL, or one with its SQLite, their hosts, and what was accepted.
 type installation struct {
 	t        testing.TB
 	root     string  // of all folders: it goes when no process is left
@@ -51,36 +55,54 @@ type host interface {
 
 // config is how an installation begins.
 type config struct {
-	database string   // as the test reaches it
+	database string   // as the test reaches it, or embedded
 	serve    []string // as each replica reaches it; nil: the same
-	replicas int      // 0: 3
+	replicas int      // 0: 3, and 1 with the embedded database
+	data     string   // the first replica's folder; "": one of the test's own
 	flags    []string // of lethe serve
 }
 
 // install starts the replicas and begins to watch the database. The test ends with the checks of in.check.
 func install(t testing.TB, c config) *installation {
 	t.Helper()
-	if c.replicas == 0 {
+	switch {
+	case c.database == embedded:
+		c.replicas = 1
+	case c.replicas == 0:
 		c.replicas = 3
 	}
-	db, err := sql.Open("pgx", c.database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := &installation{t: t, root: t.TempDir(), db: db, tokens: map[string]string{}, accepted: map[string]string{}}
+	in := &installation{t: t, root: t.TempDir(), tokens: map[string]string{}, accepted: map[string]string{}}
 	t.Cleanup(in.clean)
 	for i := range c.replicas {
 		r := &replica{t: t, data: filepath.Join(in.root, fmt.Sprintf("replica-%d", i)), database: c.database, more: c.flags}
+		if i == 0 && c.data != "" {
+			r.data = c.data
+		}
 		if c.serve != nil {
 			r.database = c.serve[i]
 		}
 		in.replicas = append(in.replicas, r)
 		r.start()
 	}
+	in.open(c.database)
 	in.row(`SELECT id FROM installation`, nil, &in.installationID)
 	in.logIn()
-	in.watch = startWatcher(db)
+	in.watch = startWatcher(in.db)
 	return in
+}
+
+// open connects to the database, of which the embedded one is there when its replica has been.
+func (in *installation) open(database string) {
+	in.t.Helper()
+	driver := "pgx"
+	if database == embedded {
+		// Beside the process that serves it: SQLite's own locks keep the two apart, and each look is short.
+		driver, database = "sqlite", "file:"+filepath.Join(in.replicas[0].data, "lethe.db")+"?_pragma=busy_timeout(60000)"
+	}
+	var err error
+	if in.db, err = sql.Open(driver, database); err != nil {
+		in.t.Fatal(err)
+	}
 }
 
 // clean ends what still runs, and shows what it said when the test failed.
@@ -96,7 +118,9 @@ func (in *installation) clean() {
 			in.t.Logf("log of replica %d, %s:\n%s", i, r.id(), r.said())
 		}
 	}
-	_ = in.db.Close()
+	if in.db != nil {
+		_ = in.db.Close()
+	}
 }
 
 // logIn makes a second project behind lethe's back, and gets a token for both.
@@ -164,13 +188,18 @@ func (in *installation) send(r *replica, method, path, token string, body any) (
 	return answer{response.StatusCode, response.Header, raw}, err
 }
 
-// call makes one call as the project's owner, which has to succeed; out, when given, gets the body.
+// call makes one call as the project's owner, which has to succeed; out, when given, gets the body. A reading one that is answered
+// 503 is made again, as that asks for: PostgreSQL may have ended a session, which is found out by using it.
 func (in *installation) call(r *replica, method, path string, body, out any) {
 	in.t.Helper()
-	got, err := in.send(r, method, path, in.tokens[in.project], body)
-	if err != nil {
-		in.t.Fatalf("%s %s: %v", method, path, err)
-	}
+	var got answer
+	eventually(in.t, method+" "+path+" is answered", func() bool {
+		var err error
+		if got, err = in.send(r, method, path, in.tokens[in.project], body); err != nil {
+			in.t.Fatalf("%s %s: %v", method, path, err)
+		}
+		return method != http.MethodGet || got.status != http.StatusServiceUnavailable
+	})
 	if got.status >= 300 {
 		in.t.Fatalf("%s %s: %d %s", method, path, got.status, got.body)
 	}

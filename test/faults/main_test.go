@@ -1,5 +1,6 @@
-// Package faults breaks a running installation from outside: it kills and pauses replicas, takes databases and hosts away, and
-// then asks the database and the hosts themselves, never lethe, whether everything is as it must be. It drives the real binary.
+// Package faults breaks a running installation from outside: it kills and pauses replicas, takes databases and hosts away, fills
+// disks, sets clocks, does things on hosts by hand, and then asks the database and the hosts themselves, never lethe, whether everything
+// is as it must be. It drives the real binary.
 //
 // `go test` runs every case for a few rounds; LETHE_FAULT_ROUNDS sets how many, for `make faults`.
 package faults

@@ -22,13 +22,15 @@ type postgres struct {
 	programs string // folder of its programs
 	home     string
 	owner    *syscall.Credential
+	port     int      // of 127.0.0.1, where it listens besides its socket; 0: nowhere
+	more     []string // environment
 	log      bytes.Buffer
 	cmd      *exec.Cmd
 	url      string
 }
 
-// newPostgres makes a cluster in a folder of its own and starts it.
-func newPostgres(t testing.TB) *postgres {
+// newPostgres makes a cluster in a folder of its own and starts it, with what the options set.
+func newPostgres(t testing.TB, options ...func(*postgres)) *postgres {
 	t.Helper()
 	p := &postgres{t: t, programs: postgresPrograms(t)}
 	var err error
@@ -50,12 +52,15 @@ func newPostgres(t testing.TB) *postgres {
 	if err := p.own(); err != nil {
 		t.Fatal(err)
 	}
+	for _, set := range options {
+		set(p)
+	}
 	data := filepath.Join(p.home, "data")
 	initdb := p.command("initdb", "-D", data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	p.url = (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/postgres", RawQuery: "host=" + p.home + "&port=5432"}).String()
+	p.url = (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/postgres", RawQuery: "host=" + p.home + "&port=" + p.socketPort()}).String()
 	p.start()
 	return p
 }
@@ -103,7 +108,7 @@ func (p *postgres) own() error {
 func (p *postgres) command(program string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(p.programs, program), args...)
 	cmd.Dir = "/"
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), p.more...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.owner, Pdeathsig: syscall.SIGQUIT}
 	return cmd
 }
@@ -111,14 +116,29 @@ func (p *postgres) command(program string, args ...string) *exec.Cmd {
 // start starts the server, which may have to recover first, and waits until it answers.
 func (p *postgres) start() {
 	p.t.Helper()
-	p.cmd = p.command("postgres", "-D", filepath.Join(p.home, "data"), "-k", p.home, "-p", "5432", "-c", "listen_addresses=", "-c", "max_connections=200")
+	p.cmd = p.command("postgres", "-D", filepath.Join(p.home, "data"), "-k", p.home, "-p", p.socketPort(), "-c", "max_connections=200", "-c", "listen_addresses="+p.listens())
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
 	eventually(p.t, "PostgreSQL answers", func() bool {
-		return p.command("pg_isready", "-q", "-h", p.home, "-p", "5432").Run() == nil
+		return p.command("pg_isready", "-q", "-h", p.home, "-p", p.socketPort()).Run() == nil
 	})
+}
+
+// socketPort names the socket, and is the port where it listens on a port.
+func (p *postgres) socketPort() string {
+	if p.port == 0 {
+		return "5432"
+	}
+	return strconv.Itoa(p.port)
+}
+
+func (p *postgres) listens() string {
+	if p.port == 0 {
+		return ""
+	}
+	return "127.0.0.1"
 }
 
 // crash ends the server and all its sessions at once, without a checkpoint: what was committed is in its log alone.

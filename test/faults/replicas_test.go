@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -102,16 +101,28 @@ func TestBootSlotsHoldOverAllReplicas(t *testing.T) {
 // Replicas that are killed at random moments in the middle of batches, and started again, lose nothing and run nothing twice.
 func TestKillAndRestart(t *testing.T) {
 	t.Parallel()
-	for _, replicas := range []int{1, 3} {
-		t.Run(fmt.Sprintf("replicas=%d", replicas), func(t *testing.T) {
+	everywhere(t, killAndRestart)
+}
+
+// everywhere runs a case with the embedded database, and with one and with three replicas on PostgreSQL.
+func everywhere(t *testing.T, run func(*testing.T, config)) {
+	for _, c := range []struct {
+		name     string
+		replicas int
+	}{{"sqlite", 1}, {"replicas=1", 1}, {"replicas=3", 3}} {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			killAndRestart(t, replicas)
+			database := embedded
+			if c.name != embedded {
+				database = testenv.Postgres(t)
+			}
+			run(t, config{database: database, replicas: c.replicas})
 		})
 	}
 }
 
-func killAndRestart(t *testing.T, replicas int) {
-	in := install(t, config{database: testenv.Postgres(t), replicas: replicas})
+func killAndRestart(t *testing.T, c config) {
+	in := install(t, c)
 	random := newRandom(t)
 	images := []string{in.addImage("first", "first"), in.addImage("second", "second")}
 	h := in.addSimulated("rack", images[0], 15, 4, `{"boot_time":"40ms","boot_spread":0.5,"faults":[{"operation":"erase","effect":"slow","duration":"15ms"}]}`)

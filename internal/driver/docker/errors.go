@@ -33,6 +33,9 @@ func classify(doing string, err error) error {
 		e.Reason = phone.ReasonHostGone
 		e.Msg = "the Docker host does not answer: start its daemon, or correct the server's endpoint (" + doing + ")"
 	default:
+		if code == phone.Internal {
+			e.Reason = phone.ReasonHostFailed
+		}
 		e.Msg = "Docker could not " + doing + ": " + said(err)
 	}
 	return e

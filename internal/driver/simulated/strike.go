@@ -179,7 +179,7 @@ func (r rule) failure(op Operation, struck bool) error {
 	case op == OpErase:
 		return phone.Errorf(phone.Internal, phone.ReasonEraseFailed, "the volumes cannot be removed, %s", said)
 	}
-	return phone.Errorf(phone.Internal, "", "%s failed on the simulated host, %s", op, said)
+	return phone.Errorf(phone.Internal, phone.ReasonHostFailed, "%s failed on the simulated host, %s", op, said)
 }
 
 // wait lets time pass, unless ctx ends first.

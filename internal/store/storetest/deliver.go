@@ -48,8 +48,8 @@ func testDeliver(t *testing.T, f Fixture) {
 	equal(t, "what came while delivering", receive(t, got), phone.Delivery{Job: after[0], Attempt: 1})
 
 	// The same delivery again, while it is being handled.
-	f.exec(t, `INSERT INTO river_job (args, kind, max_attempts, metadata, queue, state, priority)
-		SELECT args, kind, max_attempts, metadata, queue, 'available', priority FROM river_job WHERE state = 'running' AND args ->> 'job_id' = $1`, string(before[0]))
+	f.exec(t, `INSERT INTO river_job (args, kind, max_attempts, metadata, queue, state, priority, scheduled_at)
+		SELECT args, kind, max_attempts, metadata, queue, 'available', priority, scheduled_at FROM river_job WHERE state = 'running' AND args ->> 'job_id' = $1`, string(before[0]))
 	last := f.Reset(t, f.Project(0), in.Phones[2].ID)
 	equal(t, "what came next", receive(t, got), phone.Delivery{Job: last[0], Attempt: 1})
 	<-entered

@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"sweep lost deliveries":  testSweepLostDeliveries,
 		"restart of a replica":   testRestart,
 		"takeover":               testTakeover,
+		"clock set back":         testClockSetBack,
 		"release":                testRelease,
 		"replicas":               testReplicas,
 		"dead process":           testDeadProcess,

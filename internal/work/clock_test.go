@@ -1,0 +1,89 @@
+package work_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// stepping is a wall clock that can be set.
+type stepping struct{ offset atomic.Int64 }
+
+func (s *stepping) step(d time.Duration) { s.offset.Add(int64(d)) }
+
+// now has no monotonic part, as a time that was read from the database has none.
+func (s *stepping) now() time.Time {
+	return time.Now().Add(time.Duration(s.offset.Load())).Round(0)
+}
+
+// A wall clock that is set while a phone boots makes its deadline neither earlier nor later.
+func TestClockStepsDuringBoot(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		step  time.Duration
+		boots bool
+		want  phone.Phase
+	}{
+		"forwards, and it boots":         {48 * time.Hour, true, phone.PhaseSucceeded},
+		"backwards, and it boots":        {-48 * time.Hour, true, phone.PhaseSucceeded},
+		"backwards, and it never boots":  {-48 * time.Hour, false, phone.PhaseFailed},
+		"not at all, and it never boots": {0, false, phone.PhaseFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, 1, 1)
+			clock := &stepping{}
+			b.config.Now = clock.now
+			b.start()
+			b.created()
+			looks := 0
+			b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
+				if call != "inspect" || ref.Generation != 2 {
+					return nil
+				}
+				if looks++; looks == 1 {
+					clock.step(c.step)
+				}
+				if looks < 4 || !c.boots {
+					b.host.set(ref, func(i *memoryInstance) { i.booted = false })
+				} else {
+					b.host.set(ref, func(i *memoryInstance) { i.booted = true })
+				}
+				return nil
+			})
+			job := b.await(b.reset(b.phones, nil), "the reset ended", ended)[0]
+			if job.Phase != c.want || job.Failure != nil && job.Failure.Reason != phone.ReasonBootTimeout {
+				t.Errorf("the job is %s %+v, want %s", job.Phase, job.Failure, c.want)
+			}
+		})
+	}
+}
+
+// A process that goes on with a boot, and finds the clock set back since it began, waits for no longer than a boot may take.
+func TestClockStepsBackBetweenAttempts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1, 1)
+	stop := b.start()
+	b.created()
+	b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
+		if call == "inspect" && ref.Generation == 2 {
+			b.host.set(ref, func(i *memoryInstance) { i.booted = false })
+		}
+		return nil
+	})
+	request := b.reset(b.phones, nil)
+	b.await(request, "it boots", func(jobs []phone.Job) bool { return jobs[0].Phase == phone.PhaseBooting && jobs[0].Owner != "" })
+	stop()
+	clock := &stepping{}
+	clock.step(-48 * time.Hour)
+	b.config.Now = clock.now
+	b.start()
+	job := b.await(request, "it ended", ended)[0]
+	if job.Phase != phone.PhaseFailed || job.Failure.Reason != phone.ReasonBootTimeout {
+		t.Errorf("the job is %s %+v, want a boot timeout", job.Phase, job.Failure)
+	}
+}
