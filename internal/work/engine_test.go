@@ -550,6 +550,7 @@ type failingDatabase struct {
 	*store.Store
 	mu             sync.Mutex
 	starts, writes int // that fail
+	claims         int // that are done, and whose answer is lost for no reason that it names
 }
 
 func (f *failingDatabase) fails(left *int) bool {
@@ -566,6 +567,14 @@ func (f *failingDatabase) Deliver(ctx context.Context, workers int, handle func(
 	return f.Store.Deliver(ctx, workers, handle)
 }
 
+func (f *failingDatabase) Claim(ctx context.Context, d phone.Delivery, replica phone.ReplicaID) (phone.Assignment, error) {
+	a, err := f.Store.Claim(ctx, d, replica)
+	if err == nil && f.fails(&f.claims) {
+		return phone.Assignment{}, errors.New("the database failed")
+	}
+	return a, err
+}
+
 func (f *failingDatabase) Advance(ctx context.Context, fence phone.Fence, to phone.Phase) error {
 	if f.fails(&f.writes) {
 		return errors.New("the database failed")
@@ -573,19 +582,19 @@ func (f *failingDatabase) Advance(ctx context.Context, fence phone.Fence, to pho
 	return f.Store.Advance(ctx, fence, to)
 }
 
-// A database that is away when the queue is to be started does not end the engine, and a write that fails for an unknown reason
-// does not leave its job with nobody.
+// A database that is away when the queue is to be started does not end the engine, and a write that fails for an unknown reason,
+// or a claim that was done, does not leave its job with nobody.
 func TestDatabaseFailsForAMoment(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 2, 2)
-	failing := &failingDatabase{Store: b.store, starts: 2, writes: 3}
+	failing := &failingDatabase{Store: b.store, starts: 2, writes: 3, claims: 3}
 	b.config.Store, b.config.Queue = failing, failing
 	b.start()
 	b.created()
 	failing.mu.Lock()
 	defer failing.mu.Unlock()
-	if failing.starts >= 0 || failing.writes >= 0 {
-		t.Errorf("%d starts and %d writes have not failed", failing.starts+1, failing.writes+1)
+	if failing.starts >= 0 || failing.writes >= 0 || failing.claims >= 0 {
+		t.Errorf("%d starts, %d writes and %d claims have not failed", failing.starts+1, failing.writes+1, failing.claims+1)
 	}
 }
 
