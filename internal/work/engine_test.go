@@ -620,3 +620,21 @@ func TestVerifyLooksAgain(t *testing.T) {
 		t.Errorf("after %d lost answers the job is %s: %+v", lost, jobs[0].Phase, jobs[0].Failure)
 	}
 }
+
+// A wall clock that is set back while a phone boots does not lengthen its boot: the slot is free in time.
+func TestClockSetBackWhileBooting(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1, 1)
+	b.config.Now = func() time.Time { return time.Now().Add(-time.Hour) } // the database has recorded when booting began before that
+	b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
+		if call == "inspect" {
+			b.host.set(ref, func(i *memoryInstance) { i.booted = false })
+		}
+		return nil
+	})
+	b.start()
+	jobs := b.await(b.request, "the boot is given up", ended)
+	if jobs[0].Phase != phone.PhaseFailed || jobs[0].Failure.Reason != phone.ReasonBootTimeout {
+		t.Errorf("the job is %s: %+v", jobs[0].Phase, jobs[0].Failure)
+	}
+}

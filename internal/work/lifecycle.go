@@ -158,8 +158,10 @@ func (t *task) start() error {
 }
 
 // boot starts the instance and looks until it has booted, has ended, or its deadline is over. The deadline counts from the
-// first time that booting began, so that a restart of lethe does not lengthen it.
+// first time that booting began, so that a restart of lethe does not lengthen it. A wall clock that is set back does not either: an
+// attempt waits no longer than that by the monotonic clock.
 func (t *task) boot() error {
+	began := time.Now()
 	if err := t.start(); err != nil && phone.CodeOf(err) != phone.NotFound {
 		return err
 	}
@@ -189,7 +191,7 @@ func (t *task) boot() error {
 			return nil
 		case instance.Exited:
 			return exited(instance)
-		case t.engine.Now().After(deadline):
+		case t.engine.Now().After(deadline), time.Since(began) > t.Server.BootTimeout:
 			return t.tooLate(instance)
 		}
 		if err := t.pause(instance.CheckAfter); err != nil {
