@@ -31,10 +31,12 @@ demo: ## Reset a fleet of simulated phones and prove that it worked (ARGS='--pho
 test: $(SERVICES) ## Test everything: race detector, both databases, Docker, the vendor's SDK, a short fuzz run
 	$(SERVICES) -- $(MAKE) test-here compat fuzz
 
-# The tests of the main module with the services that the environment names.
+# The tests of the main module with the services that the environment names. The model has one goroutine at work at a time, and a race
+# detector that makes it many times slower: most of its seeds run without, built like the released binary, which others have built already.
 .PHONY: test-here
 test-here:
 	go test -race -timeout 14m -p $(AT_ONCE) ./...
+	CGO_ENABLED=0 go test -timeout 14m ./test/model
 
 # The vendor's own SDK as a client of the real binary. A module of its own, so that nobody else downloads the SDK.
 .PHONY: compat
@@ -54,8 +56,16 @@ fuzz: ## Run each fuzz target for a moment (FUZZTIME=10m for longer)
 # How often each case of the fault suite strikes.
 ROUNDS ?= 300
 
+# How many seeds the model runs, and from which on.
+SEEDS ?= 1000
+FIRST ?= 1
+
+.PHONY: model
+model: ## Run the fleet against its reference, SEEDS=1000 times, each a history of its own that replays exactly (FIRST=1)
+	LETHE_MODEL_SEEDS=$(SEEDS) LETHE_MODEL_FIRST=$(FIRST) CGO_ENABLED=0 go test -v -timeout 6h ./test/model
+
 .PHONY: faults
-faults: $(SERVICES) ## Kill, pause and cut off what runs, for many rounds, and check every invariant (ROUNDS=300)
+faults: $(SERVICES) model ## Kill, pause and cut off what runs, for many rounds, and check every invariant (ROUNDS=300)
 	LETHE_FAULT_ROUNDS=$(ROUNDS) $(SERVICES) -- go test -v -timeout 6h ./test/faults
 
 .PHONY: bench

@@ -22,7 +22,7 @@ type Phone struct {
 	Properties     Properties // configured, effective after the job that set them
 	ADBPort        int        // host port, fixed for the phone's existence
 	CreatedAt      time.Time
-	Cause          string // why it is abnormal; "" of a phone that is not
+	Cause          string // why it is abnormal, or was when the job at work was accepted; else ""
 	UpdatedAt      time.Time
 }
 

@@ -111,3 +111,39 @@ func TestConnectionsLost(t *testing.T) {
 		}
 	}
 }
+
+// A SQLite database that was given a clock expires leases by that; a PostgreSQL takes none.
+func TestOpenWithClock(t *testing.T) {
+	t.Parallel()
+	ctx, now := t.Context(), time.Date(2000, 1, 2, 3, 4, 5, 0, time.UTC)
+	clock := func() time.Time { return now }
+	s, err := store.Open(ctx, store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "lethe.db"), DatabaseClock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	alive := func() error {
+		if _, err := s.Sweep(ctx, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		return s.Heartbeat(ctx, "r1", 10*time.Second)
+	}
+	if err := s.Register(ctx, "r1", 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(9 * time.Second)
+	if err := alive(); err != nil {
+		t.Errorf("before the lease is over: %v", err)
+	}
+	now = now.Add(10 * time.Second)
+	if err := alive(); phone.ReasonOf(err) != phone.ReasonFenced {
+		t.Errorf("after the lease is over: %v", err)
+	}
+	if _, err := store.Open(ctx, store.Config{URL: "postgres://u@h/db", DatabaseClock: clock}); phone.CodeOf(err) != phone.Unsupported {
+		t.Errorf("a PostgreSQL with a clock: %v", err)
+	}
+}

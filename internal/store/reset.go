@@ -204,7 +204,7 @@ func (t *tx) claimPhones(ctx context.Context, jobs []jobInsert) error {
 	for i, j := range jobs {
 		ids[i] = j.Phone
 	}
-	n, err := t.exec(ctx, `UPDATE phones SET status = ?, cause = '', last_generation = last_generation + 1, updated_at = ?
+	n, err := t.exec(ctx, `UPDATE phones SET status = ?, last_generation = last_generation + 1, updated_at = ?
 		WHERE `+t.in("id")+` AND status NOT IN (1, 3, 4, 6, 7)`, phone.StatusResetting, t.at, list(t.dialect, ids))
 	if err != nil {
 		return fmt.Errorf("claim phones: %w", err)

@@ -28,6 +28,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Now gives the time of recorded facts; nil is time.Now. Leases expire by the database's clock instead.
 	Now func() time.Time
+	// DatabaseClock takes the place of the database's own clock, for tests that are the masters of all time; nil is the database's,
+	// and the only choice on PostgreSQL.
+	DatabaseClock func() time.Time
 }
 
 // Store is an open database. It is safe for concurrent use.
@@ -68,7 +71,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if err := s.connect(ctx, c.URL); err != nil {
+	if err := s.connect(ctx, c); err != nil {
 		return nil, err
 	}
 	if err := s.prepare(ctx); err != nil {
@@ -83,13 +86,16 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) connect(ctx context.Context, url string) error {
-	scheme, rest, _ := strings.Cut(url, ":")
+func (s *Store) connect(ctx context.Context, c Config) error {
+	scheme, rest, _ := strings.Cut(c.URL, ":")
 	switch scheme {
 	case "sqlite":
-		return s.connectSQLite(ctx, rest)
+		return s.connectSQLite(ctx, rest, c.DatabaseClock)
 	case "postgres", "postgresql":
-		return s.connectPostgres(ctx, url)
+		if c.DatabaseClock != nil {
+			return phone.Errorf(phone.Unsupported, "", "a PostgreSQL keeps its own clock")
+		}
+		return s.connectPostgres(ctx, c.URL)
 	}
 	return phone.Errorf(phone.Invalid, "", "the database URL has no known scheme: write sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")
 }

@@ -541,6 +541,7 @@ type failingDatabase struct {
 	*store.Store
 	mu             sync.Mutex
 	starts, writes int // that fail
+	claims         int // that are done, and whose answer is lost for no reason that it names
 }
 
 func (f *failingDatabase) fails(left *int) bool {
@@ -557,6 +558,14 @@ func (f *failingDatabase) Deliver(ctx context.Context, workers int, handle func(
 	return f.Store.Deliver(ctx, workers, handle)
 }
 
+func (f *failingDatabase) Claim(ctx context.Context, d phone.Delivery, replica phone.ReplicaID) (phone.Assignment, error) {
+	a, err := f.Store.Claim(ctx, d, replica)
+	if err == nil && f.fails(&f.claims) {
+		return phone.Assignment{}, errors.New("the database failed")
+	}
+	return a, err
+}
+
 func (f *failingDatabase) Advance(ctx context.Context, fence phone.Fence, to phone.Phase) error {
 	if f.fails(&f.writes) {
 		return errors.New("the database failed")
@@ -564,19 +573,19 @@ func (f *failingDatabase) Advance(ctx context.Context, fence phone.Fence, to pho
 	return f.Store.Advance(ctx, fence, to)
 }
 
-// A database that is away when the queue is to be started does not end the engine, and a write that fails for an unknown reason
-// does not leave its job with nobody.
+// A database that is away when the queue is to be started does not end the engine, and a write that fails for an unknown reason,
+// or a claim that was done, does not leave its job with nobody.
 func TestDatabaseFailsForAMoment(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 2, 2)
-	failing := &failingDatabase{Store: b.store, starts: 2, writes: 3}
+	failing := &failingDatabase{Store: b.store, starts: 2, writes: 3, claims: 3}
 	b.config.Store, b.config.Queue = failing, failing
 	b.start()
 	b.created()
 	failing.mu.Lock()
 	defer failing.mu.Unlock()
-	if failing.starts >= 0 || failing.writes >= 0 {
-		t.Errorf("%d starts and %d writes have not failed", failing.starts+1, failing.writes+1)
+	if failing.starts >= 0 || failing.writes >= 0 || failing.claims >= 0 {
+		t.Errorf("%d starts, %d writes and %d claims have not failed", failing.starts+1, failing.writes+1, failing.claims+1)
 	}
 }
 
@@ -600,5 +609,23 @@ func TestVerifyLooksAgain(t *testing.T) {
 	jobs := b.await(b.reset(b.phones, phone.Properties{"ro.product.model": "Pixel"}), "reset", ended)
 	if jobs[0].Phase != phone.PhaseSucceeded || lost != 2 {
 		t.Errorf("after %d lost answers the job is %s: %+v", lost, jobs[0].Phase, jobs[0].Failure)
+	}
+}
+
+// A wall clock that is set back while a phone boots does not lengthen its boot: the slot is free in time.
+func TestClockSetBackWhileBooting(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1, 1)
+	b.config.Now = func() time.Time { return time.Now().Add(-time.Hour) } // the database has recorded when booting began before that
+	b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
+		if call == "inspect" {
+			b.host.set(ref, func(i *memoryInstance) { i.booted = false })
+		}
+		return nil
+	})
+	b.start()
+	jobs := b.await(b.request, "the boot is given up", ended)
+	if jobs[0].Phase != phone.PhaseFailed || jobs[0].Failure.Reason != phone.ReasonBootTimeout {
+		t.Errorf("the job is %s: %+v", jobs[0].Phase, jobs[0].Failure)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -113,8 +114,14 @@ func (e *Engine) Reconcile(ctx context.Context, server phone.Server, dryRun bool
 	return e.pass(ctx, server, false)
 }
 
-// pass looks and, unless it is a dry run, acts.
-func (e *Engine) pass(ctx context.Context, server phone.Server, dryRun bool) (phone.Drift, error) {
+// pass looks and, unless it is a dry run, acts. A driver that panics fails the pass and not the process, as it does with a job.
+func (e *Engine) pass(ctx context.Context, server phone.Server, dryRun bool) (drift phone.Drift, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.Logger.Error("panic", "server_id", server.ID, "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic while the host of server %s was compared: %v", server.Name, r)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, passTime)
 	defer cancel()
 	p := &passing{engine: e, server: server}

@@ -368,3 +368,22 @@ func TestEnginesReconcile(t *testing.T) {
 		t.Errorf("%d instances were removed", n)
 	}
 }
+
+// A driver that panics ends the pass, not the process, and the next pass is made.
+func TestPassOutlivesPanic(t *testing.T) {
+	t.Parallel()
+	b, e, _ := second(t, 1)
+	b.host.onCall(func(_ context.Context, call string, _ driver.Ref) error {
+		if call == "list" {
+			panic("boom")
+		}
+		return nil
+	})
+	if _, err := e.Reconcile(t.Context(), b.server, false); phone.CodeOf(err) != phone.Internal {
+		t.Errorf("a driver that panicked gives %v", err)
+	}
+	b.host.onCall(func(context.Context, string, driver.Ref) error { return nil })
+	if drift := b.pass(e, false); len(drift.Findings) > 0 {
+		t.Errorf("afterwards: %+v", drift.Findings)
+	}
+}

@@ -45,7 +45,7 @@ func (e *Engine) work(at attempt, d phone.Delivery) {
 	var a phone.Assignment
 	err := e.retryStore(at.stop, func() (err error) {
 		a, err = e.Store.Claim(at.stop, d, e.Replica)
-		return err
+		return unknown(at.stop, err)
 	})
 	if err != nil {
 		if phone.ReasonOf(err) != phone.ReasonFenced && at.stop.Err() == nil {
@@ -118,14 +118,19 @@ func (t *task) save(write func(context.Context) error) error {
 		if err := t.dropped(); err != nil {
 			return err
 		}
-		err := write(t.hard)
-		if err != nil && t.hard.Err() == nil && phone.CodeOf(err) == phone.Internal {
-			return &phone.Error{Code: phone.Unavailable, Msg: "the database failed", Err: err}
-		}
-		return err
+		return unknown(t.hard, write(t.hard))
 	})
 	if err != nil && phone.ReasonOf(err) != phone.ReasonFenced {
 		return &saveError{err}
+	}
+	return err
+}
+
+// unknown makes an error of the database that says nothing of the write one that is tried again: it may have been done. A claim that was
+// done and given up is a job that nobody works on and that nobody else gets, for as long as this process lives.
+func unknown(ctx context.Context, err error) error {
+	if ctx.Err() == nil && phone.CodeOf(err) == phone.Internal {
+		return &phone.Error{Code: phone.Unavailable, Msg: "the database failed", Err: err}
 	}
 	return err
 }

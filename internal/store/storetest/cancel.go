@@ -25,7 +25,7 @@ func (f Fixture) cancelRequest(t testing.TB, id phone.RequestID) phone.Cancellat
 func testCancel(t *testing.T, f Fixture) {
 	in := f.Fleet(t, f.Project(0), f.Image(t).ID, 8, 2)
 	must(t, "Register", f.Register(t.Context(), "r1", time.Minute))
-	f.exec(t, `UPDATE phones SET status = -5 WHERE id = $1`, string(in.Phones[4].ID))
+	f.exec(t, `UPDATE phones SET status = -7, cause = 'it ended' WHERE id = $1`, string(in.Phones[4].ID))
 	f.exec(t, `UPDATE phones SET status = 8, last_generation = 6 WHERE id = $1`, string(in.Phones[5].ID))
 	f.recount(t)
 	jobs := f.Reset(t, f.Project(0), ids(in.Phones[:6])...)
@@ -41,10 +41,10 @@ func testCancel(t *testing.T, f Fixture) {
 	j := f.job(t, jobs[5])
 	equal(t, "a cancelled job", []any{j.Failure, j.EndedAt, j.Target, j.Erase}, []any{&cancelled, f.Clock.Now(), phone.Generation(7), phone.ErasePending})
 	for i, want := range map[int]phone.Phone{
-		3: {Status: phone.StatusRunning, LastGeneration: 2}, 4: {Status: phone.StatusResetFailed, LastGeneration: 2}, 5: {Status: phone.StatusStopped, LastGeneration: 7},
+		3: {Status: phone.StatusRunning, LastGeneration: 2}, 4: {Status: phone.StatusAbnormal, Cause: "it ended", LastGeneration: 2}, 5: {Status: phone.StatusStopped, LastGeneration: 7},
 	} {
 		whole := in.Phones[i]
-		whole.Status, whole.Generation, whole.LastGeneration, whole.UpdatedAt = want.Status, 1, want.LastGeneration, f.Clock.Now()
+		whole.Status, whole.Cause, whole.Generation, whole.LastGeneration, whole.UpdatedAt = want.Status, want.Cause, 1, want.LastGeneration, f.Clock.Now()
 		equal(t, "the phone of a cancelled job", f.phone(t, whole.ID), whole)
 	}
 	equal(t, "a job of another request", f.phases(t, behind...), []phone.Phase{phone.PhaseQueued})

@@ -43,8 +43,11 @@ func testDied(t *testing.T, f Fixture) {
 		must(t, "Died of nobody", err)
 		equal(t, "who died again", len(again)+len(none), 0)
 	})
-	f.Reset(t, f.Project(0), in.Phones[0].ID)
-	equal(t, "the cause after a reset was accepted", f.phone(t, in.Phones[0].ID).Cause, "")
+	f.finish(t, f.claim(t, f.Reset(t, f.Project(0), in.Phones[0].ID)[0], "r1"))
+	equal(t, "the cause after a reset", f.phone(t, in.Phones[0].ID).Cause, "")
+	failing := f.claim(t, f.Reset(t, f.Project(0), in.Phones[5].ID)[0], "r1")
+	must(t, "Fail", f.Fail(ctx, failing.Fence, phone.Failure{Reason: phone.ReasonBootTimeout}))
+	equal(t, "the cause after a reset that failed", f.phone(t, in.Phones[5].ID).Cause, "")
 	f.consistent(t)
 }
 

@@ -1,0 +1,279 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/driver/drivertest"
+	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// What callers ask of the use cases. Each call is one transaction, so it is done between two steps.
+
+// call is one that was accepted under a key.
+type call struct {
+	key   string
+	reset fleet.ResetPhones
+}
+
+// Driver of apiHosts gives a host as it is: a new server is asked for once.
+func (a apiHosts) Driver(_ context.Context, server phone.Server) (driver.Driver, error) {
+	return handle{a.machines[server.Endpoint], drivertest.Owner{}}, nil
+}
+
+func (w *world) caller(project phone.ProjectID) account.Caller { return w.callers[project] }
+
+var propertyTexts = []string{
+	"", "", `{"ro.product.model":"X1"}`, `{"com.cph.mainkeys":"1"}`, `{"com.cph.mainkeys":"0","sys.prop.writeimsi":"12345"}`,
+}
+
+// resetSome resets some phones of a project, whether they can be or not.
+func (w *world) resetSome() {
+	project := pick(w.rng, w.projects)
+	in := fleet.ResetPhones{Project: project}
+	switch w.rng.IntN(6) {
+	case 0, 1:
+		in.Image = string(w.imageOf(project, "second"))
+	case 2:
+		in.Image = string(w.imageOf(project, "first"))
+	}
+	for _, p := range w.spec.sortedPhones() {
+		if p.Project == project && w.rng.IntN(2) == 0 {
+			in.Phones = append(in.Phones, fleet.ResetPhone{ID: string(p.ID), Property: pick(w.rng, propertyTexts), Factory: w.rng.IntN(4) == 0})
+		}
+	}
+	w.rng.Shuffle(len(in.Phones), func(i, j int) { in.Phones[i], in.Phones[j] = in.Phones[j], in.Phones[i] })
+	if w.rng.IntN(3) == 0 {
+		key := fmt.Sprintf("key %d", len(w.calls)+1)
+		in.Key = &key
+	}
+	if len(in.Phones) > 0 {
+		w.sendReset(in)
+	}
+}
+
+func (w *world) imageOf(project phone.ProjectID, name string) phone.ImageID {
+	n := slices.IndexFunc(w.images, func(i phone.Image) bool { return i.Project == project && i.Name == name })
+	return w.images[n].ID
+}
+
+// resetBadly asks for what is refused: another project's phones, unknown ones, some twice, bad properties, images that do not fit.
+func (w *world) resetBadly() {
+	project := pick(w.rng, w.projects)
+	in := fleet.ResetPhones{Project: project}
+	all := w.spec.sortedPhones()
+	for range 1 + w.rng.IntN(4) {
+		one := fleet.ResetPhone{ID: string(pick(w.rng, all).ID)}
+		switch w.rng.IntN(5) {
+		case 0:
+			one.ID = string(phone.NewID[phone.ID]())
+		case 1:
+			one.Property = `{"bogus":"1"}`
+		case 2:
+			one.Property = `no object`
+		}
+		in.Phones = append(in.Phones, one)
+	}
+	switch w.rng.IntN(5) {
+	case 0:
+		in.Image = string(w.imageOf(project, "odd"))
+	case 1:
+		in.Image = string(pick(w.rng, w.images).ID)
+	}
+	w.sendReset(in)
+}
+
+// sendReset sends a batch, and holds its answer against the reference's.
+func (w *world) sendReset(in fleet.ResetPhones) {
+	w.tracef("reset %s", w.nameOfCall(in))
+	if in.Key != nil {
+		if k := w.spec.keys[*in.Key]; k != nil {
+			w.sendUsed(in, k)
+			return
+		}
+	}
+	whole, wants := w.spec.reset(in)
+	id, got, err := w.fleet.ResetPhones(context.Background(), w.caller(in.Project), in)
+	if outcomeOf(err) != whole {
+		w.fail("the reset answers %v (%v), and should %v", outcomeOf(err), err, whole)
+	}
+	if err != nil || whole != done {
+		return
+	}
+	if err := w.spec.begin(id, in.Project, wants, got); err != nil {
+		w.fail("the reset %s: %v", w.nameOfCall(in), err)
+		return
+	}
+	for _, o := range got {
+		if o.Job != "" {
+			w.tracef("    %s", w.nameOfJob(o.Job))
+		}
+	}
+	if in.Key == nil {
+		return
+	}
+	outcomes := make([]outcome, len(got))
+	for i, o := range got {
+		outcomes[i] = answerOf(o)
+	}
+	w.spec.keys[*in.Key] = &specKey{what: asked(in), request: id, outcomes: outcomes, expires: w.spec.wall() + fleet.KeyLife.Microseconds()}
+	if !slices.ContainsFunc(w.calls, func(c call) bool { return c.key == *in.Key }) {
+		w.calls = append(w.calls, call{*in.Key, in})
+	}
+}
+
+// sendUsed sends a call under a key that stands for one already: it gets that one's answer, or is refused, and changes nothing. A key
+// that has expired and was not removed yet stands for the new call.
+func (w *world) sendUsed(in fleet.ResetPhones, k *specKey) {
+	if k.expires <= w.spec.wall() {
+		delete(w.spec.keys, *in.Key)
+		w.sendReset(in)
+		if w.spec.keys[*in.Key] == nil {
+			w.spec.keys[*in.Key] = k // it was refused as a whole, so the key is what it was
+		}
+		return
+	}
+	id, got, err := w.fleet.ResetPhones(context.Background(), w.caller(in.Project), in)
+	want := done
+	if k.what != asked(in) {
+		want = outcome{phone.Conflict, phone.ReasonKeyReused}
+	}
+	if outcomeOf(err) != want {
+		w.fail("a call under a used key answers %v (%v), and should %v", outcomeOf(err), err, want)
+	}
+	if err != nil {
+		return
+	}
+	outcomes := make([]outcome, len(got))
+	for i, o := range got {
+		outcomes[i] = answerOf(o)
+	}
+	if id != k.request || !slices.Equal(outcomes, k.outcomes) {
+		w.fail("the same call again answers %v, and answered %v", outcomes, k.outcomes)
+	}
+}
+
+func (w *world) sendAgain() {
+	in := pick(w.rng, w.calls).reset
+	if w.rng.IntN(4) == 0 {
+		in.Phones = append(slices.Clone(in.Phones), fleet.ResetPhone{ID: "another"})
+	}
+	w.sendReset(in)
+}
+
+// asked is what a call asks for.
+func asked(in fleet.ResetPhones) string {
+	in.Key = nil
+	return fmt.Sprintf("%+v", in)
+}
+
+func (w *world) nameOfCall(in fleet.ResetPhones) (text string) {
+	for _, p := range in.Phones {
+		text += w.names[phone.ID(p.ID)] + " "
+	}
+	if in.Key != nil {
+		text += "(" + *in.Key + ") "
+	}
+	return text + w.spec.images[phone.ImageID(in.Image)].Name
+}
+
+// someRequest draws a request whose id somebody was told.
+func (w *world) someRequest() phone.RequestID {
+	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(w.spec.requests)), func(id phone.RequestID) bool { return !phone.ValidID(id) })
+	if len(ids) == 0 || w.rng.IntN(20) == 0 {
+		return phone.NewID[phone.RequestID]()
+	}
+	return pick(w.rng, ids)
+}
+
+func (w *world) cancelSome() {
+	project, ctx := pick(w.rng, w.projects), context.Background()
+	if jobs := w.spec.inOrder(func(j *specJob) bool { return true }); w.rng.IntN(2) == 0 && len(jobs) > 0 {
+		j := pick(w.rng, jobs)
+		w.tracef("cancel %s", w.nameOfJob(j.ID))
+		got, err := w.fleet.CancelJob(ctx, w.caller(project), project, j.ID)
+		w.checkCancelled(got, err, w.spec.phones[j.Phone].Project == project, phone.ReasonJobNotFound, func(other *specJob) bool { return other == j })
+		return
+	}
+	id := w.someRequest()
+	r := w.spec.requests[id]
+	w.tracef("cancel the request of %s", w.nameOfRequest(id))
+	got, err := w.fleet.CancelRequest(ctx, w.caller(project), project, id)
+	w.checkCancelled(got, err, r != nil && r.Project == project, phone.ReasonRequestNotFound, func(j *specJob) bool { return j.Request == id })
+}
+
+func (w *world) checkCancelled(got phone.Cancellation, err error, known bool, missing phone.Reason, is func(*specJob) bool) {
+	if !known {
+		if want := (outcome{phone.NotFound, missing}); outcomeOf(err) != want {
+			w.fail("I5: cancelling what the project has not answers %v", err)
+		}
+		return
+	}
+	if want := w.spec.cancel(is); err != nil || got != want {
+		w.fail("cancelling answers %+v (%v), and should %+v", got, err, want)
+	}
+	w.tracef("    %+v", got)
+}
+
+func (w *world) nameOfRequest(id phone.RequestID) string {
+	jobs := w.spec.inOrder(func(j *specJob) bool { return j.Request == id })
+	if len(jobs) == 0 {
+		return "no job"
+	}
+	return w.nameOfJob(jobs[0].ID)
+}
+
+func (w *world) retrySome() {
+	project := pick(w.rng, w.projects)
+	of := w.someRequest()
+	w.tracef("retry the request of %s", w.nameOfRequest(of))
+	whole, wants := w.spec.retry(of, project)
+	id, got, err := w.fleet.RetryRequest(context.Background(), w.caller(project), fleet.RetryRequest{Project: project, Of: of})
+	if outcomeOf(err) != whole {
+		w.fail("the retry answers %v (%v), and should %v", outcomeOf(err), err, whole)
+	}
+	if err != nil || whole != done {
+		return
+	}
+	if err := w.spec.begin(id, project, wants, got); err != nil {
+		w.fail("the retry: %v", err)
+	}
+}
+
+func (w *world) pruneJobs() {
+	before := w.now().Add(-pick(w.rng, []time.Duration{0, 5 * time.Second, time.Minute}))
+	w.tracef("remove what ended before %s ago", w.now().Sub(before))
+	jobs, err := w.api.PruneJobs(context.Background(), before, phone.Mark{}, 1000)
+	if err != nil {
+		w.fail("prune: %v", err)
+	}
+	requests, err := w.api.PruneRequests(context.Background(), before, phone.Mark{}, 1000)
+	if err != nil {
+		w.fail("prune: %v", err)
+	}
+	n, m := w.spec.prune(before.UnixMicro())
+	if jobs.Jobs != n || jobs.Requests+requests.Requests != m {
+		w.fail("%d jobs and %d requests were removed, and should %d and %d", jobs.Jobs, jobs.Requests+requests.Requests, n, m)
+	}
+}
+
+// beginPass has a replica compare a host with the database; it goes on beside everything else.
+func (w *world) beginPass(l *life, s phone.Server, dryRun bool) {
+	name := w.passName()
+	w.tracef("%s begins %s over %s, dry run: %v", l, name, s.Name, dryRun)
+	l.passes++
+	ctx := context.WithValue(l.ctx, inPass{}, name)
+	l.wg.Go(func() {
+		defer w.handOver()
+		defer func() { l.passes-- }()
+		drift, err := l.engine.Reconcile(ctx, s, dryRun)
+		w.tracef("    %s found %d, %s", name, len(drift.Findings), said(err))
+	})
+	w.rest()
+}

@@ -1,0 +1,248 @@
+package model
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// What callers ask.
+
+// newRequest notes a request that will be accepted.
+func (s *spec) newRequest(id phone.RequestID, project phone.ProjectID, kind phone.Kind) *specRequest {
+	s.requests[id] = &specRequest{Project: project, Kind: kind, Created: s.wall()}
+	return s.requests[id]
+}
+
+// want is what an element of a batch leads to.
+type want struct {
+	outcome
+	phone      *specPhone
+	image      phone.ImageID
+	properties string
+	factory    bool
+}
+
+// reset says what a batch answers, before it is sent: for the whole, and for each element.
+func (s *spec) reset(in fleet.ResetPhones) (outcome, []want) {
+	image, named := s.images[phone.ImageID(in.Image)]
+	if in.Image != "" && (!named || image.Project != in.Project) {
+		return outcome{phone.NotFound, phone.ReasonImageNotFound}, nil
+	}
+	wants, seen := make([]want, len(in.Phones)), map[phone.ID]bool{}
+	for i, asked := range in.Phones {
+		p := s.phones[phone.ID(asked.ID)]
+		w := &wants[i]
+		given, bad := given(asked.Property)
+		switch {
+		case p == nil || p.Project != in.Project:
+			w.outcome = outcome{phone.Invalid, phone.ReasonPhoneInvalid}
+			continue
+		case seen[p.ID]:
+			w.outcome = outcome{phone.Conflict, phone.ReasonPhoneDuplicate}
+			continue
+		case bad != done:
+			w.outcome = bad
+		case busy(p.Status):
+			w.outcome = outcome{phone.Precondition, phone.ReasonPhoneBusy}
+		}
+		seen[p.ID] = true
+		if w.outcome != done {
+			continue
+		}
+		if named && image.Label != s.servers[p.Server].label {
+			return outcome{phone.Invalid, phone.ReasonImageLabel}, nil
+		}
+		merged := propertiesOf(p.Properties)
+		if asked.Factory {
+			clear(merged)
+		}
+		maps.Copy(merged, given)
+		w.phone, w.image, w.properties, w.factory = p, p.Image, canonical(merged), asked.Factory
+		if named {
+			w.image = image.ID
+		}
+	}
+	return done, wants
+}
+
+// given reads a property text; those that the model sends are objects of strings, with keys that are known or "bogus".
+func given(text string) (map[string]string, outcome) {
+	if text == "" {
+		return nil, done
+	}
+	properties := map[string]string{}
+	if err := json.Unmarshal([]byte(text), &properties); err != nil {
+		return nil, outcome{phone.Invalid, phone.ReasonPropertyInvalid}
+	}
+	if _, unknown := properties["bogus"]; unknown {
+		return nil, outcome{phone.Invalid, phone.ReasonPropertyUnsupported}
+	}
+	return properties, done
+}
+
+// retry says what retrying a request answers.
+func (s *spec) retry(of phone.RequestID, project phone.ProjectID) (outcome, []want) {
+	if r := s.requests[of]; r == nil || r.Project != project {
+		return outcome{phone.NotFound, phone.ReasonRequestNotFound}, nil
+	}
+	var wants []want
+	for _, j := range s.inOrder(func(j *specJob) bool {
+		return j.Request == of && j.Kind != phone.KindStart && (j.Phase == phone.PhaseFailed || j.Phase == phone.PhaseCancelled)
+	}) {
+		later := s.inOrder(func(l *specJob) bool { return l.Phone == j.Phone && l.Target > j.Target })
+		if len(later) > 0 {
+			continue
+		}
+		w := want{phone: s.phones[j.Phone], image: j.Image, properties: j.Properties, factory: j.Factory}
+		if busy(w.phone.Status) {
+			w = want{outcome: outcome{phone.Precondition, phone.ReasonPhoneBusy}}
+		}
+		wants = append(wants, w)
+	}
+	if len(wants) == 0 {
+		return outcome{phone.Precondition, phone.ReasonNothingToRetry}, nil
+	}
+	return done, wants
+}
+
+// begin does what was accepted, with the ids of the jobs, and gives what differs between wants and the answer.
+func (s *spec) begin(id phone.RequestID, project phone.ProjectID, wants []want, got []phone.Outcome) error {
+	if len(got) != len(wants) {
+		return fmt.Errorf("%d outcomes for %d elements", len(got), len(wants))
+	}
+	request := s.newRequest(id, project, phone.KindReset)
+	servers := map[phone.ServerID]bool{}
+	for i, w := range wants {
+		if answered := answerOf(got[i]); answered != w.outcome {
+			return fmt.Errorf("element %d: it answers %v, and should %v", i, answered, w.outcome)
+		}
+		if w.outcome != done {
+			request.Refused++
+			continue
+		}
+		s.accepted(got[i].Job, id, w.phone, phone.KindReset, w.image, w.properties, w.factory)
+		servers[w.phone.Server] = true
+	}
+	for _, server := range sorted(servers) {
+		s.admit(server)
+	}
+	return nil
+}
+
+func answerOf(o phone.Outcome) outcome {
+	if o.Err == nil {
+		return done
+	}
+	return outcome{o.Err.Code, o.Err.Reason}
+}
+
+// cancel does it, and gives what it answers.
+func (s *spec) cancel(is func(*specJob) bool) phone.Cancellation {
+	var c phone.Cancellation
+	servers := map[phone.ServerID]bool{}
+	for _, j := range s.inOrder(is) {
+		switch {
+		case final(j.Phase):
+			c.Ended++
+		case j.Phase == phone.PhaseQueued || j.Phase == phone.PhasePreparing:
+			c.Cancelled++
+			s.end(j, phone.PhaseCancelled, phone.ReasonCancelled)
+			p := s.phones[j.Phone]
+			p.Status, p.Updated = j.PriorStatus, s.wall()
+			if j.Kind == phone.KindCreate {
+				p.Status = phone.StatusCreateFailed
+			}
+			servers[j.Server] = true
+		default:
+			c.Finishing++
+		}
+	}
+	for _, server := range sorted(servers) {
+		s.admit(server)
+	}
+	return c
+}
+
+// died marks phones that were found dead, and begins the jobs that start them again.
+func (s *spec) died(server phone.ServerID, deaths []phone.Death, got []phone.Died) error {
+	of := map[phone.ID]phone.Died{}
+	for _, d := range got {
+		of[d.Phone] = d
+	}
+	var request phone.RequestID
+	for _, d := range deaths {
+		p := s.phones[d.Phone]
+		died, marked := of[d.Phone]
+		now := p.Server == server && p.Status == phone.StatusRunning && p.Generation == d.Generation && p.Updated == d.UpdatedAt.UnixMicro()
+		if marked != now {
+			return fmt.Errorf("phone %s is marked: %v, and should be: %v", p.ID, marked, now)
+		}
+		if !now {
+			continue
+		}
+		starts := s.inOrder(func(j *specJob) bool {
+			return j.Phone == p.ID && j.Kind == phone.KindStart && j.Created > s.wall()-time.Hour.Microseconds()
+		})
+		p.Status, p.HasCause, p.Updated = phone.StatusAbnormal, true, s.wall()
+		if started := died.Job != ""; started != (d.Start && len(starts) < 3) {
+			return fmt.Errorf("phone %s is started again: %v, after %d starts", p.ID, started, len(starts))
+		}
+		if died.Job == "" {
+			continue
+		}
+		if request == "" {
+			request = "of " + phone.RequestID(died.Job) // nobody is told the id of such a request: it is compared without it
+			s.newRequest(request, p.Project, phone.KindStart)
+		}
+		s.accepted(died.Job, request, p, phone.KindStart, p.Image, p.Properties, false)
+	}
+	s.admit(server)
+	return nil
+}
+
+// prune removes what is history, and gives how many jobs and requests that is.
+func (s *spec) prune(before int64) (jobs, requests int) {
+	var gone []*specJob
+	for _, j := range s.inOrder(func(j *specJob) bool { return final(j.Phase) && j.Ended < before }) {
+		later := s.inOrder(func(n *specJob) bool {
+			return n.Phone == j.Phone && n.Target >= j.Target && s.numbers[n.ID] > s.numbers[j.ID] && final(n.Phase)
+		})
+		if len(later) > 0 && (j.Kind == phone.KindStart || s.phones[j.Phone].Generation != j.Target) {
+			gone = append(gone, j)
+		}
+	}
+	for _, j := range gone {
+		delete(s.jobs, j.ID)
+	}
+	for id, r := range s.requests {
+		of := s.inOrder(func(j *specJob) bool { return j.Request == id })
+		lost := false
+		for _, j := range gone {
+			lost = lost || j.Request == id
+		}
+		if len(of) == 0 && (lost || r.Created < before) {
+			delete(s.requests, id)
+			requests++
+		}
+	}
+	return len(gone), requests
+}
+
+func (s *spec) claimServer(pass string, server phone.ServerID, ttl time.Duration) outcome {
+	if s.watches[server].expires > s.database() {
+		return outcome{Code: phone.Conflict}
+	}
+	s.watches[server] = specWatch{pass, s.database() + ttl.Microseconds()}
+	return done
+}
+
+func (s *spec) releaseServer(pass string, server phone.ServerID) {
+	if s.watches[server].pass == pass {
+		s.watches[server] = specWatch{pass, 0}
+	}
+}
