@@ -5,6 +5,10 @@
 // in UTC; durations are whole milliseconds and named so. A list is an object with the noun's plural as its key and, except for
 // jobs, "count", how many match in all.
 //
+// Lists of phones, servers and jobs are read page by page, by cursor or by offset. By cursor: the query's after is the next of the
+// page before, and an empty after is the first page; such a page costs the same however far down the list it lies, nothing is left
+// out or given twice when the list changes meanwhile, and it has no count. A first page without after has both a count and a next.
+//
 // The same credentials guard it as the CPH API: X-Auth-Token, or a SDK-HMAC-SHA256 signature. The project is named by the
 // header X-Project-Id or the query's project_id; without either it is the token's, or the account's only one.
 //

@@ -105,6 +105,8 @@ type PropertyReading struct {
 // Jobs is a list of jobs, without a count: an installation keeps every job it ever had.
 type Jobs struct {
 	Jobs []Job `json:"jobs"`
+	// What to give as after to get the next page; absent at the end, and where offset was given.
+	Next string `json:"next,omitempty"`
 }
 
 // Progress is how far an accepted request is.

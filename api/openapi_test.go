@@ -62,6 +62,7 @@ var operations = map[string]operation{
 var queries = map[string]struct {
 	kind, says string
 }{
+	"after":       {"string", "The next of the page before, asked for with the same filters; empty: the first page. Not together with offset."},
 	"offset":      {"integer", "How many to leave out; past the end the list is empty."},
 	"limit":       {"integer", "How many at most, 1 to 1000; 100 when absent."},
 	"server_name": {"string", "Only those with this part in their name."},

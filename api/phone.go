@@ -32,7 +32,11 @@ type Phone struct {
 // Phones is a list of phones.
 type Phones struct {
 	Phones []Phone `json:"phones"`
-	Count  int     `json:"count"`
+	// How many match in all; absent where after was given.
+	Count *int `json:"count,omitempty"`
+	// What to give as after to get the next page; absent at the end, and where offset was given. A page may hold fewer than limit,
+	// even none, and have a next one.
+	Next string `json:"next,omitempty"`
 }
 
 // Exec is one program to run inside a phone.

@@ -82,5 +82,9 @@ type AddedServer struct {
 // Servers is a list of servers.
 type Servers struct {
 	Servers []Server `json:"servers"`
-	Count   int      `json:"count"`
+	// How many match in all; absent where after was given.
+	Count *int `json:"count,omitempty"`
+	// What to give as after to get the next page; absent at the end, and where offset was given. A page may hold fewer than limit,
+	// even none, and have a next one.
+	Next string `json:"next,omitempty"`
 }

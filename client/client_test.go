@@ -211,34 +211,40 @@ func pageOf[T any](r *http.Request, n int, of func(int) T) []T {
 	return page
 }
 
+// cursorPage answers the page of n elements that begins at the cursor, which here is the element's number.
+func cursorPage[T any](r *http.Request, n int, of func(int) T) (page []T, next string) {
+	from, _ := strconv.Atoi(r.URL.Query().Get("after"))
+	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+	to := min(n, from+limit)
+	for i := from; i < to; i++ {
+		page = append(page, of(i))
+	}
+	if to < n {
+		next = strconv.Itoa(to)
+	}
+	return page, next
+}
+
 func TestListsGoThroughAllPages(t *testing.T) {
 	t.Parallel()
 	var calls []string
-	added := 0 // phones that were added while the list was read: they move the rest down
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		calls = append(calls, r.RequestURI)
-		phones := pageOf(r, 2300, func(i int) api.Phone { return api.Phone{PhoneID: strconv.Itoa(i - added)} })
-		added += 2
-		answer(t, w, http.StatusOK, api.Phones{Phones: phones, Count: 2300})
+		phones, next := cursorPage(r, 2300, func(i int) api.Phone { return api.Phone{PhoneID: strconv.Itoa(i)} })
+		if next == "2000" {
+			phones = nil // a search that found nothing on this page, and goes on
+		}
+		answer(t, w, http.StatusOK, api.Phones{Phones: phones, Next: next})
 	})
 	phones, err := client.Collect(c.Phones(t.Context(), client.PhoneFilter{ServerID: "s", Name: "n", Status: -5}), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := map[string]bool{}
-	for _, p := range phones {
-		if seen[p.PhoneID] {
-			t.Errorf("phone %s twice", p.PhoneID)
-		}
-		seen[p.PhoneID] = true
-	}
-	if !seen["0"] || !seen["2295"] || len(phones) != 2296 {
+	if len(phones) != 1300 || phones[0].PhoneID != "0" || phones[1299].PhoneID != "2299" {
 		t.Errorf("%d phones", len(phones))
 	}
-	filter := "&phone_name=n&server_id=s&status=-5"
-	want := []string{
-		"/lethe/v1/phones?limit=1000&offset=0" + filter, "/lethe/v1/phones?limit=1000&offset=1000" + filter, "/lethe/v1/phones?limit=1000&offset=2000" + filter,
-	}
+	filter := "&limit=1000&phone_name=n&server_id=s&status=-5"
+	want := []string{"/lethe/v1/phones?after=" + filter, "/lethe/v1/phones?after=1000" + filter, "/lethe/v1/phones?after=2000" + filter}
 	if diff := cmp.Diff(want, calls); diff != "" {
 		t.Error(diff)
 	}
@@ -249,7 +255,8 @@ func TestListsEndEarly(t *testing.T) {
 	calls := 0
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		calls++
-		answer(t, w, http.StatusOK, api.Servers{Servers: pageOf(r, 5000, func(i int) api.Server { return api.Server{ServerID: strconv.Itoa(i)} })})
+		servers, next := cursorPage(r, 5000, func(i int) api.Server { return api.Server{ServerID: strconv.Itoa(i)} })
+		answer(t, w, http.StatusOK, api.Servers{Servers: servers, Next: next})
 	})
 	servers, err := client.Collect(c.Servers(t.Context(), client.ServerFilter{}), 3)
 	if err != nil || len(servers) != 3 || calls != 1 {
@@ -362,11 +369,12 @@ func TestUntrustedCertificate(t *testing.T) {
 func TestListsPassErrorsOn(t *testing.T) {
 	t.Parallel()
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("offset") != "0" {
+		if r.URL.Query().Get("after") != "" {
 			answer(t, w, http.StatusForbidden, api.Error{Code: "forbidden", Msg: "not any more"})
 			return
 		}
-		answer(t, w, http.StatusOK, api.Jobs{Jobs: pageOf(r, 1000, func(i int) api.Job { return api.Job{JobID: fmt.Sprint(i)} })})
+		jobs, next := cursorPage(r, 1001, func(i int) api.Job { return api.Job{JobID: fmt.Sprint(i)} })
+		answer(t, w, http.StatusOK, api.Jobs{Jobs: jobs, Next: next})
 	})
 	var errs []error
 	n := 0

@@ -122,3 +122,31 @@ func (c *Client) RequestJobs(ctx context.Context, id string) iter.Seq2[Job, erro
 		return out.Jobs, c.get(ctx, cphPath(c.project, "jobs"), withPage(query("request_id", id), offset, size), &out)
 	})
 }
+
+// pages goes through a list of the Cloud Phone Host API, which has no cursors, until a page is not full. What was added meanwhile
+// moves the rest down the list: an element that was seen is not given again.
+func pages[T any](size int, id func(T) string, fetch func(offset int) ([]T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		seen := map[string]bool{}
+		for offset := 0; ; offset += size {
+			page, err := fetch(offset)
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			for _, element := range page {
+				if seen[id(element)] {
+					continue
+				}
+				seen[id(element)] = true
+				if !yield(element, nil) {
+					return
+				}
+			}
+			if len(page) < size {
+				return
+			}
+		}
+	}
+}

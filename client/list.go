@@ -31,62 +31,67 @@ type JobFilter struct {
 	ServerID  string
 }
 
-// Phones goes through the phones that the filter chooses, created last first, page by page. After an error nothing follows.
+// Phones goes through the phones that the filter chooses, created last first, page by page. After an error nothing follows. What is
+// added or removed meanwhile neither hides a phone nor gives one twice.
 func (c *Client) Phones(ctx context.Context, f PhoneFilter) iter.Seq2[api.Phone, error] {
 	values := query("server_id", f.ServerID, "phone_name", f.Name)
 	if f.Status != 0 {
 		values.Set("status", strconv.Itoa(f.Status))
 	}
-	return pages(pageSize, func(p api.Phone) string { return p.PhoneID }, func(offset int) ([]api.Phone, error) {
+	return follow(func(after string) ([]api.Phone, string, error) {
 		var out api.Phones
-		return out.Phones, c.get(ctx, api.Prefix+"/phones", withPage(values, offset, pageSize), &out)
+		err := c.get(ctx, api.Prefix+"/phones", withCursor(values, after), &out)
+		return out.Phones, out.Next, err
 	})
 }
 
 // Servers goes through the servers that the filter chooses, created last first.
 func (c *Client) Servers(ctx context.Context, f ServerFilter) iter.Seq2[api.Server, error] {
 	values := query("server_name", f.Name)
-	return pages(pageSize, func(s api.Server) string { return s.ServerID }, func(offset int) ([]api.Server, error) {
+	return follow(func(after string) ([]api.Server, string, error) {
 		var out api.Servers
-		return out.Servers, c.get(ctx, api.Prefix+"/servers", withPage(values, offset, pageSize), &out)
+		err := c.get(ctx, api.Prefix+"/servers", withCursor(values, after), &out)
+		return out.Servers, out.Next, err
 	})
 }
 
 // Jobs goes through the jobs that the filter chooses: newest first, those of one request in the order of the call.
 func (c *Client) Jobs(ctx context.Context, f JobFilter) iter.Seq2[api.Job, error] {
 	values := query("request_id", f.RequestID, "phone_id", f.PhoneID, "server_id", f.ServerID)
-	return pages(pageSize, func(j api.Job) string { return j.JobID }, func(offset int) ([]api.Job, error) {
+	return follow(func(after string) ([]api.Job, string, error) {
 		var out api.Jobs
-		return out.Jobs, c.get(ctx, api.Prefix+"/jobs", withPage(values, offset, pageSize), &out)
+		err := c.get(ctx, api.Prefix+"/jobs", withCursor(values, after), &out)
+		return out.Jobs, out.Next, err
 	})
 }
 
-// pages goes through a list page by page until one is not full. What was added meanwhile moves the rest down the list: an
-// element that was seen is not given again.
-func pages[T any](size int, id func(T) string, fetch func(offset int) ([]T, error)) iter.Seq2[T, error] {
+// follow goes through a list from cursor to cursor, until a page names no next one.
+func follow[T any](fetch func(after string) (page []T, next string, err error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		seen := map[string]bool{}
-		for offset := 0; ; offset += size {
-			page, err := fetch(offset)
+		for after := ""; ; {
+			page, next, err := fetch(after)
 			if err != nil {
 				var none T
 				yield(none, err)
 				return
 			}
 			for _, element := range page {
-				if seen[id(element)] {
-					continue
-				}
-				seen[id(element)] = true
 				if !yield(element, nil) {
 					return
 				}
 			}
-			if len(page) < size {
+			if next == "" {
 				return
 			}
+			after = next
 		}
 	}
+}
+
+func withCursor(values url.Values, after string) url.Values {
+	values.Set("after", after)
+	values.Set("limit", strconv.Itoa(pageSize))
+	return values
 }
 
 // Collect gathers what a list goes through, at most limit elements; 0 means all. The list of none is not nil.

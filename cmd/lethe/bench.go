@@ -15,9 +15,9 @@ type benchOptions struct {
 	json                  bool
 
 	// A temporary installation.
-	servers, boots int
-	bootTime       time.Duration
-	database       string
+	servers, boots, files int
+	bootTime              time.Duration
+	database              string
 
 	// The caller's own.
 	own    bool
@@ -31,7 +31,7 @@ const (
 )
 
 // localFlags are of a temporary installation alone.
-var localFlags = []string{"servers", "concurrent-boots", "boot-time", "database"}
+var localFlags = []string{"servers", "concurrent-boots", "boot-time", "data-files", "database"}
 
 func (o *benchOptions) check(changed func(string) bool) error {
 	o.own = o.server != "" || o.yes || changed("credentials")
@@ -61,6 +61,8 @@ func (o *benchOptions) check(changed func(string) bool) error {
 		return usagef("--servers is %d: choose 1 to the number of phones, %d", o.servers, o.phones)
 	case o.boots < 1:
 		return usagef("--concurrent-boots is %d: choose 1 or more", o.boots)
+	case o.files < 0 || o.files > 10_000:
+		return usagef("--data-files is %d: choose 0 to 10000", o.files)
 	case o.bootTime < time.Millisecond || o.bootTime > time.Hour:
 		return usagef("--boot-time is %s: choose 1ms to 1h", o.bootTime)
 	}
@@ -76,7 +78,10 @@ func newBenchCommand(env *environment) *cobra.Command {
 
 Without --server, --credentials or --yes it measures this machine: it starts a complete lethe on loopback in a temporary
 folder, with simulated phones that take --boot-time to boot, and takes it away afterwards. With --database postgres://... it
-makes a database of its own on that server, and drops it afterwards.
+makes a database of its own on that server, and drops it afterwards. It also says how large the database became and how much
+memory this process took at most, server and measurement together.
+
+Simulated phones are real files below TMPDIR: about 5 and --data-files for each. For a very large fleet choose --data-files 1.
 
 With --server NAME, --credentials FILE or --yes it measures the caller's own fleet: the running phones of one server, or of
 the whole project, or the first --phones of them. They are reset, which destroys all their data, so it asks for --yes.
@@ -84,7 +89,7 @@ the whole project, or the first --phones of them. They are reset, which destroys
 First a few phones are reset one at a time: T is how long one holds a boot slot when nothing else runs. Then all phones are
 reset --rounds times, in calls of --batch phones. The makespan, from the first call to the last finished job, is set against
 the ideal: the longest ceil(phones / boot slots) x T of all servers.`,
-		Example: "  lethe bench\n  lethe bench --phones 1000 --servers 10 --concurrent-boots 20 --boot-time 1s\n  lethe bench --database postgres://lethe@localhost/postgres --json\n  lethe bench --credentials ./data/credentials.json --server edge --phones 20 --yes",
+		Example: "  lethe bench\n  lethe bench --phones 1000 --servers 10 --concurrent-boots 20 --boot-time 1s\n  lethe bench --phones 1000000 --servers 2000 --data-files 1 --rounds 1\n  lethe bench --database postgres://lethe@localhost/postgres --json\n  lethe bench --credentials ./data/credentials.json --server edge --phones 20 --yes",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(func(flag string) bool { return cmd.Flags().Changed(flag) }); err != nil {
@@ -100,6 +105,7 @@ the ideal: the longest ceil(phones / boot slots) x T of all servers.`,
 	flags.IntVar(&o.servers, "servers", 4, "simulated servers they are spread over")
 	flags.IntVar(&o.boots, "concurrent-boots", 10, "phones that may boot at once, per simulated server")
 	flags.DurationVar(&o.bootTime, "boot-time", 500*time.Millisecond, "how long one simulated phone takes to boot")
+	flags.IntVar(&o.files, "data-files", 24, "files that a simulated phone's first boot writes")
 	flags.StringVar(&o.database, "database", "sqlite", "sqlite, or the postgres:// `URL` of a server on which a database may be made")
 	flags.StringVar(&env.credentials, "credentials", "", "measure the installation that this credentials `file` names")
 	flags.StringVar(&o.server, "server", "", "measure the phones of this `server` of the own fleet (name or id)")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,12 +9,16 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lethe-cloud/lethe/api"
 	"github.com/lethe-cloud/lethe/client"
 	"github.com/lethe-cloud/lethe/internal/config"
 	"github.com/lethe-cloud/lethe/internal/driver/simulated"
+	"github.com/lethe-cloud/lethe/internal/phone"
 	"github.com/lethe-cloud/lethe/internal/store"
 )
 
@@ -37,10 +42,10 @@ func benchOwn(ctx context.Context, env *environment, o benchOptions) (benchRepor
 			return benchReport{}, err
 		}
 	}
-	if b.phones, err = client.Collect(c.Phones(ctx, filter), 0); err != nil {
+	if err := b.load(c.Phones(ctx, filter), true); err != nil {
 		return benchReport{}, err
 	}
-	sortPhones(b.phones)
+	slices.SortFunc(b.phones, func(a, b benchPhone) int { return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.id, b.id)) })
 	switch {
 	case len(b.phones) == 0:
 		return benchReport{}, errors.New("there is no running phone to reset: see lethe phone list")
@@ -112,7 +117,7 @@ func benchTemporary(ctx context.Context, env *environment, o benchOptions) (_ be
 		return benchReport{}, err
 	}
 	b := &bench{env: env, client: c, options: o, slots: map[string]int{}}
-	report, err := b.runOnNewFleet(ctx)
+	report, err := b.runOnNewFleet(ctx, func() (int64, error) { return store.Size(ctx, databaseURL(cfg, installation{Data: cfg.Data})) })
 	if err != nil {
 		if tail := lastLines(log.Name(), 20); tail != "" {
 			fmt.Fprintf(env.stderr, "the server's last words:\n%s\n", tail)
@@ -122,16 +127,43 @@ func benchTemporary(ctx context.Context, env *environment, o benchOptions) (_ be
 }
 
 // runOnNewFleet makes simulated phones and measures them.
-func (b *bench) runOnNewFleet(ctx context.Context) (benchReport, error) {
-	o := b.options
-	b.say("making %d simulated phones on %d servers", o.phones, o.servers)
-	settings, err := json.Marshal(map[string]any{"boot_time": o.bootTime.String()})
+func (b *bench) runOnNewFleet(ctx context.Context, databaseSize func() (int64, error)) (benchReport, error) {
+	var figures temporaryFigures
+	began := time.Now()
+	if err := b.makeFleet(ctx); err != nil {
+		return benchReport{}, err
+	}
+	figures.Creating = millis(time.Since(began))
+	if err := b.load(b.client.Phones(ctx, client.PhoneFilter{}), false); err != nil {
+		return benchReport{}, err
+	}
+	var err error
+	if figures.DatabaseBefore, err = databaseSize(); err != nil {
+		return benchReport{}, err
+	}
+	report, err := b.run(ctx)
 	if err != nil {
 		return benchReport{}, err
 	}
+	if figures.DatabaseAfter, err = databaseSize(); err != nil {
+		return benchReport{}, err
+	}
+	figures.PeakMemory = peakMemory()
+	report.Temporary = &figures
+	return report, nil
+}
+
+// makeFleet adds the servers and waits until all their phones run.
+func (b *bench) makeFleet(ctx context.Context) error {
+	o := b.options
+	b.say("making %d simulated phones on %d servers", o.phones, o.servers)
+	settings, err := json.Marshal(map[string]any{"boot_time": o.bootTime.String(), "data_files": o.files})
+	if err != nil {
+		return err
+	}
 	image, err := b.client.AddImage(ctx, api.AddImage{ImageName: "bench", Reference: "registry.invalid/android:12", OSName: "AOSP12.0"})
 	if err != nil {
-		return benchReport{}, err
+		return err
 	}
 	var requests []string
 	for i := range o.servers {
@@ -140,23 +172,32 @@ func (b *bench) runOnNewFleet(ctx context.Context) (benchReport, error) {
 			MaxConcurrentBoots: o.boots, Config: settings,
 		})
 		if err != nil {
-			return benchReport{}, err
+			return err
 		}
 		b.slots[server.ServerID] = o.boots
 		requests = append(requests, server.RequestID)
 	}
-	failed, err := b.env.waitFor(ctx, b.client, requests...)
+	if err := b.wait(ctx, requests); err != nil {
+		return err
+	}
+	for p, err := range b.client.Phones(ctx, client.PhoneFilter{Status: int(phone.StatusCreateFailed)}) {
+		if err != nil {
+			return err
+		}
+		return b.whyNotCreated(ctx, p)
+	}
+	return nil
+}
+
+func (b *bench) whyNotCreated(ctx context.Context, p api.Phone) error {
+	jobs, err := client.Collect(b.client.Jobs(ctx, client.JobFilter{PhoneID: p.PhoneID}), 1)
 	if err != nil {
-		return benchReport{}, err
+		return err
 	}
-	if len(failed) > 0 {
-		return benchReport{}, fmt.Errorf("%d of %d phones could not be created: %s %s", len(failed), o.phones, failed[0].ErrorCode, failed[0].ExecuteMsg)
+	if len(jobs) == 0 || jobs[0].Failure == nil {
+		return fmt.Errorf("phone %s could not be created", p.PhoneName)
 	}
-	if b.phones, err = client.Collect(b.client.Phones(ctx, client.PhoneFilter{}), 0); err != nil {
-		return benchReport{}, err
-	}
-	sortPhones(b.phones)
-	return b.run(ctx)
+	return fmt.Errorf("phone %s could not be created: %s %s", p.PhoneName, jobs[0].Failure.Msg, jobs[0].Failure.Detail)
 }
 
 // share is how many of n things the i-th of k gets.
@@ -176,4 +217,19 @@ func (b *bench) learnSlots(ctx context.Context) error {
 		b.slots[server.ServerID] = server.MaxConcurrentBoots
 	}
 	return nil
+}
+
+// peakMemory is the most that this process has held resident, 0 where /proc does not say.
+func peakMemory() int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+			return kb * 1024
+		}
+	}
+	return 0
 }

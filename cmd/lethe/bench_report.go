@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strconv"
 	"time"
@@ -11,14 +12,20 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// measurement is what was seen, before any arithmetic.
+// measurement is what was seen, before any arithmetic over all of it. Of each job only its times are kept.
 type measurement struct {
 	phones  map[string]int // by server id
 	slots   map[string]int // by server id
 	batch   int
-	alone   []api.Job // of resets while nothing else ran
+	alone   []time.Duration // how long resets held their slot while nothing else ran
 	accepts []time.Duration
-	rounds  [][]api.Job // each a reset of all phones
+
+	rounds    int // each a reset of all phones
+	failed    int
+	makespans time.Duration // of all rounds together
+	// Of the resets that succeeded: from the slot to the end, from the call to the end, and by phase.
+	resets, totals []time.Duration
+	phases         map[phone.Phase][]time.Duration
 }
 
 // benchReport is what --json prints. Times are milliseconds.
@@ -46,6 +53,20 @@ type benchReport struct {
 	Ideal           float64 `json:"ideal_ms"`
 	MakespanToIdeal float64 `json:"makespan_to_ideal"`
 	ResetsPerSecond float64 `json:"resets_per_second"`
+	// Temporary is what is known of a temporary installation only.
+	Temporary *temporaryFigures `json:"temporary,omitempty"`
+}
+
+// temporaryFigures are of an installation that lives in this process.
+type temporaryFigures struct {
+	// Creating is from the first call that added a server to the last phone that ran.
+	Creating float64 `json:"creating_ms"`
+	// DatabaseBefore and DatabaseAfter are bytes: when all phones had been created, and when all resets had ended.
+	DatabaseBefore int64 `json:"database_bytes_before"`
+	DatabaseAfter  int64 `json:"database_bytes_after"`
+	// PeakMemory is the most that this process held resident, the server and the measurement together, in bytes; 0 when the system does
+	// not say.
+	PeakMemory int64 `json:"peak_memory_bytes,omitempty"`
 }
 
 // percentiles of some durations, in milliseconds.
@@ -75,53 +96,93 @@ func percentilesOf(all []time.Duration) percentiles {
 	return percentiles{P50: millis(percentile(all, 50)), P99: millis(percentile(all, 99)), N: len(all)}
 }
 
-// report does the arithmetic. Only jobs that succeeded count in the times.
+// probe takes in jobs that ran while nothing else did.
+func (m *measurement) probe(jobs iter.Seq2[api.Job, error]) error {
+	for j, err := range jobs {
+		if err != nil {
+			return err
+		}
+		if d, ok := held(j); ok && succeeded(j) {
+			m.alone = append(m.alone, d)
+		}
+	}
+	return nil
+}
+
+// round takes in the jobs of one reset of all phones, says how many they are, and passes those that did not succeed on. Only jobs that
+// succeeded count in the times, but for the makespan: from the first accepted job to the last that ended, by the installation's clock.
+func (m *measurement) round(jobs iter.Seq2[api.Job, error], failed func(api.Job)) (n int, err error) {
+	if m.phases == nil {
+		m.phases = map[phone.Phase][]time.Duration{}
+	}
+	var first, last time.Time
+	for j, err := range jobs {
+		if err != nil {
+			return n, err
+		}
+		n++
+		if first.IsZero() || j.CreateTime.Before(first) {
+			first = j.CreateTime
+		}
+		if j.EndTime.After(last) {
+			last = j.EndTime
+		}
+		if !succeeded(j) {
+			m.failed++
+			failed(j)
+			continue
+		}
+		m.totals = append(m.totals, j.EndTime.Sub(j.CreateTime))
+		m.resets = append(m.resets, j.EndTime.Sub(j.BeginTime))
+		for phase, d := range phaseTimes(j) {
+			m.phases[phase] = append(m.phases[phase], d)
+		}
+	}
+	m.rounds++
+	m.makespans += last.Sub(first)
+	return n, nil
+}
+
+// report does the arithmetic.
 func (m measurement) report() benchReport {
-	r := benchReport{Servers: len(m.phones), Rounds: len(m.rounds), Batch: m.batch, Accept: percentilesOf(m.accepts)}
+	r := benchReport{
+		Servers: len(m.phones), Rounds: m.rounds, Batch: m.batch, Resets: len(m.totals), Failed: m.failed, Accept: percentilesOf(m.accepts),
+		Boot: percentilesOf(m.phases[phone.PhaseBooting]), Reset: percentilesOf(m.resets), Total: percentilesOf(m.totals),
+	}
 	for server, n := range m.phones {
 		r.Phones += n
 		r.BootSlots += m.slots[server]
 	}
-	var alone, resets, totals []time.Duration
-	for _, j := range m.alone {
-		if d, ok := held(j); ok && succeeded(j) {
-			alone = append(alone, d)
-		}
-	}
-	phases := map[phone.Phase][]time.Duration{}
-	var makespans time.Duration
-	for _, jobs := range m.rounds {
-		makespans += makespan(jobs)
-		for _, j := range jobs {
-			if !succeeded(j) {
-				r.Failed++
-				continue
-			}
-			r.Resets++
-			totals = append(totals, j.EndTime.Sub(j.CreateTime))
-			resets = append(resets, j.EndTime.Sub(j.BeginTime))
-			for phase, d := range phaseTimes(j) {
-				phases[phase] = append(phases[phase], d)
-			}
-		}
-	}
-	r.Boot, r.Reset, r.Total = percentilesOf(phases[phone.PhaseBooting]), percentilesOf(resets), percentilesOf(totals)
 	for _, phase := range phone.Phases() {
-		if len(phases[phase]) > 0 {
-			r.Phases = append(r.Phases, phasePercentiles{string(phase), percentilesOf(phases[phase])})
+		if len(m.phases[phase]) > 0 {
+			r.Phases = append(r.Phases, phasePercentiles{string(phase), percentilesOf(m.phases[phase])})
 		}
 	}
-	slot := percentile(alone, 50)
+	slot := percentile(m.alone, 50)
 	r.Slot = millis(slot)
-	r.Makespan = millis(makespans / time.Duration(max(1, len(m.rounds))))
+	r.Makespan = millis(m.makespans / time.Duration(max(1, m.rounds)))
 	r.Ideal = millis(m.ideal(slot))
 	if r.Ideal > 0 {
 		r.MakespanToIdeal = r.Makespan / r.Ideal
 	}
-	if makespans > 0 {
-		r.ResetsPerSecond = float64(r.Resets) / makespans.Seconds()
+	if m.makespans > 0 {
+		r.ResetsPerSecond = float64(r.Resets) / m.makespans.Seconds()
 	}
 	return r
+}
+
+// held is how long a job held its boot slot: from its first phase in it to the end of booting. Unknown when it never got there.
+func held(j api.Job) (time.Duration, bool) {
+	var from, to time.Time
+	for _, p := range j.Phases {
+		switch phase := phone.Phase(p.Phase); {
+		case phase.HoldsSlot() && from.IsZero():
+			from = p.BeginTime
+		case phase == phone.PhaseVerifying:
+			to = p.BeginTime
+		}
+	}
+	return to.Sub(from), !from.IsZero() && !to.IsZero()
 }
 
 func succeeded(j api.Job) bool { return j.Phase == string(phone.PhaseSucceeded) }
@@ -135,23 +196,6 @@ func (m measurement) ideal(slot time.Duration) time.Duration {
 		}
 	}
 	return time.Duration(longest) * slot
-}
-
-// makespan is from the first accepted job to the last that ended, by the installation's clock.
-func makespan(jobs []api.Job) time.Duration {
-	if len(jobs) == 0 {
-		return 0
-	}
-	first, last := jobs[0].CreateTime, jobs[0].EndTime
-	for _, j := range jobs[1:] {
-		if j.CreateTime.Before(first) {
-			first = j.CreateTime
-		}
-		if j.EndTime.After(last) {
-			last = j.EndTime
-		}
-	}
-	return last.Sub(first)
 }
 
 // phaseTimes is how long a job was in each phase that it reached before its end; queued is from its acceptance on.
@@ -191,6 +235,18 @@ rate      %.1f resets per second
 slot      T = %s ms: how long one phone holds a boot slot when nothing else runs
 makespan  %s ms, the ideal is %s ms: %.3f
 `, r.Phones, r.Servers, r.BootSlots, r.Resets, r.Rounds, r.Failed, r.ResetsPerSecond, ms(r.Slot), ms(r.Makespan), ms(r.Ideal), r.MakespanToIdeal)
+	if err != nil || r.Temporary == nil {
+		return err
+	}
+	f := r.Temporary
+	memory := "unknown"
+	if f.PeakMemory > 0 {
+		memory = fmt.Sprintf("at most %.0f MB, server and measurement in one process", float64(f.PeakMemory)/1e6)
+	}
+	_, err = fmt.Fprintf(w, `created   %d phones in %s ms
+database  %.1f MB with all phones, %.1f MB after all resets
+memory    %s
+`, r.Phones, ms(f.Creating), float64(f.DatabaseBefore)/1e6, float64(f.DatabaseAfter)/1e6, memory)
 	return err
 }
 

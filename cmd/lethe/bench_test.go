@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"iter"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -23,21 +26,46 @@ func benchJob(phase string, created int, at ...int) api.Job {
 	return j
 }
 
+func listOf[T any](all ...T) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, v := range all {
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
 func TestBenchArithmetic(t *testing.T) {
 	t.Parallel()
 	m := measurement{
 		phones: map[string]int{"a": 3, "b": 1}, slots: map[string]int{"a": 2, "b": 2}, batch: 2,
-		alone: []api.Job{
-			benchJob("succeeded", 0, 1, 3, 5, 101, 110),
-			benchJob("succeeded", 200, 201, 203, 205, 321, 330),
-			benchJob("succeeded", 400, 401, 403, 405, 511, 520),
-			benchJob("failed", 600, 601, 603, 9000),
-		},
 		accepts: []time.Duration{4 * time.Millisecond, 2 * time.Millisecond, 9 * time.Millisecond},
-		rounds: [][]api.Job{
-			{benchJob("succeeded", 1000, 1001, 1002, 1003, 1113, 1120), benchJob("succeeded", 1010, 1020, 1022, 1024, 1140, 1150)},
-			{benchJob("succeeded", 2000, 2100, 2101, 2102, 2202, 2270), benchJob("failed", 2000, 2100, 2101, 2102, 2250)},
-		},
+	}
+	err := m.probe(listOf(
+		benchJob("succeeded", 0, 1, 3, 5, 101, 110),
+		benchJob("succeeded", 200, 201, 203, 205, 321, 330),
+		benchJob("succeeded", 400, 401, 403, 405, 511, 520),
+		benchJob("failed", 600, 601, 603, 9000),
+	))
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := 0
+	for _, round := range [][]api.Job{
+		{benchJob("succeeded", 1000, 1001, 1002, 1003, 1113, 1120), benchJob("succeeded", 1010, 1020, 1022, 1024, 1140, 1150)},
+		{benchJob("succeeded", 2000, 2100, 2101, 2102, 2202, 2270), benchJob("failed", 2000, 2100, 2101, 2102, 2250)},
+	} {
+		if n, err := m.round(listOf(round...), func(api.Job) { failed++ }); n != 2 || err != nil {
+			t.Errorf("a round has %d jobs, %v", n, err)
+		}
+	}
+	if failed != 1 {
+		t.Errorf("%d failed jobs were passed on", failed)
+	}
+	broken := func(yield func(api.Job, error) bool) { yield(api.Job{}, context.Canceled) }
+	if _, err := m.round(broken, nil); err != context.Canceled || m.probe(broken) != context.Canceled {
+		t.Errorf("a list that fails: %v", err)
 	}
 	want := benchReport{
 		Phones: 4, Servers: 2, BootSlots: 4, Rounds: 2, Batch: 2, Resets: 3, Failed: 1,
@@ -77,13 +105,13 @@ func TestPercentileIsTheNearestRank(t *testing.T) {
 
 func TestSpreadAndShare(t *testing.T) {
 	t.Parallel()
-	phones := make([]api.Phone, 10)
+	phones := make([]benchPhone, 10)
 	for i := range phones {
-		phones[i].PhoneID = string(rune('a' + i))
+		phones[i].id = string(rune('a' + i))
 	}
 	var ids string
 	for _, p := range spread(phones, 3) {
-		ids += p.PhoneID
+		ids += p.id
 	}
 	if ids != "adg" || len(spread(phones[:2], 3)) != 2 {
 		t.Errorf("spread chose %q, and %d of two", ids, len(spread(phones[:2], 3)))
@@ -109,6 +137,9 @@ func TestBenchOnATemporaryInstallation(t *testing.T) {
 			}
 			if got.Slot < 20 || got.Boot.P50 < 20 || got.Boot.N != 12 || got.Makespan < 40 || got.Ideal < 40 || got.ResetsPerSecond <= 0 {
 				t.Errorf("a boot takes 20 ms and two follow one another in a slot; measured %+v", got)
+			}
+			if f := got.Temporary; f == nil || f.Creating < 20 || f.DatabaseBefore <= 0 || f.DatabaseAfter <= 0 || runtime.GOOS == "linux" && f.PeakMemory < 1e6 {
+				t.Errorf("a temporary installation: %+v", f)
 			}
 			contains(t, r.stderr, "making 6 simulated phones on 2 servers", "round 2 of 2")
 		})
@@ -137,7 +168,7 @@ func TestBenchOnTheOwnFleet(t *testing.T) {
 func TestBenchRefusesWhatCannotBe(t *testing.T) {
 	t.Parallel()
 	for _, args := range []string{
-		"--phones 0", "--phones=-1", "--rounds 0", "--batch 1001", "--servers 0", "--phones 3 --servers 4", "--concurrent-boots 0", "--boot-time 0s",
+		"--phones 0", "--phones=-1", "--rounds 0", "--batch 1001", "--servers 0", "--phones 3 --servers 4", "--concurrent-boots 0", "--boot-time 0s", "--data-files=-1",
 		"--server=", "--server edge --boot-time 1s", "--yes --database sqlite", "--database mysql://x",
 	} {
 		r := runCommand(t.Context(), noEnvironment, "", append([]string{"bench"}, strings.Fields(args)...)...)

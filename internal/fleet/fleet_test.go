@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -108,7 +109,8 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 	return map[fleet.Action]func(context.Context) error{
 		fleet.ActionPhonesList: func(ctx context.Context) error {
 			_, _, err := b.Phones(ctx, c, fleet.PhoneFilter{Project: project})
-			return err
+			_, _, afterErr := b.PhonesAfter(ctx, c, fleet.PhoneFilter{Project: project}, fleet.Place{})
+			return errors.Join(err, afterErr)
 		},
 		fleet.ActionPhonesGet: func(ctx context.Context) error {
 			_, err := b.Phone(ctx, c, project, firstID)
@@ -124,7 +126,8 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 		},
 		fleet.ActionServersList: func(ctx context.Context) error {
 			_, _, err := b.Servers(ctx, c, fleet.ServerFilter{Project: project})
-			return err
+			_, _, afterErr := b.ServersAfter(ctx, c, fleet.ServerFilter{Project: project}, fleet.Place{})
+			return errors.Join(err, afterErr)
 		},
 		fleet.ActionServersGet: func(ctx context.Context) error {
 			_, err := b.Server(ctx, c, project, serverID)
@@ -141,7 +144,8 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 		},
 		fleet.ActionJobsList: func(ctx context.Context) error {
 			_, err := b.Jobs(ctx, c, fleet.JobFilter{Project: project})
-			return err
+			_, _, afterErr := b.JobsAfter(ctx, c, fleet.JobFilter{Project: project}, fleet.Place{})
+			return errors.Join(err, afterErr)
 		},
 		fleet.ActionJobsGet: func(ctx context.Context) error {
 			_, err := b.Job(ctx, c, project, "88888888888888888888888888888888")
@@ -234,6 +238,15 @@ func TestStoreErrorsArePassedOn(t *testing.T) {
 	}
 }
 
+// same gives the error of a list; read from place to place it must be the same.
+func same(t *testing.T, err, afterErr error) error {
+	t.Helper()
+	if fmt.Sprint(err) != fmt.Sprint(afterErr) {
+		t.Errorf("by offset: %v; from place to place: %v", err, afterErr)
+	}
+	return err
+}
+
 // Pages have bounds, ids have a form, and names have no control characters, before the store is asked.
 func TestInputIsChecked(t *testing.T) {
 	t.Parallel()
@@ -242,17 +255,20 @@ func TestInputIsChecked(t *testing.T) {
 	phones := func(f fleet.PhoneFilter) error {
 		f.Project = project
 		_, _, err := b.Phones(ctx, c, f)
-		return err
+		_, _, afterErr := b.PhonesAfter(ctx, c, f, fleet.Place{})
+		return same(t, err, afterErr)
 	}
 	servers := func(f fleet.ServerFilter) error {
 		f.Project = project
 		_, _, err := b.Servers(ctx, c, f)
-		return err
+		_, _, afterErr := b.ServersAfter(ctx, c, f, fleet.Place{})
+		return same(t, err, afterErr)
 	}
 	jobs := func(f fleet.JobFilter) error {
 		f.Project = project
 		_, err := b.Jobs(ctx, c, f)
-		return err
+		_, _, afterErr := b.JobsAfter(ctx, c, f, fleet.Place{})
+		return same(t, err, afterErr)
 	}
 	images := func(f fleet.ImageFilter) error {
 		f.Project = project

@@ -24,23 +24,29 @@ func (s *Service) Job(ctx context.Context, caller account.Caller, project phone.
 // Jobs gives one page of the project's jobs that the filter chooses, in the order of acceptance or, with Newest, the other way
 // round. A page past the end is empty.
 func (s *Service) Jobs(ctx context.Context, caller account.Caller, filter JobFilter) ([]phone.Job, error) {
-	if err := Authorise(caller, filter.Project, ActionJobsList); err != nil {
+	if err := checkJobs(caller, &filter); err != nil {
 		return nil, err
+	}
+	return s.store.Jobs(ctx, filter)
+}
+
+// checkJobs says whether the caller may have such a list, and fills in its limit.
+func checkJobs(caller account.Caller, filter *JobFilter) error {
+	if err := Authorise(caller, filter.Project, ActionJobsList); err != nil {
+		return err
 	}
 	bad := func(id phone.RequestID) bool { return !phone.ValidID(id) }
 	switch {
 	case filter.Phone != "" && !phone.ValidID(filter.Phone):
-		return nil, phone.Errorf(phone.Invalid, phone.ReasonPhoneInvalid, "phone_id is not 32 lower-case hex digits")
+		return phone.Errorf(phone.Invalid, phone.ReasonPhoneInvalid, "phone_id is not 32 lower-case hex digits")
 	case filter.Server != "" && !phone.ValidID(filter.Server):
-		return nil, errServerID
+		return errServerID
 	case slices.ContainsFunc(filter.Requests, bad):
-		return nil, phone.Errorf(phone.Invalid, phone.ReasonRequestNotFound, "request_id is not 32 lower-case hex digits")
+		return phone.Errorf(phone.Invalid, phone.ReasonRequestNotFound, "request_id is not 32 lower-case hex digits")
 	}
 	var err error
-	if filter.Limit, err = page(filter.Offset, filter.Limit); err != nil {
-		return nil, err
-	}
-	return s.store.Jobs(ctx, filter)
+	filter.Limit, err = page(filter.Offset, filter.Limit)
+	return err
 }
 
 // RequestJobs gives one page of the jobs of one or several requests, in the order of acceptance. It is NotFound with

@@ -10,20 +10,26 @@ import (
 // Phones gives one page of the project's phones that the filter chooses, created last first, and how many it chooses in all.
 // A page past the end is empty.
 func (s *Service) Phones(ctx context.Context, caller account.Caller, filter PhoneFilter) ([]phone.Phone, int, error) {
-	if err := Authorise(caller, filter.Project, ActionPhonesList); err != nil {
-		return nil, 0, err
-	}
-	if err := checkSearch("phone_name", filter.Name); err != nil {
-		return nil, 0, err
-	}
-	if filter.Server != "" && !phone.ValidID(filter.Server) {
-		return nil, 0, errServerID
-	}
-	var err error
-	if filter.Limit, err = page(filter.Offset, filter.Limit); err != nil {
+	if err := checkPhones(caller, &filter); err != nil {
 		return nil, 0, err
 	}
 	return s.store.Phones(ctx, filter)
+}
+
+// checkPhones says whether the caller may have such a list, and fills in its limit.
+func checkPhones(caller account.Caller, filter *PhoneFilter) error {
+	if err := Authorise(caller, filter.Project, ActionPhonesList); err != nil {
+		return err
+	}
+	if err := checkSearch("phone_name", filter.Name); err != nil {
+		return err
+	}
+	if filter.Server != "" && !phone.ValidID(filter.Server) {
+		return errServerID
+	}
+	var err error
+	filter.Limit, err = page(filter.Offset, filter.Limit)
+	return err
 }
 
 // Phone gives one phone; NotFound with ReasonPhoneNotFound when the project has none of that id.

@@ -199,23 +199,29 @@ var errServerID = phone.Errorf(phone.Invalid, phone.ReasonServerInvalid, "server
 
 // Servers gives one page of the project's servers that the filter chooses, created last first, and how many it chooses in all.
 func (s *Service) Servers(ctx context.Context, caller account.Caller, filter ServerFilter) ([]phone.Server, int, error) {
-	if err := Authorise(caller, filter.Project, ActionServersList); err != nil {
-		return nil, 0, err
-	}
-	if err := checkSearch("server_name", filter.Name); err != nil {
-		return nil, 0, err
-	}
-	if err := checkSearch("phone_model_name", filter.PhoneModel); err != nil {
-		return nil, 0, err
-	}
-	if filter.ID != "" && !phone.ValidID(filter.ID) {
-		return nil, 0, errServerID
-	}
-	var err error
-	if filter.Limit, err = page(filter.Offset, filter.Limit); err != nil {
+	if err := checkServers(caller, &filter); err != nil {
 		return nil, 0, err
 	}
 	return s.store.Servers(ctx, filter)
+}
+
+// checkServers says whether the caller may have such a list, and fills in its limit.
+func checkServers(caller account.Caller, filter *ServerFilter) error {
+	if err := Authorise(caller, filter.Project, ActionServersList); err != nil {
+		return err
+	}
+	if err := checkSearch("server_name", filter.Name); err != nil {
+		return err
+	}
+	if err := checkSearch("phone_model_name", filter.PhoneModel); err != nil {
+		return err
+	}
+	if filter.ID != "" && !phone.ValidID(filter.ID) {
+		return errServerID
+	}
+	var err error
+	filter.Limit, err = page(filter.Offset, filter.Limit)
+	return err
 }
 
 // Server gives one server; NotFound with ReasonServerNotFound when the project has none of that id.

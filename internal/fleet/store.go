@@ -32,6 +32,9 @@ type Store interface {
 	// that overlaps another server's of the same endpoint, of any project, is Conflict with ReasonPortsTaken.
 	AddServer(ctx context.Context, in AddServer) error
 	Servers(ctx context.Context, filter ServerFilter) ([]phone.Server, int, error) // and how many match in all
+	// ServersAfter gives at most Limit servers that follow a place, and the place after which the next page begins: nil when there
+	// is none. A page of a search may hold less than Limit, even nothing, and have a next one: each looks at a bounded number of rows.
+	ServersAfter(ctx context.Context, filter ServerFilter, after Place) ([]phone.Server, *Place, error)
 	Server(ctx context.Context, project phone.ProjectID, id phone.ServerID) (phone.Server, error)
 	// ServerUse counts the boot slots that the server's jobs hold and its phones by status.
 	ServerUse(ctx context.Context, project phone.ProjectID, id phone.ServerID) (phone.ServerUse, error)
@@ -41,11 +44,15 @@ type Store interface {
 	Images(ctx context.Context, filter ImageFilter) ([]phone.Image, error)
 
 	Phones(ctx context.Context, filter PhoneFilter) ([]phone.Phone, int, error)
+	// PhonesAfter is to Phones what ServersAfter is to Servers.
+	PhonesAfter(ctx context.Context, filter PhoneFilter, after Place) ([]phone.Phone, *Place, error)
 	Phone(ctx context.Context, project phone.ProjectID, id phone.ID) (phone.Phone, error)
 
 	Job(ctx context.Context, project phone.ProjectID, id phone.JobID) (phone.Job, error)
 	// Jobs gives jobs in the order of acceptance (Newest: the other way round).
 	Jobs(ctx context.Context, filter JobFilter) ([]phone.Job, error)
+	// JobsAfter is to Jobs what ServersAfter is to Servers; its pages are full but for the last.
+	JobsAfter(ctx context.Context, filter JobFilter, after Place) ([]phone.Job, *Place, error)
 	Progress(ctx context.Context, project phone.ProjectID, id phone.RequestID) (phone.Progress, error)
 
 	// Replicas gives every replica that ever registered, the latest start first.

@@ -50,10 +50,10 @@ func TestServers(t *testing.T) {
 		t.Error(diff)
 	}
 	servers := into[api.Servers](t, f.call("GET", "/lethe/v1/servers?server_name=ed&status=5", ""))
-	if diff := cmp.Diff(api.Servers{Servers: []api.Server{want}, Count: 1}, servers); diff != "" {
+	if diff := cmp.Diff(api.Servers{Servers: []api.Server{want}, Count: new(1)}, servers); diff != "" {
 		t.Error(diff)
 	}
-	if none := into[api.Servers](t, f.call("GET", "/lethe/v1/servers?status=2", "")); none.Count != 0 || none.Servers == nil {
+	if none := into[api.Servers](t, f.call("GET", "/lethe/v1/servers?status=2", "")); none.Count == nil || *none.Count != 0 || none.Servers == nil {
 		t.Errorf("servers in status 2: %+v", none)
 	}
 
@@ -104,7 +104,7 @@ func TestPhones(t *testing.T) {
 		for _, p := range list.Phones {
 			names = append(names, p.PhoneName)
 		}
-		return append(names, fmt.Sprint(list.Count))
+		return append(names, fmt.Sprint(*list.Count))
 	}
 	lists := map[string][]string{
 		"/lethe/v1/phones":                              {"edge-0004", "edge-0003", "edge-0002", "edge-0001", "edge-0000", "5"},
@@ -402,6 +402,10 @@ func TestBadInput(t *testing.T) {
 		"limit beyond":             {"GET", "/lethe/v1/jobs?limit=1001", "", 400, "limit"},
 		"limit no number":          {"GET", "/lethe/v1/servers?limit=a", "", 400, "limit"},
 		"negative offset":          {"GET", "/lethe/v1/phones?offset=-1", "", 400, "offset"},
+		"after and offset":         {"GET", "/lethe/v1/phones?after=&offset=0", "", 400, "after"},
+		"after that is none":       {"GET", "/lethe/v1/phones?after=abc", "", 400, "after"},
+		"after that is no base64":  {"GET", "/lethe/v1/jobs?after=%3D%3D", "", 400, "after"},
+		"after, an id":             {"GET", "/lethe/v1/servers?after=" + id[string](1), "", 400, "after"},
 		"status no number":         {"GET", "/lethe/v1/phones?status=running", "", 400, "status"},
 		"order":                    {"GET", "/lethe/v1/jobs?order=up", "", 400, "order"},
 		"malformed request filter": {"GET", "/lethe/v1/jobs?request_id=x", "", 400, ""},

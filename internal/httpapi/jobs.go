@@ -24,11 +24,21 @@ func (a *API) jobs(c *call) error {
 	if filter.Offset, filter.Limit, err = c.page(); err != nil {
 		return err
 	}
-	jobs, err := a.Fleet.Jobs(c.Context(), c.caller, filter)
+	page, err := c.cursorPage(project)
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, api.Jobs{Jobs: each(jobs, jobOut)})
+	var jobs []phone.Job
+	var next *fleet.Place
+	if page.byPlace {
+		jobs, next, err = a.Fleet.JobsAfter(c.Context(), c.caller, filter, page.after)
+	} else {
+		jobs, err = a.Fleet.Jobs(c.Context(), c.caller, filter)
+	}
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, api.Jobs{Jobs: each(jobs, jobOut), Next: page.cursor(next)})
 }
 
 // newestFirst reads the order: the newest jobs first, unless asked otherwise or for one request, whose order is the call's.

@@ -20,11 +20,19 @@ func (a *API) phones(c *call) error {
 	if filter.Status, err = statusFilter[phone.Status](c); err != nil {
 		return err
 	}
-	phones, count, err := a.Fleet.Phones(c.Context(), c.caller, filter)
+	page, err := c.cursorPage(project)
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, api.Phones{Phones: each(phones, phoneOut), Count: count})
+	phones, count, next, err := readList(page,
+		func() ([]phone.Phone, int, error) { return a.Fleet.Phones(c.Context(), c.caller, filter) },
+		func(after fleet.Place) ([]phone.Phone, *fleet.Place, error) {
+			return a.Fleet.PhonesAfter(c.Context(), c.caller, filter, after)
+		}, fleet.PlaceOfPhone)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, api.Phones{Phones: each(phones, phoneOut), Count: count, Next: page.cursor(next)})
 }
 
 func (a *API) phone(c *call) error {

@@ -19,7 +19,7 @@ type route struct {
 }
 
 func (a *API) routes() []route {
-	page := []string{"offset", "limit"}
+	page := []string{"after", "offset", "limit"}
 	return []route{
 		{pattern: "GET " + api.Prefix + "/healthz", open: true, quiet: true, handle: a.healthz},
 		{pattern: "GET " + api.Prefix + "/readyz", open: true, quiet: true, handle: a.readyz},

@@ -56,11 +56,19 @@ func (a *API) servers(c *call) error {
 	if filter.Status, err = statusFilter[phone.ServerStatus](c); err != nil {
 		return err
 	}
-	servers, count, err := a.Fleet.Servers(c.Context(), c.caller, filter)
+	page, err := c.cursorPage(project)
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, api.Servers{Servers: each(servers, serverOut), Count: count})
+	servers, count, next, err := readList(page,
+		func() ([]phone.Server, int, error) { return a.Fleet.Servers(c.Context(), c.caller, filter) },
+		func(after fleet.Place) ([]phone.Server, *fleet.Place, error) {
+			return a.Fleet.ServersAfter(c.Context(), c.caller, filter, after)
+		}, fleet.PlaceOfServer)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, api.Servers{Servers: each(servers, serverOut), Count: count, Next: page.cursor(next)})
 }
 
 func (a *API) server(c *call) error {

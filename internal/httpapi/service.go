@@ -12,6 +12,7 @@ import (
 type Fleet interface {
 	AddServer(ctx context.Context, caller account.Caller, in fleet.NewServer) (phone.Server, phone.RequestID, error)
 	Servers(ctx context.Context, caller account.Caller, filter fleet.ServerFilter) ([]phone.Server, int, error)
+	ServersAfter(ctx context.Context, caller account.Caller, filter fleet.ServerFilter, after fleet.Place) ([]phone.Server, *fleet.Place, error)
 	Server(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) (phone.Server, error)
 	Drift(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) (phone.Drift, error)
 	ReconcileServer(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID, dryRun bool) (phone.Drift, error)
@@ -21,6 +22,7 @@ type Fleet interface {
 	Images(ctx context.Context, caller account.Caller, filter fleet.ImageFilter) ([]phone.Image, error)
 
 	Phones(ctx context.Context, caller account.Caller, filter fleet.PhoneFilter) ([]phone.Phone, int, error)
+	PhonesAfter(ctx context.Context, caller account.Caller, filter fleet.PhoneFilter, after fleet.Place) ([]phone.Phone, *fleet.Place, error)
 	Phone(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ID) (phone.Phone, error)
 	Exec(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ID, command fleet.Command) (fleet.CommandResult, error)
 
@@ -29,6 +31,7 @@ type Fleet interface {
 	ResetPhones(ctx context.Context, caller account.Caller, in fleet.ResetPhones) (phone.RequestID, []phone.Outcome, error)
 
 	Jobs(ctx context.Context, caller account.Caller, filter fleet.JobFilter) ([]phone.Job, error)
+	JobsAfter(ctx context.Context, caller account.Caller, filter fleet.JobFilter, after fleet.Place) ([]phone.Job, *fleet.Place, error)
 	Job(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.JobID) (phone.Job, error)
 	Progress(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.RequestID) (phone.Progress, error)
 

@@ -16,6 +16,38 @@ func (s *Store) Job(ctx context.Context, project phone.ProjectID, id phone.JobID
 
 // Jobs gives jobs in the order of acceptance, or the other way round.
 func (s *Store) Jobs(ctx context.Context, f fleet.JobFilter) ([]phone.Job, error) {
+	w := s.whereJobs(f)
+	return readAll(ctx, s, scanJob, `SELECT `+jobColumns+` FROM jobs`+w.String()+` ORDER BY `+jobOrder(f)+` LIMIT ? OFFSET ?`,
+		append(w.args, page(f.Offset, f.Limit)...)...)
+}
+
+// JobsAfter gives the jobs that follow a place, in the order of Jobs, and where the next page begins.
+func (s *Store) JobsAfter(ctx context.Context, f fleet.JobFilter, after fleet.Place) ([]phone.Job, *fleet.Place, error) {
+	w := s.whereJobs(f)
+	switch {
+	case after.Order == 0:
+	case f.Newest:
+		w.add("seq < ?", after.Order)
+	default:
+		w.add("seq > ?", after.Order)
+	}
+	var places []fleet.Place
+	jobs, err := readAll(ctx, s, func(row scanner) (phone.Job, error) {
+		var r jobRow
+		var p fleet.Place
+		if err := row.Scan(append(r.into(), &p.Order)...); err != nil {
+			return phone.Job{}, err
+		}
+		places = append(places, p)
+		return r.job()
+	}, `SELECT `+jobColumns+`, seq FROM jobs`+w.String()+` ORDER BY `+jobOrder(f)+` LIMIT ?`, append(w.args, f.Limit+1)...)
+	if err != nil || len(jobs) <= f.Limit {
+		return jobs, nil, err
+	}
+	return jobs[:f.Limit], &places[f.Limit-1], nil
+}
+
+func (s *Store) whereJobs(f fleet.JobFilter) where {
 	var w where
 	w.project(f.Project, len(f.Requests) > 0 || f.Phone != "" || f.Server != "")
 	if len(f.Requests) > 0 {
@@ -23,12 +55,14 @@ func (s *Store) Jobs(ctx context.Context, f fleet.JobFilter) ([]phone.Job, error
 	}
 	w.text("phone_id", string(f.Phone))
 	w.text("server_id", string(f.Server))
-	order := "seq"
+	return w
+}
+
+func jobOrder(f fleet.JobFilter) string {
 	if f.Newest {
-		order = "seq DESC"
+		return "seq DESC"
 	}
-	return readAll(ctx, s, scanJob, `SELECT `+jobColumns+` FROM jobs`+w.String()+` ORDER BY `+order+` LIMIT ? OFFSET ?`,
-		append(w.args, page(f.Offset, f.Limit)...)...)
+	return "seq"
 }
 
 // Request gives one of the project's requests, or NotFound with ReasonRequestNotFound.

@@ -40,6 +40,11 @@ func (w *where) project(id phone.ProjectID, narrow bool) {
 	}
 }
 
+// and gives the conditions as the beginning of others, which do not become these.
+func (w *where) and() where {
+	return where{conditions: slices.Clone(w.conditions), args: slices.Clone(w.args)}
+}
+
 func (w *where) String() string {
 	if len(w.conditions) == 0 {
 		return ""

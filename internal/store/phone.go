@@ -26,3 +26,20 @@ func (s *Store) Phones(ctx context.Context, f fleet.PhoneFilter) ([]phone.Phone,
 	return readPage(ctx, s, "phones", phoneColumns, scanPhone, w, f.Offset, f.Limit,
 		func(t *tx) (int, error) { return t.countPhones(ctx, f, w) })
 }
+
+// PhonesAfter gives the phones that follow a place, in the order of Phones, and where the next page begins.
+func (s *Store) PhonesAfter(ctx context.Context, f fleet.PhoneFilter, after fleet.Place) ([]phone.Phone, *fleet.Place, error) {
+	k := keyset{table: "phones", columns: phoneColumns, walk: walkTable}
+	if f.Name != "" {
+		k.find("name", s.contains("name"), f.Name)
+		if f.Server == "" && f.Status == nil {
+			k.walk = walkIndex
+		}
+	}
+	k.scope.project(f.Project, f.Server != "")
+	k.scope.text("server_id", string(f.Server))
+	if f.Status != nil {
+		k.find("status", "status = ?", *f.Status)
+	}
+	return readAfter(ctx, s, k, scanPhone, fleet.PlaceOfPhone, after, f.Limit)
+}

@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/phone"
 	"github.com/lethe-cloud/lethe/internal/store/storetest"
 )
 
-// BenchmarkReads reads a phone's detail and pages of 100 phones at growing depth, and beside the deepest a bare query that
-// skips as many rows of the same covering index and reads nothing else. It reports p99s, and the ratio of the medians at depth.
+// BenchmarkReads reads a phone's detail and pages of 100 phones at growing depth, by offset and from place to place, and beside the
+// deepest by offset a bare query that skips as many rows of the same covering index and reads nothing else. It reports p99s, the
+// ratio of the medians at depth, and how long it takes to search all phones for a part of a name or a status that none has.
 func BenchmarkReads(b *testing.B) {
 	b.Run(fmt.Sprintf("phones=%d", *benchFleet), func(b *testing.B) { onBoth(b, benchmarkReads) })
 }
@@ -34,6 +36,24 @@ func benchmarkReads(b *testing.B, f storetest.Fixture) {
 			return err
 		}
 	}
+	after := func(place fleet.Place, filter fleet.PhoneFilter, want int) func() error {
+		filter.Project, filter.Limit = f.Project(0), 100
+		return func() error {
+			phones, next, err := f.PhonesAfter(b.Context(), filter, place)
+			if err == nil && (len(phones) != want || next == nil && want == 100 && filter.Server == "") {
+				err = fmt.Errorf("%d phones, next %v", len(phones), next)
+			}
+			return err
+		}
+	}
+	at := func(offset int) fleet.Place {
+		phones, _, err := f.Phones(b.Context(), fleet.PhoneFilter{Project: f.Project(0), Offset: offset, Limit: 1})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return fleet.PlaceOfPhone(phones[0])
+	}
+	running, failed := phone.StatusRunning, phone.StatusResetFailed
 	next := 0
 	reads := []struct {
 		name  string
@@ -49,6 +69,14 @@ func benchmarkReads(b *testing.B, f storetest.Fixture) {
 		{"page-at-0", page(0), 1, nil},
 		{"page-at-10000", page(10_000), 1, nil},
 		{"page-deep", page(deep), 10, nil},
+		{"after-0", after(fleet.Place{}, fleet.PhoneFilter{}, 100), 1, nil},
+		{"after-half", after(at(n/2), fleet.PhoneFilter{}, 100), 1, nil},
+		{"after-deep", after(at(deep), fleet.PhoneFilter{}, 100), 1, nil},
+		{"after-of-server", after(fleet.Place{}, fleet.PhoneFilter{Server: storetest.FilledServer(n / phonesEach / 2)}, phonesEach), 1, nil},
+		{"after-running", after(at(deep), fleet.PhoneFilter{Status: &running}, 100), 1, nil},
+		{"after-failed", after(at(n/2), fleet.PhoneFilter{Status: &failed}, 0), 1, nil},
+		{"after-named", after(at(n/2), fleet.PhoneFilter{Name: "filled-"}, 100), 1, nil},
+		{"after-unnamed", after(at(n/2), fleet.PhoneFilter{Name: "-nobody"}, 0), 1, nil},
 		{"bare-deep", func() error {
 			rows, err := bare.Query(f.Project(0))
 			if err != nil {
@@ -84,12 +112,29 @@ func benchmarkReads(b *testing.B, f storetest.Fixture) {
 	medians := map[string]time.Duration{}
 	for _, r := range reads {
 		medians[r.name] = median(r.took)
+		b.ReportMetric(millis(medians[r.name]), r.name+"-p50-ms")
 		b.ReportMetric(millis(percentile(r.took, 99)), r.name+"-p99-ms")
 	}
+	for name, filter := range map[string]fleet.PhoneFilter{"search-name": {Name: "-nobody"}, "search-failed": {Status: &failed}} {
+		b.ReportMetric(millis(measure(func() { searchAll(b, f, filter) })), name+"-ms")
+	}
 	b.ReportMetric(float64(medians["page-deep"])/float64(medians["bare-deep"]), "deep/bare")
-	b.ReportMetric(millis(medians["page-deep"]), "page-deep-p50-ms")
-	b.ReportMetric(millis(medians["bare-deep"]), "bare-deep-p50-ms")
 	b.ReportMetric(0, "ns/op")
+}
+
+// searchAll goes from place to place through the whole list.
+func searchAll(b *testing.B, f storetest.Fixture, filter fleet.PhoneFilter) {
+	filter.Project, filter.Limit = f.Project(0), 100
+	for place := (fleet.Place{}); ; {
+		_, next, err := f.PhonesAfter(b.Context(), filter, place)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if next == nil {
+			return
+		}
+		place = *next
+	}
 }
 
 // percentile is the nearest rank.

@@ -42,7 +42,7 @@ type inserter interface {
 func (s *Store) newInserter() (inserter, error) {
 	config := &river.Config{Logger: quiet(s.log), FetchCooldown: river.FetchCooldownMin}
 	if s.postgres {
-		return river.NewClient(timelessDriver{riverdatabasesql.New(s.write)}, config)
+		return river.NewClient(timelessDriver{silentDriver{riverdatabasesql.New(s.write)}}, config)
 	}
 	return river.NewClient(timelessDriver{sqliteDriver(s.write, s.wakes)}, config)
 }
@@ -62,10 +62,9 @@ func (t *tx) deliver(ctx context.Context) error {
 	if !t.postgres {
 		return nil
 	}
-	// River notifies at most once in a while and then counts on its next poll: a delivery must not wait for that. The same
-	// notification twice in one transaction is sent once.
-	err := riverdatabasesql.New(nil).UnwrapExecutor(t.sql).NotifyMany(ctx, &riverdriver.NotifyManyParams{Topic: insertTopic, Payload: []string{insertPayload}})
-	if err != nil {
+	// River would notify at most once in a while, and ask for the database's version each time; a delivery must not wait for its next
+	// poll. The same notification twice in one transaction is sent once.
+	if _, err := t.exec(ctx, `SELECT pg_notify(current_schema() || '.' || CAST(? AS text), ?)`, insertTopic, insertPayload); err != nil {
 		return fmt.Errorf("notify workers: %w", err)
 	}
 	return nil

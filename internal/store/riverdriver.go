@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivertype"
@@ -99,6 +100,12 @@ func postgresDriver(pool *pgxpool.Pool) riverdriver.Driver[pgx.Tx] {
 		return err
 	}}
 }
+
+// silentDriver inserts and leaves the notification to us.
+type silentDriver struct{ *riverdatabasesql.Driver }
+
+// SupportsListenNotify keeps River from notifying.
+func (d silentDriver) SupportsListenNotify() bool { return false }
 
 func sqliteDriver(db *sql.DB, wakes *wakeups) riverdriver.Driver[*sql.Tx] {
 	return leanDriver[*sql.Tx]{Driver: localDriver{Driver: riversqlite.New(db), wakes: wakes}, remove: func(ctx context.Context, ids []int64) error {

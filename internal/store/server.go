@@ -199,6 +199,29 @@ func (s *Store) Servers(ctx context.Context, f fleet.ServerFilter) ([]phone.Serv
 	})
 }
 
+// ServersAfter gives the servers that follow a place, in the order of Servers, and where the next page begins.
+func (s *Store) ServersAfter(ctx context.Context, f fleet.ServerFilter, after fleet.Place) ([]phone.Server, *fleet.Place, error) {
+	k := keyset{table: "servers", columns: serverColumns, walk: walkTable}
+	k.scope.text("project_id", string(f.Project))
+	k.scope.text("id", string(f.ID))
+	if f.Name != "" {
+		k.find("name", s.contains("name"), f.Name)
+	}
+	if f.Status != nil {
+		k.find("status", "status = ?", *f.Status)
+	}
+	if f.PhoneModel != "" {
+		k.find("phone_model", "phone_model = ?", f.PhoneModel)
+	}
+	if !f.CreatedFrom.IsZero() {
+		k.scope.add("created_at >= ?", micros(f.CreatedFrom))
+	}
+	if !f.CreatedTo.IsZero() {
+		k.scope.add("created_at <= ?", micros(f.CreatedTo))
+	}
+	return readAfter(ctx, s, k, scanServer, fleet.PlaceOfServer, after, f.Limit)
+}
+
 // ServerUse counts the boot slots that the server's jobs hold and its phones by status, at one moment. A server that is not
 // the project's is NotFound with ReasonServerNotFound.
 func (s *Store) ServerUse(ctx context.Context, project phone.ProjectID, id phone.ServerID) (phone.ServerUse, error) {

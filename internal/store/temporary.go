@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -43,4 +46,31 @@ func runOnServer(ctx context.Context, serverURL, statement string) (err error) {
 		return fmt.Errorf("%.15s: %w", statement, err)
 	}
 	return nil
+}
+
+// Size is how many bytes a database takes, its indexes and, of SQLite, its log included.
+func Size(ctx context.Context, databaseURL string) (n int64, err error) {
+	if path, ok := strings.CutPrefix(databaseURL, "sqlite:"); ok {
+		for _, name := range []string{path, path + "-wal"} {
+			info, err := os.Stat(name)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return 0, phone.Errorf(phone.Unavailable, "", "the database file cannot be looked at: %w", err)
+			}
+			if err == nil {
+				n += info.Size()
+			}
+		}
+		return n, nil
+	}
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		return 0, phone.Errorf(phone.Invalid, "", "the database URL cannot be read: %w", err)
+	}
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return 0, unreachable(config, err)
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	err = conn.QueryRow(ctx, `SELECT pg_database_size(current_database())`).Scan(&n)
+	return n, translate(ctx, err)
 }

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/lethe-cloud/lethe/internal/fleet"
@@ -265,24 +264,6 @@ func (s *Store) AddServer(ctx context.Context, in fleet.AddServer) error {
 	return nil
 }
 
-// Servers implements fleet.Store.
-func (s *Store) Servers(ctx context.Context, f fleet.ServerFilter) ([]phone.Server, int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.begin(ctx); err != nil {
-		return nil, 0, err
-	}
-	found := choose(s.servers, func(o phone.Server) bool {
-		return o.Project == f.Project && (f.ID == "" || o.ID == f.ID) && strings.Contains(o.Name, f.Name) &&
-			(f.Status == nil || o.Status == *f.Status) && (f.PhoneModel == "" || o.PhoneModel == f.PhoneModel) &&
-			(f.CreatedFrom.IsZero() || !o.CreatedAt.Before(f.CreatedFrom)) && (f.CreatedTo.IsZero() || !o.CreatedAt.After(f.CreatedTo))
-	})
-	slices.SortStableFunc(found, func(a, b phone.Server) int {
-		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.ID, b.ID))
-	})
-	return cutOut(found, f.Offset, f.Limit), len(found), nil
-}
-
 // Server implements fleet.Store.
 func (s *Store) Server(ctx context.Context, project phone.ProjectID, id phone.ServerID) (phone.Server, error) {
 	s.mu.Lock()
@@ -343,23 +324,6 @@ func (s *Store) Images(ctx context.Context, f fleet.ImageFilter) ([]phone.Image,
 	return found, nil
 }
 
-// Phones implements fleet.Store.
-func (s *Store) Phones(ctx context.Context, f fleet.PhoneFilter) ([]phone.Phone, int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.begin(ctx); err != nil {
-		return nil, 0, err
-	}
-	found := choose(s.phones, func(o phone.Phone) bool {
-		return o.Project == f.Project && (f.Server == "" || o.Server == f.Server) && strings.Contains(o.Name, f.Name) &&
-			(f.Status == nil || o.Status == *f.Status)
-	})
-	slices.SortStableFunc(found, func(a, b phone.Phone) int {
-		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.ID, b.ID))
-	})
-	return cutOut(found, f.Offset, f.Limit), len(found), nil
-}
-
 // Phone implements fleet.Store.
 func (s *Store) Phone(ctx context.Context, project phone.ProjectID, id phone.ID) (phone.Phone, error) {
 	s.mu.Lock()
@@ -378,23 +342,6 @@ func (s *Store) Job(ctx context.Context, project phone.ProjectID, id phone.JobID
 		return phone.Job{}, err
 	}
 	return one(s.jobs, phone.ReasonJobNotFound, func(o phone.Job) bool { return o.Project == project && o.ID == id })
-}
-
-// Jobs implements fleet.Store.
-func (s *Store) Jobs(ctx context.Context, f fleet.JobFilter) ([]phone.Job, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.begin(ctx); err != nil {
-		return nil, err
-	}
-	found := choose(s.jobs, func(o phone.Job) bool {
-		return o.Project == f.Project && (f.Requests == nil || slices.Contains(f.Requests, o.Request)) &&
-			(f.Phone == "" || o.Phone == f.Phone) && (f.Server == "" || o.Server == f.Server)
-	})
-	if f.Newest {
-		slices.Reverse(found)
-	}
-	return cutOut(found, f.Offset, f.Limit), nil
 }
 
 // Progress implements fleet.Store.
@@ -507,11 +454,4 @@ func one[T any](all []T, reason phone.Reason, fits func(T) bool) (T, error) {
 	}
 	var none T
 	return none, phone.Errorf(phone.NotFound, reason, "the project has no such thing")
-}
-
-func cutOut[T any](all []T, offset, limit int) []T {
-	if offset > len(all) {
-		return nil
-	}
-	return all[offset:min(offset+limit, len(all))]
 }

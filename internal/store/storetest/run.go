@@ -69,6 +69,11 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"list servers":           testListServers,
 		"list images":            testListImages,
 		"list jobs and progress": testListJobs,
+		"phones after a place":   testPhonesAfter,
+		"phones that change":     testPhonesAfterChanges,
+		"search after a place":   testSearchAfter,
+		"servers after a place":  testServersAfter,
+		"jobs after a place":     testJobsAfter,
 		"missing rows":           testMissing,
 		"cancelled context":      testCancelled,
 	} {

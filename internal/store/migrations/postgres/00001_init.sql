@@ -110,7 +110,8 @@ CREATE TABLE phones (
 ) WITH (fillfactor = 70); -- every reset updates the row several times, in place while its page has room
 CREATE UNIQUE INDEX phones_name_key ON phones (project_id, name);
 CREATE UNIQUE INDEX phones_port_key ON phones (server_id, adb_port);
-CREATE INDEX phones_list_idx ON phones (project_id, created_at DESC, id);
+CREATE INDEX phones_list_idx ON phones (project_id, created_at DESC, id) INCLUDE (name); -- the name is searched in the index
+CREATE INDEX phones_server_idx ON phones (server_id, created_at DESC, id);
 
 -- How many phones a project has in each status is the sum of n. A transaction adds the differences that it makes, so that no two
 -- wait for one row; now and then the rows are put together.

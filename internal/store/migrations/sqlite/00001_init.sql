@@ -110,7 +110,8 @@ CREATE TABLE phones (
 );
 CREATE UNIQUE INDEX phones_name_key ON phones (project_id, name);
 CREATE UNIQUE INDEX phones_port_key ON phones (server_id, adb_port);
-CREATE INDEX phones_list_idx ON phones (project_id, created_at DESC, id);
+CREATE INDEX phones_list_idx ON phones (project_id, created_at DESC, id, name); -- the name is searched in the index
+CREATE INDEX phones_server_idx ON phones (server_id, created_at DESC, id);
 
 -- How many phones a project has in each status is the sum of n. A transaction adds the differences that it makes, so that no two
 -- wait for one row; now and then the rows are put together.
@@ -215,7 +216,8 @@ DELETE FROM sqlite_stat1;
 INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('phones', 'phones_name_key', '1000000 100000 1'),
     ('phones', 'phones_port_key', '1000000 500 1'),
-    ('phones', 'phones_list_idx', '1000000 100000 1 1'),
+    ('phones', 'phones_list_idx', '1000000 100000 1 1 1'),
+    ('phones', 'phones_server_idx', '1000000 500 500 1'),
     ('servers', 'servers_name_key', '10000 1000 1'),
     ('servers', 'servers_list_idx', '10000 1000 1 1'),
     ('servers', 'servers_endpoint_idx', '10000 2'),
