@@ -13,6 +13,8 @@ type ResetPhones struct {
 	Project phone.ProjectID
 	Image   string // "": each phone's present image
 	Phones  []ResetPhone
+	// Rollback keeps each phone's old life until the new one is verified, and brings it back when that fails.
+	Rollback bool
 	// Key makes the call repeatable: for KeyLife the same key with the same call gives the same answer. nil: it is not repeatable.
 	Key *string
 }
@@ -54,7 +56,7 @@ func (s *Service) ResetPhones(ctx context.Context, caller account.Caller, in Res
 		items[i] = p.item()
 	}
 	request := s.newRequest(in.Request, in.Project, phone.KindReset, caller.User.ID)
-	accept := AcceptReset{Request: request, Image: phone.ImageID(in.Image), Items: items, Check: s.check}
+	accept := AcceptReset{Request: request, Image: phone.ImageID(in.Image), Items: items, Check: s.check, Rollback: in.Rollback}
 	if in.Key != nil {
 		return s.store.AcceptResetOnce(ctx, accept, s.key(*in.Key, in.canonical(caller.User.ID, items)))
 	}
@@ -77,7 +79,7 @@ func (in ResetPhones) canonical(user string, items []phone.ResetItem) any {
 			elements[i].Unread = in.Phones[i].Property
 		}
 	}
-	return []any{"reset", in.Project, user, in.Image, elements}
+	return []any{"reset", in.Project, user, in.Image, elements, in.Rollback}
 }
 
 func (p ResetPhone) item() phone.ResetItem {

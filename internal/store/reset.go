@@ -46,6 +46,9 @@ func (t *tx) acceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Out
 	if err != nil {
 		return nil, err
 	}
+	for i := range accepted {
+		accepted[i].Rollback = in.Rollback
+	}
 	return t.saveAccepted(ctx, in.Request, accepted, outcomes)
 }
 
@@ -80,7 +83,7 @@ func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted [
 }
 
 func resetInsert(order int, a phone.Accepted) jobInsert {
-	job := jobInsert{ID: phone.NewID[phone.JobID](), Phone: a.Phone.ID, Factory: a.Factory, Order: order}
+	job := jobInsert{ID: phone.NewID[phone.JobID](), Phone: a.Phone.ID, Factory: a.Factory, Rollback: a.Rollback, Order: order}
 	if a.Image != a.Phone.Image {
 		job.Image = a.Image
 	}
@@ -159,6 +162,7 @@ type jobInsert struct {
 	Image      phone.ImageID `json:"image_id,omitempty"`   // none: the phone's
 	Properties *string       `json:"properties,omitempty"` // none: the phone's
 	Factory    bool          `json:"factory,omitempty"`
+	Rollback   bool          `json:"rollback,omitempty"`
 	Order      int           `json:"ord"`
 }
 
@@ -170,10 +174,10 @@ func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert) 
 		target, erase = `p.generation`, phone.EraseNone
 	}
 	n, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,
-			image_id, properties, factory, created_at)
+			image_id, properties, factory, rollback, created_at)
 		SELECT v.id, ?, p.project_id, p.id, p.server_id, ?, 'queued', ?, `+target+`, p.generation, p.status, p.image_id,
-			coalesce(v.image_id, p.image_id), coalesce(v.properties, p.properties), coalesce(v.factory, false), ?
-		FROM `+t.records("id text", "phone_id text", "image_id text", "properties text", "factory boolean", "ord bigint")+`
+			coalesce(v.image_id, p.image_id), coalesce(v.properties, p.properties), coalesce(v.factory, false), coalesce(v.rollback, false), ?
+		FROM `+t.records("id text", "phone_id text", "image_id text", "properties text", "factory boolean", "rollback boolean", "ord bigint")+`
 		JOIN phones p ON p.id = v.phone_id ORDER BY v.ord`, r.ID, r.Kind, erase, micros(r.CreatedAt), asJSON(jobs))
 	if err != nil {
 		return fmt.Errorf("write jobs: %w", err)
@@ -181,13 +185,14 @@ func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert) 
 	return expect(n, len(jobs), "jobs")
 }
 
-// claimPhones makes the phones' status 3 and hands out their next generation.
+// claimPhones makes the phones' status 3 and hands out their next generation. The cause of an abnormal phone stays in its row, for
+// the case that the job gives it back as it was.
 func (t *tx) claimPhones(ctx context.Context, jobs []jobInsert) error {
 	ids := make([]phone.ID, len(jobs))
 	for i, j := range jobs {
 		ids[i] = j.Phone
 	}
-	n, err := t.exec(ctx, `UPDATE phones SET status = ?, cause = '', last_generation = last_generation + 1, updated_at = ?
+	n, err := t.exec(ctx, `UPDATE phones SET status = ?, last_generation = last_generation + 1, updated_at = ?
 		WHERE `+t.in("id")+` AND status NOT IN (1, 3, 4, 6, 7)`, phone.StatusResetting, t.at, list(t.dialect, ids))
 	if err != nil {
 		return fmt.Errorf("claim phones: %w", err)
