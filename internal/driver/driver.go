@@ -73,8 +73,8 @@ type Creator interface {
 
 // Measurer is implemented by drivers that can say how much room volumes take. Its name in Info.Capabilities is CapabilitySpace.
 type Measurer interface {
-	// Space says how many bytes the life's volume takes and how many are free where a new one would lie. A volume that is not there
-	// takes none.
+	// Space says how many bytes the life's volume takes and how many are free where a new one would lie. It changes nothing. A volume
+	// that is not there is NotFound.
 	Space(ctx context.Context, ref Ref) (phone.Space, error)
 }
 

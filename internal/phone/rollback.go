@@ -11,7 +11,7 @@ func (j Job) BringsBack() bool { return j.PriorStatus == StatusRunning }
 
 // Space is how much room a phone's data takes and how much is left, in bytes.
 type Space struct {
-	Used int64 // by the life's volume; 0 when it is not there
+	Used int64 // by the life's volume
 	Free int64 // where a new volume would lie
 }
 

@@ -24,10 +24,12 @@ func (d *Driver) Space(ctx context.Context, ref driver.Ref) (phone.Space, error)
 		if err != nil {
 			return space, err
 		}
-		if l, owner := found.volume(d, ref.Generation); owner == ours {
-			if space.Used, err = size(ctx, d.volumePath(l)); err != nil {
-				return space, err
-			}
+		l, owner := found.volume(d, ref.Generation)
+		if owner != ours {
+			return space, phone.Errorf(phone.NotFound, "", "there is no volume %s on the host", volumeName(ref))
+		}
+		if space.Used, err = size(ctx, d.volumePath(l)); err != nil {
+			return space, err
 		}
 		if d.config.Disk > 0 {
 			taken, err := d.taken(ctx)
