@@ -55,3 +55,20 @@ type ExecResult struct {
 	// Output beyond max_output was dropped.
 	Truncated bool `json:"truncated"`
 }
+
+// ResetPhones resets phones: all their data is destroyed, and they boot anew, with the same id, name and adb port.
+type ResetPhones struct {
+	// The image to boot from now on; absent: each phone's present one. Needs the action ims:images:get too.
+	ImageID string `json:"image_id,omitempty"`
+	// 1 to 1000, unless the installation was set to take others.
+	Phones []ResetPhone `json:"phones"`
+}
+
+// ResetPhone is one phone of a batch reset.
+type ResetPhone struct {
+	PhoneID string `json:"phone_id"`
+	// The properties to set, a JSON object as text, as in the CPH API; the phone keeps the others.
+	Property string `json:"property,omitempty"`
+	// Forget the properties that were set before.
+	FactoryReset bool `json:"factory_reset_enabled,omitempty"`
+}

@@ -134,6 +134,10 @@ func TestCalls(t *testing.T) {
 		{func(ctx context.Context, c *client.Client) (any, error) { return c.RetryRequest(ctx, "r", "") },
 			sent{"POST /lethe/v1/requests/r/retry", ""}, api.Accepted{RequestID: "s", Jobs: []api.AcceptedJob{{PhoneID: "p", JobID: "j"}}}},
 		{func(ctx context.Context, c *client.Client) (any, error) {
+			return c.BatchReset(ctx, api.ResetPhones{ImageID: "i", Phones: []api.ResetPhone{{PhoneID: "p", Property: "{}", FactoryReset: true}}}, "")
+		}, sent{"POST /lethe/v1/phones/batch-reset", `{"image_id":"i","phones":[{"phone_id":"p","property":"{}","factory_reset_enabled":true}]}`},
+			api.Accepted{RequestID: "r", Jobs: []api.AcceptedJob{{PhoneID: "p", JobID: "j"}}}},
+		{func(ctx context.Context, c *client.Client) (any, error) {
 			return c.AddUser(ctx, api.AddUser{UserName: "ci"})
 		}, sent{"POST /lethe/v1/users", `{"user_name":"ci"}`}, api.AddedUser{Password: "p"}},
 		{func(ctx context.Context, c *client.Client) (any, error) { return c.SetPolicies(ctx, "ci", nil) },

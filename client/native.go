@@ -58,6 +58,12 @@ func (c *Client) Phone(ctx context.Context, id string) (api.Phone, error) {
 	return out, c.get(ctx, api.Prefix+"/phones/"+url.PathEscape(id), nil, &out)
 }
 
+// BatchReset resets phones through the native API: ResetPhones in its words, with its error codes. key is as Reset.IdempotencyKey.
+func (c *Client) BatchReset(ctx context.Context, in api.ResetPhones, key string) (api.Accepted, error) {
+	var out api.Accepted
+	return out, c.callOnce(ctx, key, api.Prefix+"/phones/batch-reset", in, &out)
+}
+
 // Exec runs one program inside a phone and waits for it until ctx ends.
 func (c *Client) Exec(ctx context.Context, id string, in api.Exec) (api.ExecResult, error) {
 	var out api.ExecResult

@@ -27,8 +27,11 @@ var statuses = map[phone.Code]int{
 }
 
 func statusOf(err error) int {
-	if phone.ReasonOf(err) == reasonBodyTooLarge {
+	switch phone.ReasonOf(err) {
+	case reasonBodyTooLarge:
 		return http.StatusRequestEntityTooLarge
+	case phone.ReasonPhonesTooMany:
+		return http.StatusBadRequest // 429 would say that the same call may succeed later
 	}
 	if status, ok := statuses[phone.CodeOf(err)]; ok {
 		return status

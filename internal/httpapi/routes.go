@@ -36,6 +36,7 @@ func (a *API) routes() []route {
 
 		{pattern: "GET " + api.Prefix + "/phones", query: append(page, "phone_name", "server_id", "status"), handle: a.phones},
 		{pattern: "GET " + api.Prefix + "/phones/{phone_id}", handle: a.phone},
+		{pattern: "POST " + api.Prefix + "/phones/batch-reset", keyed: true, maxBody: 12 << 20, handle: a.resetPhones},
 		{pattern: "POST " + api.Prefix + "/phones/{phone_id}/exec", maxBody: 12 << 20, handle: a.exec},
 
 		{pattern: "GET " + api.Prefix + "/jobs", query: append(page, "request_id", "phone_id", "server_id", "order"), handle: a.jobs},

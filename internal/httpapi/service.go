@@ -24,6 +24,10 @@ type Fleet interface {
 	Phone(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ID) (phone.Phone, error)
 	Exec(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ID, command fleet.Command) (fleet.CommandResult, error)
 
+	// MaxBatch is how many phones ResetPhones takes at most.
+	MaxBatch() int
+	ResetPhones(ctx context.Context, caller account.Caller, in fleet.ResetPhones) (phone.RequestID, []phone.Outcome, error)
+
 	Jobs(ctx context.Context, caller account.Caller, filter fleet.JobFilter) ([]phone.Job, error)
 	Job(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.JobID) (phone.Job, error)
 	Progress(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.RequestID) (phone.Progress, error)
