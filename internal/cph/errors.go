@@ -71,6 +71,7 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonBootExited:       internal,
 	phone.ReasonEraseFailed:      internal,
 	phone.ReasonVerifyFailed:     internal,
+	phone.ReasonNoSpace:          internal,
 	phone.ReasonFenced:           internal,
 	phone.ReasonHigherGeneration: internal,
 	phone.ReasonForeignObject:    internal,

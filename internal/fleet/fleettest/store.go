@@ -207,7 +207,7 @@ func (s *Store) save(request phone.Request, accepted []phone.Accepted, outcomes 
 		job := phone.Job{
 			ID: phone.NewID[phone.JobID](), Request: request.ID, Project: project, Phone: a.Phone.ID, Server: a.Phone.Server,
 			Kind: phone.KindReset, Phase: phone.PhaseQueued, Erase: phone.ErasePending, Target: a.Target, Prior: a.Phone.Generation,
-			PriorStatus: a.Phone.Status, PriorImage: a.Phone.Image, Image: a.Image, Properties: a.Properties, Factory: a.Factory,
+			PriorStatus: a.Phone.Status, PriorImage: a.Phone.Image, Image: a.Image, Properties: a.Properties, Factory: a.Factory, Rollback: a.Rollback,
 			CreatedAt: request.CreatedAt,
 		}
 		s.phones[i].Status, s.phones[i].LastGeneration = phone.StatusResetting, a.Target
