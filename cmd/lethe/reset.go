@@ -21,6 +21,7 @@ type resetFlags struct {
 	image      string
 	properties []string
 	factory    bool
+	rollback   bool
 	wait       bool
 	key        string
 }
@@ -34,10 +35,14 @@ func newResetCommand(env *environment) *cobra.Command {
 id, name and adb port, boots a fresh volume, and runs at the end even if it was stopped. It keeps its image and its properties,
 unless --image, --property or --factory say otherwise.
 
+With --rollback nothing is destroyed before the new life is verified: the old one stays on the server, stopped, and runs again, with
+its data, when the new one fails. The server needs room for both, which is checked first, and each boot slot is held for longer.
+
 Over 1,000 phones are sent as several calls. A phone that is refused does not stop the others. Exits with 1 when a phone was
 refused, or, with --wait, failed; each such phone is named on stderr with its code, the cause and the cure.`,
 		Example: `  lethe reset edge-0001 edge-0002 --wait
   lethe reset --server edge --image android13 --property com.cph.mainkeys=1 --wait
+  lethe reset --server edge --image android14 --rollback --wait
   lethe reset --all -o json
   lethe reset --server edge --idempotency-key nightly-2026-01-31 --wait`,
 		Args:              f.args,
@@ -50,6 +55,7 @@ refused, or, with --wait, failed; each such phone is named on stderr with its co
 	flags.StringVar(&f.image, "image", "", "the `image` to boot from now on (name or id); default: each phone's present one")
 	flags.StringArrayVar(&f.properties, "property", nil, "a property to set, `key=value`; may be given many times")
 	flags.BoolVar(&f.factory, "factory", false, "forget the properties that were set before")
+	flags.BoolVar(&f.rollback, "rollback", false, "keep the old life until the new one is verified, and bring it back when that fails")
 	flags.BoolVar(&f.wait, "wait", false, "wait until every phone has been reset, and show the progress")
 	flags.StringVar(&f.key, "idempotency-key", "", "a `key` that makes the command repeatable for 24 hours: given again with the same phones and flags, it resets nothing a second time and shows what came of the first")
 	completeFlag(cmd, "server", completeServers(env))
@@ -173,7 +179,11 @@ func reset(ctx context.Context, env *environment, f resetFlags, args []string) e
 	if err != nil {
 		return err
 	}
-	results, failure := sendResets(ctx, c, in, phones, client.ResetPhone{Property: property, FactoryReset: f.factory})
+	send := c.ResetPhones
+	if f.rollback {
+		send = keeping(c)
+	}
+	results, failure := sendResets(ctx, send, in, phones, client.ResetPhone{Property: property, FactoryReset: f.factory})
 	return env.followResets(ctx, c, results, f.wait, failure)
 }
 
@@ -213,8 +223,24 @@ func (f resetFlags) phones(ctx context.Context, c *client.Client, args []string)
 	return phones, err
 }
 
+// keeping sends a reset with the rollback policy, which the CPH API has no word for, through the native API.
+func keeping(c *client.Client) func(context.Context, client.Reset) (client.Accepted, error) {
+	return func(ctx context.Context, in client.Reset) (client.Accepted, error) {
+		native := api.ResetPhones{ImageID: in.ImageID, Rollback: true, Phones: make([]api.ResetPhone, len(in.Phones))}
+		for i, p := range in.Phones {
+			native.Phones[i] = api.ResetPhone{PhoneID: p.PhoneID, Property: p.Property, FactoryReset: p.FactoryReset}
+		}
+		answer, err := c.BatchReset(ctx, native, in.IdempotencyKey)
+		out := client.Accepted{RequestID: answer.RequestID, Jobs: make([]client.PhoneJob, len(answer.Jobs))}
+		for i, j := range answer.Jobs {
+			out.Jobs[i] = client.PhoneJob{PhoneID: j.PhoneID, JobID: j.JobID, ErrorCode: j.Code, ErrorMsg: j.Msg}
+		}
+		return out, err
+	}
+}
+
 // sendResets sends the phones in calls of at most client.MaxBatch. An error ends it: what was accepted until then is given too.
-func sendResets(ctx context.Context, c *client.Client, in client.Reset, phones []api.Phone, like client.ResetPhone) ([]resetResult, error) {
+func sendResets(ctx context.Context, send func(context.Context, client.Reset) (client.Accepted, error), in client.Reset, phones []api.Phone, like client.ResetPhone) ([]resetResult, error) {
 	var results []resetResult
 	key, calls := in.IdempotencyKey, 0
 	for batch := range slices.Chunk(phones, client.MaxBatch) {
@@ -226,7 +252,7 @@ func sendResets(ctx context.Context, c *client.Client, in client.Reset, phones [
 			in.Phones[i] = like
 			in.Phones[i].PhoneID = p.PhoneID
 		}
-		answer, err := c.ResetPhones(ctx, in)
+		answer, err := send(ctx, in)
 		if err != nil {
 			return results, notSent(err, len(results), len(phones))
 		}

@@ -214,8 +214,22 @@ func (in *installation) reset(r *replica, image string, phones []phoneRow) strin
 // tryReset is reset for any goroutine. When it was accepted, each phone's status has to be 3, or its job over, as soon as the
 // answer is there. After an error nobody knows whether it was.
 func (in *installation) tryReset(r *replica, image string, phones []phoneRow) (request string, err error) {
+	return in.tryResetAt(r, "/v1/"+in.project+"/cloud-phone/phones/batch-reset", map[string]any{}, image, phones)
+}
+
+// resetKeeping is reset with the rollback policy.
+func (in *installation) resetKeeping(r *replica, image string, phones []phoneRow) string {
+	in.t.Helper()
+	request, err := in.tryResetAt(r, "/lethe/v1/phones/batch-reset", map[string]any{"rollback": true}, image, phones)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	return request
+}
+
+// tryResetAt sends a reset to one of the two APIs, which have the same words for what is read here.
+func (in *installation) tryResetAt(r *replica, path string, body map[string]any, image string, phones []phoneRow) (request string, err error) {
 	type m = map[string]any
-	body := m{}
 	if image != "" {
 		body["image_id"] = image
 	}
@@ -228,7 +242,7 @@ func (in *installation) tryReset(r *replica, image string, phones []phoneRow) (r
 	}
 	in.mu.Unlock()
 	body["phones"] = elements
-	got, err := in.send(r, http.MethodPost, "/v1/"+in.project+"/cloud-phone/phones/batch-reset", in.tokens[in.project], body)
+	got, err := in.send(r, http.MethodPost, path, in.tokens[in.project], body)
 	var out struct {
 		RequestID string `json:"request_id"`
 		Jobs      []struct {
@@ -344,7 +358,8 @@ type (
 	jobRow struct {
 		id, request, project, phone, server, kind, phase, erase, owner string
 		target, prior                                                  int64
-		attempt                                                        int
+		attempt, priorStatus                                           int
+		rollback, rolledBack                                           bool
 		failure, receipt                                               string
 	}
 )
@@ -361,10 +376,10 @@ func (in *installation) phones(where string, args ...any) []phoneRow {
 func (in *installation) jobs(where string, args ...any) []jobRow {
 	in.t.Helper()
 	return rowsOf(in, func(rows *sql.Rows) (j jobRow, err error) {
-		err = rows.Scan(&j.id, &j.request, &j.project, &j.phone, &j.server, &j.kind, &j.phase, &j.erase, &j.owner, &j.target, &j.prior, &j.attempt, &j.failure, &j.receipt)
+		err = rows.Scan(&j.id, &j.request, &j.project, &j.phone, &j.server, &j.kind, &j.phase, &j.erase, &j.owner, &j.target, &j.prior, &j.attempt, &j.failure, &j.receipt, &j.priorStatus, &j.rollback, &j.rolledBack)
 		return j, err
 	}, `SELECT id, request_id, project_id, phone_id, server_id, kind, phase, erase, coalesce(owner, ''), target, prior, attempt, coalesce(failure, ''),
-		coalesce(receipt, '') FROM jobs WHERE `+where+` ORDER BY seq`, args...)
+		coalesce(receipt, ''), prior_status, rollback, rolled_back FROM jobs WHERE `+where+` ORDER BY seq`, args...)
 }
 
 func rowsOf[T any](in *installation, scan func(*sql.Rows) (T, error), query string, args ...any) []T {
