@@ -167,6 +167,9 @@ func (s *Store) acceptReset(in fleet.AcceptReset) ([]phone.Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i := range accepted {
+		accepted[i].Rollback = in.Rollback
+	}
 	return s.save(in.Request, accepted, outcomes), nil
 }
 
