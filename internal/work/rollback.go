@@ -124,7 +124,7 @@ func (t *task) turnBack(failure phone.Failure) error {
 	if t.Job.Phase == phone.PhaseRestoring {
 		failure = *t.Job.Failure
 	} else {
-		t.log.Warn("the new life failed: the old one comes back", "reason", failure.Reason, "msg", failure.Msg)
+		t.log.Warn("the job failed before its new life was verified: it turns back", "reason", failure.Reason, "msg", failure.Msg)
 		if err := t.save(func(ctx context.Context) error { return t.engine.Store.Restore(ctx, t.Fence, failure) }); err != nil {
 			return err
 		}
