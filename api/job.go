@@ -13,7 +13,7 @@ type Job struct {
 	Kind string `json:"kind"`
 	// 1 running, 2 success, -1 failed.
 	Status int `json:"status"`
-	// queued, preparing, removing, creating, booting, verifying, or restoring, when a job with rollback has failed and the old life comes
+	// held (by the pace of its request), queued, preparing, removing, creating, booting, verifying, or restoring, when a job with rollback has failed and the old life comes
 	// back; then succeeded, failed or cancelled.
 	Phase string `json:"phase"`
 	// The destruction of the older generations, beside the phases: none (there are none), pending, done or failed.
@@ -129,6 +129,22 @@ type Progress struct {
 	Erased int `json:"erased"`
 	// No job is unfinished.
 	Finished bool `json:"finished"`
+	// How fast its jobs are let go, if that was asked for.
+	Pace *Pace `json:"pace,omitempty"`
+	// Too many phones failed: what had touched no phone was cancelled.
+	Stopped *Stopped `json:"stopped,omitempty"`
+}
+
+// Stopped is how the pace of a request stopped it.
+type Stopped struct {
+	Time time.Time `json:"time"`
+	// Phones that had failed, and phones that had ended, these among them.
+	Failed int `json:"failed"`
+	Ended  int `json:"ended"`
+	// One sentence that says why.
+	Msg string `json:"error_msg"`
+	// The cure.
+	Detail string `json:"execute_msg"`
 }
 
 // Accepted is a new request: one element for each phone that it is about.

@@ -65,6 +65,19 @@ type ResetPhones struct {
 	// Keep each phone's old life, stopped, until the new one is verified, and bring it back when that fails. The server needs room for
 	// both volumes; nothing is erased before.
 	Rollback bool `json:"rollback,omitempty"`
+	// How fast they are reset, and when to stop; absent: as fast as the servers' boot slots let them.
+	Pace *Pace `json:"pace,omitempty"`
+}
+
+// Pace is how fast the jobs of a request are let go. Those that are not let go yet are accepted, and held.
+type Pace struct {
+	// The canary: so many phones, from the first on, have to end before any other is let go.
+	First *int `json:"first,omitempty"`
+	// So many jobs at most may be let go and unfinished at the same time, over all servers.
+	AtOnce *int `json:"at_once,omitempty"`
+	// When more than so many percent of the phones that have ended failed, 0 to 100, the jobs that have touched no phone are cancelled;
+	// 0: with the first phone that fails. Until the canary has ended, the percentage is of the whole canary.
+	StopPercent *int `json:"stop_percent,omitempty"`
 }
 
 // ResetPhone is one phone of a batch reset.

@@ -147,6 +147,11 @@ func TestCalls(t *testing.T) {
 		}, sent{"POST /v1/" + project + "/cloud-phone/phones/batch-reset",
 			`{"image_id":"i","phones":[{"phone_id":"p","property":"{\"a\":\"b\"}","factory_reset_enabled":true},{"phone_id":"q"}]}`},
 			client.Accepted{RequestID: "r", Jobs: []client.PhoneJob{{PhoneID: "p", JobID: "j"}, {PhoneID: "q", ErrorCode: "CPS.0004"}}}},
+		{func(ctx context.Context, c *client.Client) (any, error) {
+			return c.ResetPhones(ctx, client.Reset{ImageID: "i", Phones: []client.ResetPhone{{PhoneID: "p", Property: "{}"}, {PhoneID: "q"}}, Pace: &api.Pace{First: new(5), StopPercent: new(0)}})
+		}, sent{"POST /lethe/v1/phones/batch-reset",
+			`{"image_id":"i","phones":[{"phone_id":"p","property":"{}"},{"phone_id":"q"}],"pace":{"first":5,"stop_percent":0}}`},
+			client.Accepted{RequestID: "r", Jobs: []client.PhoneJob{{PhoneID: "p", JobID: "j"}, {PhoneID: "q", ErrorCode: "CPS.0004"}}}},
 		{func(ctx context.Context, c *client.Client) (any, error) { return c.PhoneDetail(ctx, "p") },
 			sent{"GET /v1/" + project + "/cloud-phone/phones/p", ""}, client.PhoneDetail{Property: "{}", AccessInfos: []client.AccessInfo{{Type: "adb", AccessPort: 1}}}},
 	}

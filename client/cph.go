@@ -4,6 +4,8 @@ import (
 	"context"
 	"iter"
 	"net/url"
+
+	"github.com/lethe-cloud/lethe/api"
 )
 
 // MaxBatch is how many phones one batch call takes, unless the installation was set to take others.
@@ -16,6 +18,11 @@ type Reset struct {
 	// IdempotencyKey makes the call repeatable for 24 hours: the same key with the same call is answered as the first time. It has 1
 	// to 128 printable ASCII characters; "" is none.
 	IdempotencyKey string `json:"-"`
+	// Pace is how fast the phones are reset, and when to stop. The Cloud Phone Host API has no word for it: such a reset goes through
+	// the native API, and errors have its codes.
+	Pace *api.Pace `json:"-"`
+	// Rollback keeps each phone's old life until the new one is verified, and brings it back when that fails. It goes the same way.
+	Rollback bool `json:"-"`
 }
 
 // ResetPhone is one element of a batch reset.
@@ -81,7 +88,24 @@ type AccessInfo struct {
 // them all.
 func (c *Client) ResetPhones(ctx context.Context, in Reset) (Accepted, error) {
 	var out Accepted
+	if in.Pace != nil || in.Rollback {
+		return c.resetNative(ctx, in)
+	}
 	return out, c.callOnce(ctx, in.IdempotencyKey, cphPath(c.project, "phones/batch-reset"), in, &out)
+}
+
+// resetNative is ResetPhones for what the Cloud Phone Host API cannot say.
+func (c *Client) resetNative(ctx context.Context, in Reset) (Accepted, error) {
+	body := api.ResetPhones{ImageID: in.ImageID, Phones: make([]api.ResetPhone, len(in.Phones)), Pace: in.Pace, Rollback: in.Rollback}
+	for i, p := range in.Phones {
+		body.Phones[i] = api.ResetPhone(p)
+	}
+	answer, err := c.BatchReset(ctx, body, in.IdempotencyKey)
+	out := Accepted{RequestID: answer.RequestID, Jobs: make([]PhoneJob, len(answer.Jobs))}
+	for i, j := range answer.Jobs {
+		out.Jobs[i] = PhoneJob{PhoneID: j.PhoneID, JobID: j.JobID, ErrorCode: j.Code, ErrorMsg: j.Msg}
+	}
+	return out, err
 }
 
 // PhoneDetail gives a phone's property text and how to reach it.

@@ -89,7 +89,7 @@ func (in *testInstallation) finish() {
 		phones[p.ID] = p
 	}
 	for _, job := range in.store.AllJobs() {
-		if job.Phase.Final() {
+		if job.Phase.Final() || job.Phase == phone.PhaseHeld {
 			continue
 		}
 		p := phones[job.Phone]
@@ -101,6 +101,41 @@ func (in *testInstallation) finish() {
 			job.Phase, job.Failure, p.Status = phone.PhaseFailed, &failure, job.Kind.Failed()
 		}
 		in.store.Put(job, p)
+	}
+	in.keepPace(phones)
+}
+
+// keepPace lets held jobs go, or cancels them, as the pace of their requests has it.
+func (in *testInstallation) keepPace(phones map[phone.ID]phone.Phone) {
+	byPhase, held := map[phone.RequestID]map[phone.Phase]int{}, map[phone.RequestID][]phone.Job{}
+	for _, job := range in.store.AllJobs() {
+		if byPhase[job.Request] == nil {
+			byPhase[job.Request] = map[phone.Phase]int{}
+		}
+		if byPhase[job.Request][job.Phase]++; job.Phase == phone.PhaseHeld {
+			held[job.Request] = append(held[job.Request], job)
+		}
+	}
+	for id, jobs := range held {
+		request, err := in.store.Request(context.Background(), testProject, id)
+		if err != nil {
+			in.t.Error(err)
+			return
+		}
+		step := phone.DecidePace(*request.Pace, phone.CountPace(byPhase[id]))
+		if request.Stopped = step.Stop; step.Stop == nil {
+			jobs = jobs[:step.Release]
+		}
+		for _, job := range jobs {
+			job.Phase = phone.PhaseQueued
+			if step.Stop != nil {
+				failure, p := step.Stop.Failure(), phones[job.Phone]
+				job.Phase, job.Failure, p.Status = phone.PhaseCancelled, &failure, job.WhenCancelled()
+				in.store.Put(p)
+			}
+			in.store.Put(job)
+		}
+		in.store.Put(request)
 	}
 }
 

@@ -41,7 +41,7 @@ func newRequestWaitCommand(env *environment) *cobra.Command {
 		Use:   "wait REQUEST",
 		Short: "Wait until a request has finished, and show the progress",
 		Long: `Wait until no job of a request is unfinished. Exits with 1 when a job failed or was cancelled; each is named on stderr with its code,
-the cause and the cure.`,
+the cause and the cure. Those that were not reached because too many others failed are named in one line.`,
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := env.client()
@@ -57,6 +57,9 @@ the cause and the cure.`,
 				return err
 			}
 			for _, job := range failed {
+				if job.notReached {
+					continue // one line was said of all of them
+				}
 				env.complain(job.PhoneID, job.ErrorCode, job.ErrorMsg, job.ExecuteMsg)
 			}
 			if err := env.print(progress, func() table { return progressTable(progress) }); err != nil {
@@ -75,17 +78,24 @@ func progressTable(p api.Progress) table {
 	for i, phase := range p.Phases {
 		phases[i] = fmt.Sprintf("%s %d", phase.Phase, phase.Count)
 	}
-	return pairs(
+	rows := []string{
 		"REQUEST ID", p.RequestID, "KIND", p.Kind, "CREATED", moment(p.CreateTime), "JOBS", strconv.Itoa(p.Total), "REFUSED", strconv.Itoa(p.Refused),
 		"PHASES", dash(strings.Join(phases, ", ")), "ERASED", strconv.Itoa(p.Erased), "FINISHED", strconv.FormatBool(p.Finished),
-	)
+	}
+	if p.Pace != nil {
+		rows = append(rows, "PACE", paceText(*p.Pace))
+	}
+	if p.Stopped != nil {
+		rows = append(rows, "STOPPED", moment(p.Stopped.Time)+": "+p.Stopped.Msg+" "+p.Stopped.Detail)
+	}
+	return pairs(rows...)
 }
 
 func newRequestCancelCommand(env *environment) *cobra.Command {
 	return &cobra.Command{
 		Use:   "cancel REQUEST",
 		Short: "Cancel the jobs of a request on whose phones nothing has been done yet",
-		Long: `Cancel those jobs of a request that are queued or preparing: their phones are what they were before, with all their data. Jobs
+		Long: `Cancel those jobs of a request that are held, queued or preparing: their phones are what they were before, with all their data. Jobs
 that hold a boot slot, or had one, go on to their end; the answer says how many.`,
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -109,7 +119,7 @@ func newRequestRetryCommand(env *environment) *cobra.Command {
 		Use:   "retry REQUEST",
 		Short: "Reset once more the phones that failed in a request, or were cancelled",
 		Long: `Reset, in a new request, the phones whose latest job is a failed or cancelled one of this request: to the same image and exactly
-the same properties. All their data is destroyed. Phones that were reset since, or are at work, are not touched. Exits with 1 when
+the same properties, and at the same pace. All their data is destroyed. Phones that were reset since, or are at work, are not touched. Exits with 1 when
 there is nothing to retry, when a phone was refused or, with --wait, failed.`,
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

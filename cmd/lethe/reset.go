@@ -24,6 +24,7 @@ type resetFlags struct {
 	rollback   bool
 	wait       bool
 	key        string
+	pace       paceFlags
 }
 
 func newResetCommand(env *environment) *cobra.Command {
@@ -38,12 +39,18 @@ unless --image, --property or --factory say otherwise.
 With --rollback nothing is destroyed before the new life is verified: the old one stays on the server, stopped, and runs again, with
 its data, when the new one fails. The server needs room for both, which is checked first, and each boot slot is held for longer.
 
-Over 1,000 phones are sent as several calls. A phone that is refused does not stop the others. Exits with 1 when a phone was
+With --first, --at-once or --stop-above the phones are reset at a pace. All are accepted, and are resetting, at once; those that the
+pace does not let go yet are held, untouched. --first 5 lets five go and the others when these have ended, --at-once 20 never more
+than twenty at the same time, and --stop-above 10 stops when more than 10 % of those that have ended failed: phones that were not
+reached are then what they were before, and lethe request retry goes on later, at the same pace.
+
+Over 1,000 phones are sent as several calls, those at a pace as one. A phone that is refused does not stop the others. Exits with 1 when a phone was
 refused, or, with --wait, failed; each such phone is named on stderr with its code, the cause and the cure.`,
 		Example: `  lethe reset edge-0001 edge-0002 --wait
   lethe reset --server edge --image android13 --property com.cph.mainkeys=1 --wait
   lethe reset --server edge --image android14 --rollback --wait
   lethe reset --all -o json
+  lethe reset --server edge --image android14 --first 5 --at-once 20 --stop-above 10 --wait
   lethe reset --server edge --idempotency-key nightly-2026-01-31 --wait`,
 		Args:              f.args,
 		ValidArgsFunction: completePhones(env),
@@ -58,6 +65,7 @@ refused, or, with --wait, failed; each such phone is named on stderr with its co
 	flags.BoolVar(&f.rollback, "rollback", false, "keep the old life until the new one is verified, and bring it back when that fails")
 	flags.BoolVar(&f.wait, "wait", false, "wait until every phone has been reset, and show the progress")
 	flags.StringVar(&f.key, "idempotency-key", "", "a `key` that makes the command repeatable for 24 hours: given again with the same phones and flags, it resets nothing a second time and shows what came of the first")
+	f.pace.add(cmd)
 	completeFlag(cmd, "server", completeServers(env))
 	completeFlag(cmd, "image", completeImages(env))
 	completeFlag(cmd, "property", completeProperties)
@@ -85,6 +93,9 @@ func (f *resetFlags) args(cmd *cobra.Command, args []string) error {
 		return usagef("a phone's name is empty")
 	case cmd.Flags().Changed("idempotency-key") && !keyFits(f.key):
 		return errKeyFlag
+	}
+	if err := f.pace.check(cmd); err != nil {
+		return err
 	}
 	_, err := f.property()
 	return err
@@ -149,6 +160,8 @@ type resetResult struct {
 	ErrorCode  string `json:"error_code,omitempty"`
 	ErrorMsg   string `json:"error_msg,omitempty"`
 	ExecuteMsg string `json:"execute_msg,omitempty"`
+
+	notReached bool // its request was stopped before anything was done to it
 }
 
 func (r resetResult) bad() bool { return r.JobID == "" || r.Status == client.JobFailed }
@@ -165,7 +178,7 @@ func reset(ctx context.Context, env *environment, f resetFlags, args []string) e
 	if err != nil {
 		return err
 	}
-	in := client.Reset{IdempotencyKey: f.key}
+	in := client.Reset{Rollback: f.rollback, IdempotencyKey: f.key, Pace: f.pace.pace}
 	if f.image != "" {
 		if in.ImageID, err = resolveImage(ctx, c, f.image); err != nil {
 			return err
@@ -179,11 +192,7 @@ func reset(ctx context.Context, env *environment, f resetFlags, args []string) e
 	if err != nil {
 		return err
 	}
-	send := c.ResetPhones
-	if f.rollback {
-		send = keeping(c)
-	}
-	results, failure := sendResets(ctx, send, in, phones, client.ResetPhone{Property: property, FactoryReset: f.factory})
+	results, failure := sendResets(ctx, c, in, phones, client.ResetPhone{Property: property, FactoryReset: f.factory})
 	return env.followResets(ctx, c, results, f.wait, failure)
 }
 
@@ -223,27 +232,15 @@ func (f resetFlags) phones(ctx context.Context, c *client.Client, args []string)
 	return phones, err
 }
 
-// keeping sends a reset with the rollback policy, which the CPH API has no word for, through the native API.
-func keeping(c *client.Client) func(context.Context, client.Reset) (client.Accepted, error) {
-	return func(ctx context.Context, in client.Reset) (client.Accepted, error) {
-		native := api.ResetPhones{ImageID: in.ImageID, Rollback: true, Phones: make([]api.ResetPhone, len(in.Phones))}
-		for i, p := range in.Phones {
-			native.Phones[i] = api.ResetPhone{PhoneID: p.PhoneID, Property: p.Property, FactoryReset: p.FactoryReset}
-		}
-		answer, err := c.BatchReset(ctx, native, in.IdempotencyKey)
-		out := client.Accepted{RequestID: answer.RequestID, Jobs: make([]client.PhoneJob, len(answer.Jobs))}
-		for i, j := range answer.Jobs {
-			out.Jobs[i] = client.PhoneJob{PhoneID: j.PhoneID, JobID: j.JobID, ErrorCode: j.Code, ErrorMsg: j.Msg}
-		}
-		return out, err
-	}
-}
-
-// sendResets sends the phones in calls of at most client.MaxBatch. An error ends it: what was accepted until then is given too.
-func sendResets(ctx context.Context, send func(context.Context, client.Reset) (client.Accepted, error), in client.Reset, phones []api.Phone, like client.ResetPhone) ([]resetResult, error) {
+// sendResets sends the phones in calls of at most client.MaxBatch; at a pace in one, for a pace is one request's. An error ends it: what was accepted until then is given too.
+func sendResets(ctx context.Context, c *client.Client, in client.Reset, phones []api.Phone, like client.ResetPhone) ([]resetResult, error) {
 	var results []resetResult
 	key, calls := in.IdempotencyKey, 0
-	for batch := range slices.Chunk(phones, client.MaxBatch) {
+	size := client.MaxBatch
+	if in.Pace != nil {
+		size = max(size, len(phones))
+	}
+	for batch := range slices.Chunk(phones, size) {
 		if calls++; key != "" && calls > 1 {
 			in.IdempotencyKey = fmt.Sprintf("%s/%d", key, calls)
 		}
@@ -252,9 +249,9 @@ func sendResets(ctx context.Context, send func(context.Context, client.Reset) (c
 			in.Phones[i] = like
 			in.Phones[i].PhoneID = p.PhoneID
 		}
-		answer, err := send(ctx, in)
+		answer, err := c.ResetPhones(ctx, in)
 		if err != nil {
-			return results, notSent(err, len(results), len(phones))
+			return results, notSent(tooManyForPace(err, in.Pace), len(results), len(phones))
 		}
 		if len(answer.Jobs) != len(batch) {
 			return results, fmt.Errorf("the server answered for %d of %d phones (request %s)", len(answer.Jobs), len(batch), answer.RequestID)
@@ -311,7 +308,7 @@ func (e *environment) finishResets(ctx context.Context, c *client.Client, result
 	if err != nil {
 		return err
 	}
-	byID := map[string]client.Job{}
+	byID := map[string]failedJob{}
 	for _, job := range failed {
 		byID[job.JobID] = job
 	}
@@ -323,7 +320,9 @@ func (e *environment) finishResets(ctx context.Context, c *client.Client, result
 		r.Status = client.JobSuccess
 		if job, ok := byID[r.JobID]; ok {
 			r.Status, r.ErrorCode, r.ErrorMsg, r.ExecuteMsg = job.Status, job.ErrorCode, job.ErrorMsg, job.ExecuteMsg
-			e.complain(r.name(), r.ErrorCode, r.ErrorMsg, r.ExecuteMsg)
+			if r.notReached = job.notReached; !r.notReached {
+				e.complain(r.name(), r.ErrorCode, r.ErrorMsg, r.ExecuteMsg)
+			}
 		}
 	}
 	return nil
@@ -341,6 +340,8 @@ func resetWord(r resetResult) string {
 	switch {
 	case r.JobID == "":
 		return "refused: " + r.ErrorCode
+	case r.notReached:
+		return "not reached"
 	case r.Status == client.JobFailed:
 		return "failed: " + r.ErrorCode
 	case r.Status == client.JobSuccess:

@@ -62,12 +62,14 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonKeyInvalid:          {400, "APIGW.0201", "API request error. {1}"},
 	phone.ReasonKeyReused:           {400, "APIGW.0201", "API request error. {1}"},
 	phone.ReasonNothingToRetry:      {400, "CPS.0050", "Jobs related to this requestId is not found."},
+	phone.ReasonPaceInvalid:         {400, "APIGW.0201", "API request error. {1}"},
 	phone.ReasonTokenExpired:        {401, "APIGW.0307", "The token must be updated."},
 
 	// Why jobs fail; in a job no HTTP status applies.
 	phone.ReasonBootTimeout:      {500, "CPS.0054", "Handle job timeout."},
 	phone.ReasonHostGone:         {500, "CPS.0099", "Parameter: server is not ready."},
 	phone.ReasonCancelled:        {500, "CPS.0042", "System busy."},
+	phone.ReasonRequestStopped:   {500, "CPS.0042", "System busy."},
 	phone.ReasonBootExited:       internal,
 	phone.ReasonEraseFailed:      internal,
 	phone.ReasonVerifyFailed:     internal,

@@ -15,6 +15,7 @@ type ResetPhones struct {
 	Phones  []ResetPhone
 	// Rollback keeps each phone's old life until the new one is verified, and brings it back when that fails.
 	Rollback bool
+	Pace     *phone.Pace // nil: all are let go at once
 	// Key makes the call repeatable: for KeyLife the same key with the same call gives the same answer. nil: it is not repeatable.
 	Key *string
 }
@@ -48,6 +49,9 @@ func (s *Service) ResetPhones(ctx context.Context, caller account.Caller, in Res
 	case in.Image != "" && !phone.ValidID(in.Image):
 		return "", nil, phone.Errorf(phone.Invalid, phone.ReasonImageInvalid, "image_id is not 32 lower-case hex digits")
 	}
+	if err := in.Pace.Check(); err != nil {
+		return "", nil, err
+	}
 	if err := checkKey(in.Key); err != nil {
 		return "", nil, err
 	}
@@ -56,6 +60,9 @@ func (s *Service) ResetPhones(ctx context.Context, caller account.Caller, in Res
 		items[i] = p.item()
 	}
 	request := s.newRequest(in.Request, in.Project, phone.KindReset, caller.User.ID)
+	if !in.Pace.Empty() {
+		request.Pace = in.Pace
+	}
 	accept := AcceptReset{Request: request, Image: phone.ImageID(in.Image), Items: items, Check: s.check, Rollback: in.Rollback}
 	if in.Key != nil {
 		return s.store.AcceptResetOnce(ctx, accept, s.key(*in.Key, in.canonical(caller.User.ID, items)))
@@ -79,7 +86,11 @@ func (in ResetPhones) canonical(user string, items []phone.ResetItem) any {
 			elements[i].Unread = in.Phones[i].Property
 		}
 	}
-	return []any{"reset", in.Project, user, in.Image, elements, in.Rollback}
+	var pace phone.Pace // none and one without rules are the same
+	if in.Pace != nil {
+		pace = *in.Pace
+	}
+	return []any{"reset", in.Project, user, in.Image, elements, pace, in.Rollback}
 }
 
 func (p ResetPhone) item() phone.ResetItem {

@@ -16,7 +16,7 @@ type RetryRequest struct {
 }
 
 // RetryRequest resets the phones whose latest job is a failed or cancelled one of the request: to that job's image and exactly
-// its properties, in a request of its own. Phones that were reset since, or are at work, are not touched. A phone that was never
+// its properties, in a request of its own with the same pace. Phones that were reset since, or are at work, are not touched. A phone that was never
 // made is made by it. The answer is as that of ResetPhones, with an element for each such phone; Precondition with
 // ReasonNothingToRetry when there is none.
 func (s *Service) RetryRequest(ctx context.Context, caller account.Caller, in RetryRequest) (phone.RequestID, []phone.Outcome, error) {

@@ -12,7 +12,8 @@ import (
 // database that does not answer is Unavailable.
 type Store interface {
 	// AcceptReset reads the phones and the image, decides with phone.DecideReset, claims the accepted phones (status 3, next
-	// generation), writes the request and its jobs, and admits what has a slot: all of it or nothing.
+	// generation), writes the request and its jobs, and admits what has a slot: all of it or nothing. What the request's pace does not let
+	// go yet is held.
 	AcceptReset(ctx context.Context, in AcceptReset) ([]phone.Outcome, error)
 
 	// AcceptResetOnce is AcceptReset under a key. A key that stands for a request already gives that request's id and outcomes
@@ -20,7 +21,8 @@ type Store interface {
 	// is accepted and the others get its answer. A call that fails leaves the key free; so does the key's expiry.
 	AcceptResetOnce(ctx context.Context, in AcceptReset, key IdempotencyKey) (phone.RequestID, []phone.Outcome, error)
 
-	// Retry is AcceptReset for the phones whose latest job is a failed or cancelled one of a request, decided by phone.DecideRetry.
+	// Retry is AcceptReset for the phones whose latest job is a failed or cancelled one of a request, decided by phone.DecideRetry, at that
+	// request's pace.
 	// No such request is NotFound with ReasonRequestNotFound, no such phone Precondition with ReasonNothingToRetry. With a key it
 	// keeps the contract of AcceptResetOnce.
 	Retry(ctx context.Context, in RetryJobs) (phone.RequestID, []phone.Outcome, error)
@@ -52,7 +54,7 @@ type Store interface {
 	// Unfinished reports whether a request of any project has an unfinished job. It is asked again and again, and costs little.
 	Unfinished(ctx context.Context, id phone.RequestID) (bool, error)
 
-	// Cancel ends the jobs that are queued or preparing as cancelled: their phones get phone.Job.WhenCancelled and keep their
+	// Cancel ends the jobs that are held, queued or preparing as cancelled: their phones get phone.Job.WhenCancelled and keep their
 	// generations, and what waited behind them is set going. Whoever works on a cancelled job writes nothing more.
 	Cancel(ctx context.Context, in CancelJobs) (phone.Cancellation, error)
 }

@@ -85,6 +85,12 @@ func progressOut(p phone.Progress) api.Progress {
 		CreateTime: p.Request.CreatedAt.UTC(), Total: p.Total, Refused: p.Request.Refused, Phases: []api.PhaseCount{},
 		Erased: p.Erased, Finished: p.Finished,
 	}
+	if !p.Request.Pace.Empty() {
+		out.Pace = &api.Pace{First: p.Request.Pace.First, AtOnce: p.Request.Pace.AtOnce, StopPercent: p.Request.Pace.StopPercent}
+	}
+	if s := p.Request.Stopped; s != nil {
+		out.Stopped = &api.Stopped{Time: s.At.UTC(), Failed: s.Failed, Ended: s.Ended, Msg: s.Sentence(), Detail: s.Cure()}
+	}
 	for _, phase := range phone.Phases() {
 		if n := p.ByPhase[phase]; n > 0 {
 			out.Phases = append(out.Phases, api.PhaseCount{Phase: string(phase), Count: n})

@@ -32,9 +32,16 @@ func (a *API) resetPhones(c *call) error {
 }
 
 func resetIn(in api.ResetPhones) fleet.ResetPhones {
-	return fleet.ResetPhones{Image: in.ImageID, Rollback: in.Rollback, Phones: each(in.Phones, func(p api.ResetPhone) fleet.ResetPhone {
+	return fleet.ResetPhones{Image: in.ImageID, Pace: paceIn(in.Pace), Rollback: in.Rollback, Phones: each(in.Phones, func(p api.ResetPhone) fleet.ResetPhone {
 		return fleet.ResetPhone{ID: p.PhoneID, Property: p.Property, Factory: p.FactoryReset}
 	})}
+}
+
+func paceIn(in *api.Pace) *phone.Pace {
+	if in == nil {
+		return nil
+	}
+	return &phone.Pace{First: in.First, AtOnce: in.AtOnce, StopPercent: in.StopPercent}
 }
 
 // fewPhones counts the elements before they are read, so that millions of empty ones cost no memory. What is wrong with the body

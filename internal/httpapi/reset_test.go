@@ -76,6 +76,11 @@ func TestResetPhonesRefused(t *testing.T) {
 		{"too many", `{"phones":[` + strings.Repeat("{},", 1000) + `{}]}`, "owner", http.StatusBadRequest, api.Error{Code: "exhausted", Reason: "phones_too_many", Field: "phones"}},
 		{"a bad image", `{"image_id":"x","phones":[` + one + `]}`, "owner", http.StatusBadRequest, api.Error{Code: "invalid", Reason: "image_invalid"}},
 		{"no such image", `{"image_id":"` + id[string](8) + `","phones":[` + one + `]}`, "owner", http.StatusNotFound, api.Error{Code: "not_found", Reason: "image_not_found"}},
+		{"a canary of none", `{"pace":{"first":0},"phones":[` + one + `]}`, "owner", http.StatusBadRequest, api.Error{Code: "invalid", Reason: "pace_invalid", Field: "pace.first"}},
+		{"none at once", `{"pace":{"at_once":-2},"phones":[` + one + `]}`, "owner", http.StatusBadRequest, api.Error{Code: "invalid", Reason: "pace_invalid", Field: "pace.at_once"}},
+		{"more than all", `{"pace":{"stop_percent":101},"phones":[` + one + `]}`, "owner", http.StatusBadRequest, api.Error{Code: "invalid", Reason: "pace_invalid", Field: "pace.stop_percent"}},
+		{"half a phone at once", `{"pace":{"at_once":0.5},"phones":[` + one + `]}`, "owner", http.StatusBadRequest, api.Error{Code: "invalid", Field: "pace.at_once"}},
+		{"a rule that there is not", `{"pace":{"last":5},"phones":[` + one + `]}`, "owner", http.StatusBadRequest, api.Error{Code: "invalid", Field: "pace"}},
 		{"no permission", `{"phones":[` + one + `]}`, "user cph:phones:get", http.StatusForbidden, api.Error{Code: "forbidden"}},
 	}
 	for _, tt := range tests {
@@ -89,5 +94,47 @@ func TestResetPhonesRefused(t *testing.T) {
 	}
 	if jobs := f.store.AllJobs(); len(jobs) != 0 {
 		t.Errorf("refused calls left %d jobs", len(jobs))
+	}
+}
+
+func TestResetAtAPace(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.putPhones(4)
+	var phones []string
+	for i := range 4 {
+		phones = append(phones, `{"phone_id":"`+id[string](i+1)+`"}`)
+	}
+	list := `"phones":[` + strings.Join(phones, ",") + `]`
+	paced := `{"pace":{"first":1,"at_once":3,"stop_percent":0},` + list + `}`
+	accepted := into[api.Accepted](t, f.call("POST", resetPath, paced, "Idempotency-Key", "k"))
+	path := "/lethe/v1/requests/" + accepted.RequestID
+	want := api.Progress{
+		RequestID: accepted.RequestID, ProjectID: projectA, Kind: "reset", CreateTime: clock, Total: 4,
+		Phases: []api.PhaseCount{{Phase: "held", Count: 3}, {Phase: "queued", Count: 1}}, Pace: &api.Pace{First: new(1), AtOnce: new(3), StopPercent: new(0)},
+	}
+	if diff := cmp.Diff(want, into[api.Progress](t, f.call("GET", path, ""))); diff != "" {
+		t.Error(diff)
+	}
+	if again := into[api.Accepted](t, f.call("POST", resetPath, paced, "Idempotency-Key", "k")); again.RequestID != accepted.RequestID {
+		t.Errorf("again under the key: %+v", again)
+	}
+	for _, other := range []string{`{` + list + `}`, `{"pace":{"first":1,"at_once":3},` + list + `}`} {
+		if e := refused(t, f.call("POST", resetPath, other, "Idempotency-Key", "k"), http.StatusConflict); e.Reason != "idempotency_key_reused" {
+			t.Errorf("another pace under the key: %+v", e)
+		}
+	}
+
+	stop := phone.PaceStop{At: clock, Failed: 1, Ended: 1, Of: 1}
+	f.store.Put(phone.Request{
+		ID: phone.RequestID(accepted.RequestID), Project: projectA, Kind: phone.KindReset, CreatedAt: clock, Pace: &phone.Pace{StopPercent: new(0)}, Stopped: &stop,
+	})
+	progress := into[api.Progress](t, f.call("GET", path, ""))
+	stopped := &api.Stopped{Time: clock, Failed: 1, Ended: 1, Msg: "1 of 1 phones failed, more than the 0 % that the request allows.", Detail: stop.Cure()}
+	if diff := cmp.Diff(stopped, progress.Stopped); diff != "" {
+		t.Error(diff)
+	}
+	if out := into[api.Cancelled](t, f.call("POST", path+"/cancel", "")); out.Cancelled != 4 {
+		t.Errorf("cancelled %+v", out)
 	}
 }

@@ -71,6 +71,8 @@ const (
 	ReasonKeyInvalid          Reason = "idempotency_key_invalid"
 	ReasonKeyReused           Reason = "idempotency_key_reused" // it stands for another request
 	ReasonNothingToRetry      Reason = "nothing_to_retry"       // no phone's latest job is one that failed in the request
+	ReasonPaceInvalid         Reason = "pace_invalid"
+	ReasonRequestStopped      Reason = "request_stopped" // too many of its phones failed
 )
 
 // Reasons lists every Reason, so that a test can walk them through each edge's table.
@@ -82,6 +84,7 @@ func Reasons() []Reason {
 		ReasonRequestNotFound, ReasonBootTimeout, ReasonBootExited, ReasonHostGone, ReasonEraseFailed, ReasonCancelled, ReasonFenced,
 		ReasonHigherGeneration, ReasonForeignObject, ReasonVerifyFailed, ReasonTokenExpired, ReasonNameTaken, ReasonNameInvalid,
 		ReasonNoSpace, ReasonPortsTaken, ReasonPageInvalid, ReasonKeyInvalid, ReasonKeyReused, ReasonNothingToRetry,
+		ReasonPaceInvalid, ReasonRequestStopped,
 	}
 }
 

@@ -43,6 +43,7 @@ type Phase string
 
 // The phases in order; the last three are final.
 const (
+	PhaseHeld      Phase = "held"      // accepted, and not let go yet by the pace of its request
 	PhaseQueued    Phase = "queued"    // waits for its image or for a boot slot
 	PhasePreparing Phase = "preparing" // this job brings the image to the host, once per host and image; holds no slot
 	PhaseRemoving  Phase = "removing"  // holds a slot: the old instance goes
@@ -57,7 +58,7 @@ const (
 
 // Phases lists all phases in order.
 func Phases() []Phase {
-	return []Phase{PhaseQueued, PhasePreparing, PhaseRemoving, PhaseCreating, PhaseBooting, PhaseVerifying, PhaseRestoring, PhaseSucceeded, PhaseFailed, PhaseCancelled}
+	return []Phase{PhaseHeld, PhaseQueued, PhasePreparing, PhaseRemoving, PhaseCreating, PhaseBooting, PhaseVerifying, PhaseRestoring, PhaseSucceeded, PhaseFailed, PhaseCancelled}
 }
 
 // Final reports whether nothing more happens to a job in this phase.
@@ -138,7 +139,7 @@ type Job struct {
 }
 
 // Cancellable reports whether a job in this phase may be cancelled: nothing has been done to its phone yet.
-func (p Phase) Cancellable() bool { return p == PhaseQueued || p == PhasePreparing }
+func (p Phase) Cancellable() bool { return p == PhaseHeld || p == PhaseQueued || p == PhasePreparing }
 
 // WhenCancelled is the phone's status after the job was cancelled: what it was before, and for a phone that was never made what
 // a failed creation leaves.
@@ -205,6 +206,8 @@ type Request struct {
 	Kind      Kind
 	Caller    string // user id
 	Refused   int    // elements that got an error instead of a job
+	Pace      *Pace  // nil: everything is let go at once
+	Stopped   *PaceStop
 	CreatedAt time.Time
 }
 

@@ -17,6 +17,7 @@ func TestPhase(t *testing.T) {
 		slot   bool
 		status phone.JobStatus
 	}{
+		{phone.PhaseHeld, false, false, 1},
 		{phone.PhaseQueued, false, false, 1},
 		{phone.PhasePreparing, false, false, 1},
 		{phone.PhaseRemoving, false, true, 1},
@@ -83,7 +84,7 @@ func TestPickAdmissions(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	t.Parallel()
 	for _, phase := range phone.Phases() {
-		if got, want := phase.Cancellable(), phase == phone.PhaseQueued || phase == phone.PhasePreparing; got != want {
+		if got, want := phase.Cancellable(), phase == phone.PhaseHeld || phase == phone.PhaseQueued || phase == phone.PhasePreparing; got != want {
 			t.Errorf("a job that is %s is cancellable: %t", phase, got)
 		}
 	}

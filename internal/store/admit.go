@@ -197,7 +197,7 @@ func (t *tx) redeliver(ctx context.Context, jobs []phone.JobID) error {
 		return nil
 	}
 	again, err := all(ctx, t, scanDelivery, `UPDATE jobs SET attempt = attempt + 1, owner = NULL, incarnation = NULL, delivered_at = `+t.clock+`
-		WHERE `+t.in("id")+` AND stage || '' NOT IN ('queued', 'ended') RETURNING id, attempt`, list(t.dialect, jobs))
+		WHERE `+t.in("id")+` AND stage || '' NOT IN ('held', 'queued', 'ended') RETURNING id, attempt`, list(t.dialect, jobs))
 	if err != nil {
 		return fmt.Errorf("deliver again: %w", err)
 	}

@@ -10,50 +10,72 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// Cancel ends those of the jobs that are queued or preparing as cancelled. Their phones return to what they were, and keep
+// Cancel ends those of the jobs that are held, queued or preparing as cancelled. Their phones return to what they were, and keep
 // last_generation, so that no generation is ever made twice; what waited behind them is set going in the same transaction. It
 // takes their owners away, so that a worker's next write is fenced. A request or job that is not the project's is NotFound.
 func (s *Store) Cancel(ctx context.Context, in fleet.CancelJobs) (phone.Cancellation, error) {
 	var out phone.Cancellation
+	var paced []phone.RequestID
 	err := s.tx(ctx, func(t *tx) error {
 		var err error
-		out, err = t.cancel(ctx, in)
+		out, paced, err = t.cancel(ctx, in)
 		return err
 	})
+	if err == nil {
+		s.paced.add(paced...)
+	}
 	return out, err
 }
 
 // cancellable is the condition that a job may be cancelled. The || ” keeps the database from reading a whole queue.
-const cancellable = ` AND stage || '' IN ('queued', 'preparing')`
+const cancellable = ` AND stage || '' IN ('held', 'queued', 'preparing')`
 
-func (t *tx) cancel(ctx context.Context, in fleet.CancelJobs) (phone.Cancellation, error) {
-	var out phone.Cancellation
+// cancel gives also the paced request, if it is one, whose pace has more room now.
+func (t *tx) cancel(ctx context.Context, in fleet.CancelJobs) (out phone.Cancellation, paced []phone.RequestID, err error) {
 	scope, id, err := t.cancelScope(ctx, in)
 	if err != nil {
-		return out, err
+		return out, nil, err
 	}
-	// With the servers locked no job of theirs gets a slot or begins to prepare, and with the phones locked none is accepted.
-	servers, err := all(ctx, t, one[phone.ServerID], `SELECT id FROM servers WHERE id IN (SELECT server_id FROM jobs WHERE `+scope+cancellable+`) ORDER BY id`+t.lock, id)
+	jobs, err := t.cancelJobs(ctx, scope, id, in.Failure)
 	if err != nil {
-		return out, fmt.Errorf("lock servers: %w", err)
-	}
-	if _, err := t.exec(ctx, `SELECT id FROM phones WHERE id IN (SELECT phone_id FROM jobs WHERE `+scope+cancellable+`) ORDER BY id`+t.lock, id); err != nil {
-		return out, fmt.Errorf("lock phones: %w", err)
-	}
-	jobs, err := t.lockCancellable(ctx, scope, id)
-	if err != nil {
-		return out, err
-	}
-	if err := t.saveCancelled(ctx, jobs, in.Failure); err != nil {
-		return out, err
+		return out, nil, err
 	}
 	out.Cancelled = len(jobs)
 	err = t.row(ctx, `SELECT count(CASE WHEN stage <> 'ended' THEN 1 END), count(CASE WHEN stage = 'ended' THEN 1 END) FROM jobs WHERE `+scope, id).Scan(&out.Finishing, &out.Ended)
 	if err != nil {
-		return out, fmt.Errorf("count jobs: %w", err)
+		return out, nil, fmt.Errorf("count jobs: %w", err)
 	}
 	out.Ended -= out.Cancelled
-	return out, t.admit(ctx, servers)
+	if len(jobs) > 0 && jobs[0].paced { // all are of one request
+		paced = append(paced, jobs[0].Request)
+	}
+	return out, paced, nil
+}
+
+// cancelJobs cancels those of the chosen jobs that have touched no phone, and admits what waited behind them.
+func (t *tx) cancelJobs(ctx context.Context, scope, id string, failure phone.Failure) ([]cancelledJob, error) {
+	// With the servers locked no job of theirs gets a slot, begins to prepare or is let go, and with the phones locked none is accepted.
+	servers, err := all(ctx, t, one[phone.ServerID], `SELECT id FROM servers WHERE id IN (SELECT server_id FROM jobs WHERE `+scope+cancellable+`) ORDER BY id`+t.lock, id)
+	if err != nil {
+		return nil, fmt.Errorf("lock servers: %w", err)
+	}
+	if _, err := t.exec(ctx, `SELECT id FROM phones WHERE id IN (SELECT phone_id FROM jobs WHERE `+scope+cancellable+`) ORDER BY id`+t.lock, id); err != nil {
+		return nil, fmt.Errorf("lock phones: %w", err)
+	}
+	jobs, err := t.lockCancellable(ctx, scope, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.saveCancelled(ctx, jobs, failure); err != nil {
+		return nil, err
+	}
+	return jobs, t.admit(ctx, servers)
+}
+
+// cancelledJob is what cancelling needs of a job.
+type cancelledJob struct {
+	phone.Job
+	paced bool
 }
 
 // cancelScope gives the condition that chooses the jobs and its argument, if there is such a request or job.
@@ -74,12 +96,12 @@ func (t *tx) mustHave(ctx context.Context, table string, missing phone.Reason, i
 	return err
 }
 
-func (t *tx) lockCancellable(ctx context.Context, scope, id string) ([]phone.Job, error) {
-	jobs, err := all(ctx, t, func(row scanner) (phone.Job, error) {
-		var j phone.Job
-		err := row.Scan(&j.ID, &j.Project, &j.Kind, &j.PriorStatus)
+func (t *tx) lockCancellable(ctx context.Context, scope, id string) ([]cancelledJob, error) {
+	jobs, err := all(ctx, t, func(row scanner) (cancelledJob, error) {
+		var j cancelledJob
+		err := row.Scan(&j.ID, &j.Request, &j.Project, &j.Kind, &j.PriorStatus, &j.paced)
 		return j, err
-	}, `SELECT id, project_id, kind, prior_status FROM jobs WHERE `+scope+cancellable+` ORDER BY id`+t.lock, id)
+	}, `SELECT id, request_id, project_id, kind, prior_status, paced FROM jobs WHERE `+scope+cancellable+` ORDER BY id`+t.lock, id)
 	if err != nil {
 		return nil, fmt.Errorf("lock jobs: %w", err)
 	}
@@ -87,7 +109,7 @@ func (t *tx) lockCancellable(ctx context.Context, scope, id string) ([]phone.Job
 }
 
 // saveCancelled ends the jobs and gives their phones back.
-func (t *tx) saveCancelled(ctx context.Context, jobs []phone.Job, failure phone.Failure) error {
+func (t *tx) saveCancelled(ctx context.Context, jobs []cancelledJob, failure phone.Failure) error {
 	ids, counts := make([]phone.JobID, len(jobs)), tally{}
 	for i, j := range jobs {
 		ids[i] = j.ID

@@ -143,10 +143,10 @@ func (t *tx) startDead(ctx context.Context, server phone.ServerID, dead []deadPh
 		return died, nil
 	}
 	request := phone.Request{ID: phone.NewID[phone.RequestID](), Project: dead[0].Project, Kind: phone.KindStart, Caller: startCaller, CreatedAt: timeOf(t.at)}
-	if err := t.insertRequest(ctx, request); err != nil {
+	if err := t.insertRequest(ctx, request, false); err != nil {
 		return nil, err
 	}
-	if err := t.insertJobs(ctx, request, jobs); err != nil {
+	if err := t.insertJobs(ctx, request, jobs, len(jobs)); err != nil {
 		return nil, err
 	}
 	n, err := t.exec(ctx, `UPDATE phones SET status = ? WHERE `+t.in("id")+` AND status = ?`, phone.StatusRestarting, list(t.dialect, ids), phone.StatusAbnormal)

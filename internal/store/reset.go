@@ -55,7 +55,8 @@ func (t *tx) acceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Out
 // saveAccepted writes a request that was decided, claims its phones, which are locked, fills the jobs into the outcomes and admits.
 func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted []phone.Accepted, outcomes []phone.Outcome) ([]phone.Outcome, error) {
 	request.Refused = len(outcomes) - len(accepted)
-	if err := t.insertRequest(ctx, request); err != nil {
+	free, pacing := firstRelease(request.Pace, len(accepted))
+	if err := t.insertRequest(ctx, request, pacing); err != nil {
 		return nil, err
 	}
 	if len(accepted) == 0 {
@@ -70,7 +71,7 @@ func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted [
 		counts.add(a.Phone.Project, a.Phone.Status, -1)
 		counts.add(a.Phone.Project, phone.StatusResetting, 1)
 	}
-	if err := t.insertJobs(ctx, request, jobs); err != nil {
+	if err := t.insertJobs(ctx, request, jobs, free); err != nil {
 		return nil, err
 	}
 	if err := t.claimPhones(ctx, jobs); err != nil {
@@ -80,6 +81,15 @@ func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted [
 		return nil, err
 	}
 	return outcomes, t.admit(ctx, slices.Sorted(maps.Keys(servers)))
+}
+
+// firstRelease is how many of n accepted jobs a pace does not hold, and whether it has to be looked at again.
+func firstRelease(pace *phone.Pace, n int) (free int, pacing bool) {
+	if pace.Empty() || n == 0 {
+		return n, false
+	}
+	free = phone.DecidePace(*pace, phone.PaceCount{Held: n}).Release
+	return free, !phone.DecidePace(*pace, phone.PaceCount{Held: n - free, Waiting: free}).Over
 }
 
 func resetInsert(order int, a phone.Accepted) jobInsert {
@@ -147,8 +157,14 @@ func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, item
 	return targets, nil
 }
 
-func (t *tx) insertRequest(ctx context.Context, r phone.Request) error {
-	_, err := t.exec(ctx, `INSERT INTO requests (`+requestColumns+`) VALUES (?, ?, ?, ?, ?, ?)`, r.ID, r.Project, r.Kind, r.Caller, r.Refused, micros(r.CreatedAt))
+func (t *tx) insertRequest(ctx context.Context, r phone.Request, pacing bool) error {
+	var pace *string
+	if !r.Pace.Empty() {
+		text := asJSON(r.Pace)
+		pace = &text
+	}
+	_, err := t.exec(ctx, `INSERT INTO requests (id, project_id, kind, caller, refused, pace, pacing, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.ID, r.Project, r.Kind, r.Caller, r.Refused, pace, pacing, micros(r.CreatedAt))
 	if err != nil {
 		return fmt.Errorf("write the request: %w", err)
 	}
@@ -166,19 +182,20 @@ type jobInsert struct {
 	Order      int           `json:"ord"`
 }
 
-// insertJobs writes queued jobs in their order, with what their phones are at this moment as the prior state and the next
+// insertJobs writes jobs in their order, the first `free` queued and the others held, with what their phones are at this moment as the prior state and the next
 // generation as the target; a start keeps the present one, and erases nothing.
-func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert) error {
+func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, free int) error {
 	target, erase := `p.last_generation + 1`, phone.ErasePending
 	if r.Kind == phone.KindStart {
 		target, erase = `p.generation`, phone.EraseNone
 	}
 	n, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,
-			image_id, properties, factory, rollback, created_at)
-		SELECT v.id, ?, p.project_id, p.id, p.server_id, ?, 'queued', ?, `+target+`, p.generation, p.status, p.image_id,
-			coalesce(v.image_id, p.image_id), coalesce(v.properties, p.properties), coalesce(v.factory, false), coalesce(v.rollback, false), ?
+			image_id, properties, factory, rollback, paced, queued_at, created_at)
+		SELECT v.id, ?, p.project_id, p.id, p.server_id, ?, CASE WHEN v.ord < ? THEN 'queued' ELSE 'held' END, ?, `+target+`, p.generation, p.status, p.image_id,
+			coalesce(v.image_id, p.image_id), coalesce(v.properties, p.properties), coalesce(v.factory, false), coalesce(v.rollback, false), ?,
+			CASE WHEN v.ord < ? THEN CAST(? AS BIGINT) END, ?
 		FROM `+t.records("id text", "phone_id text", "image_id text", "properties text", "factory boolean", "rollback boolean", "ord bigint")+`
-		JOIN phones p ON p.id = v.phone_id ORDER BY v.ord`, r.ID, r.Kind, erase, micros(r.CreatedAt), asJSON(jobs))
+		JOIN phones p ON p.id = v.phone_id ORDER BY v.ord`, r.ID, r.Kind, free, erase, !r.Pace.Empty(), free, micros(r.CreatedAt), micros(r.CreatedAt), asJSON(jobs))
 	if err != nil {
 		return fmt.Errorf("write jobs: %w", err)
 	}

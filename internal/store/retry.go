@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 
 	"github.com/lethe-cloud/lethe/internal/fleet"
@@ -9,7 +11,7 @@ import (
 )
 
 // Retry accepts a new reset, in one transaction, of the phones whose latest job is a failed or cancelled one of a request, with
-// those jobs' images and properties. It is NotFound with ReasonRequestNotFound when the project has no such request, and
+// those jobs' images and properties, and at that request's pace. It is NotFound with ReasonRequestNotFound when the project has no such request, and
 // Precondition with ReasonNothingToRetry when there is no such phone. With a key it is as AcceptResetOnce.
 func (s *Store) Retry(ctx context.Context, in fleet.RetryJobs) (phone.RequestID, []phone.Outcome, error) {
 	if in.Key != nil {
@@ -32,9 +34,14 @@ func (s *Store) Retry(ctx context.Context, in fleet.RetryJobs) (phone.RequestID,
 const retryable = `j.request_id = ? AND j.kind <> 'start' AND j.phase IN ('failed', 'cancelled') AND NOT EXISTS (SELECT 1 FROM jobs l WHERE l.phone_id = j.phone_id AND l.target > j.target)`
 
 func (t *tx) retry(ctx context.Context, in fleet.RetryJobs) ([]phone.Outcome, error) {
-	if err := t.mustHave(ctx, `requests`, phone.ReasonRequestNotFound, string(in.Of), in.Request.Project); err != nil {
-		return nil, err
+	failed, err := scanRequest(t.row(ctx, `SELECT `+requestColumns+` FROM requests WHERE id = ? AND project_id = ?`, in.Of, in.Request.Project))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, phone.Errorf(phone.NotFound, phone.ReasonRequestNotFound, "there is none with this id")
 	}
+	if err != nil {
+		return nil, fmt.Errorf("read the request: %w", err)
+	}
+	in.Request.Pace = failed.Pace
 	phones, err := all(ctx, t, one[string], `SELECT j.phone_id FROM jobs j WHERE `+retryable, in.Of)
 	if err != nil {
 		return nil, fmt.Errorf("find what failed: %w", err)

@@ -14,9 +14,9 @@ const (
 	phoneColumns   = "id, name, project_id, server_id, model, image_id, status, generation, last_generation, properties, adb_port, cause, created_at, updated_at"
 	serverColumns  = "id, name, project_id, driver, endpoint, config, image_label, model, phone_model, status, max_concurrent_boots, boot_timeout, port_base, capacity, created_at, updated_at"
 	imageColumns   = "id, name, project_id, label, os_name, reference, created_at"
-	requestColumns = "id, project_id, kind, caller, refused, created_at"
+	requestColumns = "id, project_id, kind, caller, refused, pace, stopped, created_at"
 	jobColumns     = "id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image, image_id, properties, factory, rollback, rolled_back, " +
-		"attempt, owner, failure, receipt, created_at, started_at, preparing_at, removing_at, creating_at, booting_at, verifying_at, restoring_at, ended_at"
+		"attempt, owner, failure, receipt, paced, created_at, queued_at, started_at, preparing_at, removing_at, creating_at, booting_at, verifying_at, restoring_at, ended_at"
 )
 
 // columns qualifies a list of columns with a table's alias.
@@ -104,10 +104,21 @@ func scanImage(row scanner) (phone.Image, error) {
 
 func scanRequest(row scanner) (phone.Request, error) {
 	var r phone.Request
+	var pace, stopped *string
 	var created int64
-	err := row.Scan(&r.ID, &r.Project, &r.Kind, &r.Caller, &r.Refused, &created)
+	if err := row.Scan(&r.ID, &r.Project, &r.Kind, &r.Caller, &r.Refused, &pace, &stopped, &created); err != nil {
+		return r, err
+	}
 	r.CreatedAt = timeOf(created)
-	return r, err
+	if pace != nil {
+		if err := fromJSON(*pace, &r.Pace); err != nil {
+			return r, err
+		}
+	}
+	if stopped == nil {
+		return r, nil
+	}
+	return r, fromJSON(*stopped, &r.Stopped)
 }
 
 // jobRow collects a job's columns.
@@ -115,8 +126,9 @@ type jobRow struct {
 	j                       phone.Job
 	properties              string
 	owner, failure, receipt *string
+	paced                   bool
 	created                 int64
-	started, ended          *int64
+	queued, started, ended  *int64
 	preparing, removing     *int64
 	creating, booting       *int64
 	verifying, restoring    *int64
@@ -126,14 +138,26 @@ func (r *jobRow) into() []any {
 	j := &r.j
 	return []any{
 		&j.ID, &j.Request, &j.Project, &j.Phone, &j.Server, &j.Kind, &j.Phase, &j.Erase, &j.Target, &j.Prior, &j.PriorStatus, &j.PriorImage, &j.Image, &r.properties, &j.Factory, &j.Rollback, &j.RolledBack,
-		&j.Attempt, &r.owner, &r.failure, &r.receipt, &r.created, &r.started, &r.preparing, &r.removing, &r.creating, &r.booting, &r.verifying, &r.restoring, &r.ended,
+		&j.Attempt, &r.owner, &r.failure, &r.receipt, &r.paced, &r.created, &r.queued, &r.started, &r.preparing, &r.removing, &r.creating, &r.booting, &r.verifying, &r.restoring, &r.ended,
+	}
+}
+
+// accepted is the beginning of the first phases: of a job that the pace of its request holds, or held, being let go is one.
+func (r *jobRow) accepted() map[phone.Phase]time.Time {
+	switch created := timeOf(r.created); {
+	case !r.paced || r.queued != nil && *r.queued == r.created:
+		return map[phone.Phase]time.Time{phone.PhaseQueued: created}
+	case r.queued == nil:
+		return map[phone.Phase]time.Time{phone.PhaseHeld: created}
+	default:
+		return map[phone.Phase]time.Time{phone.PhaseHeld: created, phone.PhaseQueued: timeOf(*r.queued)}
 	}
 }
 
 func (r *jobRow) job() (phone.Job, error) {
 	j := &r.j
 	j.CreatedAt = timeOf(r.created)
-	j.PhaseAt = map[phone.Phase]time.Time{phone.PhaseQueued: j.CreatedAt}
+	j.PhaseAt = r.accepted()
 	for phase, at := range map[phone.Phase]*int64{
 		phone.PhasePreparing: r.preparing, phone.PhaseRemoving: r.removing, phone.PhaseCreating: r.creating,
 		phone.PhaseBooting: r.booting, phone.PhaseVerifying: r.verifying, phone.PhaseRestoring: r.restoring,

@@ -41,7 +41,7 @@ func (t *tx) addServer(ctx context.Context, in fleet.AddServer) error {
 	if err := t.saveTally(ctx, counts); err != nil {
 		return err
 	}
-	if err := t.insertRequest(ctx, in.Request); err != nil {
+	if err := t.insertRequest(ctx, in.Request, false); err != nil {
 		return err
 	}
 	if err := t.insertFirstJobs(ctx, in.Request, in.Jobs); err != nil {

@@ -91,6 +91,7 @@ type step struct {
 	failure  phone.Failure
 
 	assignment phone.Assignment // of a claim
+	paced      phone.RequestID  // the paced request of a job that this step ended, else ""
 	err        error            // this step's own: it changed nothing
 }
 
@@ -126,12 +127,17 @@ func (st *step) failed() bool { return st.kind == stepFail || st.kind == stepRol
 func (s *Store) runSteps(ctx context.Context, steps []*step) error {
 	err := s.tx(ctx, func(t *tx) error {
 		for _, st := range steps {
-			st.err, st.assignment = nil, phone.Assignment{}
+			st.err, st.assignment, st.paced = nil, phone.Assignment{}, ""
 		}
 		return t.steps(ctx, steps)
 	})
 	if err != nil && ctx.Err() != nil {
 		return &phone.Error{Code: phone.Unavailable, Msg: "the database does not answer: try again", Err: err}
+	}
+	for _, st := range steps {
+		if err == nil && st.paced != "" {
+			s.paced.add(st.paced)
+		}
 	}
 	return err
 }
@@ -149,6 +155,8 @@ func (t *tx) steps(ctx context.Context, steps []*step) error {
 			st.err = fenced(st.fence)
 		} else if e := j.apply(st, t.at); e != nil {
 			st.err = e
+		} else if st.ends() && j.paced {
+			st.paced = j.request
 		}
 	}
 	if err := t.saveSteps(ctx, jobs); err != nil {
@@ -202,6 +210,7 @@ func (t *tx) lockForSteps(ctx context.Context, steps []*step) error {
 // stepJob is what steps read and write of a job.
 type stepJob struct {
 	id      phone.JobID
+	request phone.RequestID
 	project phone.ProjectID
 	kind    phone.Kind
 	server  phone.ServerID
@@ -211,6 +220,7 @@ type stepJob struct {
 	attempt int
 	owner   phone.ReplicaID
 	erased  *string
+	paced   bool
 	// prior and rollback are what a job that turns back needs.
 	prior      phone.Status
 	rollback   bool
@@ -232,7 +242,7 @@ func (t *tx) lockStepJobs(ctx context.Context, steps []*step) (map[phone.JobID]*
 	err := t.each(ctx, func(row scanner) error {
 		j := &stepJob{began: map[phone.Phase]int64{}}
 		var owner *string
-		if err := row.Scan(&j.id, &j.project, &j.kind, &j.server, &j.image, &j.phase, &j.erase, &j.attempt, &owner, &j.erased, &j.prior, &j.rollback, &j.failure); err != nil {
+		if err := row.Scan(&j.id, &j.project, &j.kind, &j.server, &j.image, &j.phase, &j.erase, &j.attempt, &owner, &j.erased, &j.request, &j.paced, &j.prior, &j.rollback, &j.failure); err != nil {
 			return err
 		}
 		if owner != nil {
@@ -240,7 +250,7 @@ func (t *tx) lockStepJobs(ctx context.Context, steps []*step) (map[phone.JobID]*
 		}
 		jobs[j.id] = j
 		return nil
-	}, `SELECT id, project_id, kind, server_id, image_id, phase, erase, attempt, owner, erased, prior_status, rollback, failure FROM jobs WHERE `+t.in("id")+` ORDER BY id`+t.lock, list(t.dialect, ids))
+	}, `SELECT id, project_id, kind, server_id, image_id, phase, erase, attempt, owner, erased, request_id, paced, prior_status, rollback, failure FROM jobs WHERE `+t.in("id")+` ORDER BY id`+t.lock, list(t.dialect, ids))
 	if err != nil {
 		return nil, fmt.Errorf("lock jobs: %w", err)
 	}
@@ -305,7 +315,7 @@ func (j *stepJob) apply(st *step, at int64) error {
 }
 
 func (j *stepJob) claim(f phone.Fence) error {
-	active := j.phase != phone.PhaseQueued && !j.phase.Final()
+	active := j.phase != phone.PhaseHeld && j.phase != phone.PhaseQueued && !j.phase.Final()
 	if !active || j.attempt != f.Attempt || j.owner != "" && j.owner != f.Replica {
 		return fenced(f)
 	}

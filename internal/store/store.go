@@ -2,7 +2,7 @@
 // River, which delivers jobs to workers, appears nowhere else.
 //
 // An exported method is one whole transaction over domain types; what it decides is decided by pure functions of the domain.
-// Rows are locked in one order everywhere: replicas, idempotency keys, servers, phones, jobs, each by id. Errors are *phone.Error, or the
+// Rows are locked in one order everywhere: replicas, idempotency keys, paced requests, servers, phones, jobs, each by id. Errors are *phone.Error, or the
 // context's own.
 package store
 
@@ -41,6 +41,7 @@ type Store struct {
 	process string // names this Store among River's clients
 	inserts inserter
 	wakes   *wakeups
+	paced   *pacedEnds
 	steps   *combiner[*step]
 
 	installation string // as it was when the database was opened; see Ping
@@ -58,7 +59,7 @@ type Store struct {
 // Unavailable, with a sentence that says what to do.
 func Open(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{
-		log: c.Logger, now: c.Now, process: phone.NewID[string](), wakes: newWakeups(), registered: map[phone.ReplicaID]int64{},
+		log: c.Logger, now: c.Now, process: phone.NewID[string](), wakes: newWakeups(), paced: newPacedEnds(), registered: map[phone.ReplicaID]int64{},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

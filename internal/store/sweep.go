@@ -10,7 +10,7 @@ import (
 
 // Sweep admits whatever could be admitted and was not, on every server, and gives new deliveries to the jobs of replicas whose
 // lease has expired, and to jobs whose delivery nobody claimed for longer than unclaimed, unless it still waits in the queue.
-// It also deletes expired idempotency keys. It returns how many jobs it set going. Each of these is a transaction of its own, for they lock in different orders.
+// It also keeps the pace of paced requests, and deletes expired idempotency keys. It returns how many jobs it set going. Each of these is a transaction of its own, for they lock in different orders.
 func (s *Store) Sweep(ctx context.Context, unclaimed time.Duration) (int, error) {
 	m, err := s.missed(ctx, unclaimed)
 	if err != nil {
@@ -41,14 +41,22 @@ func (s *Store) Sweep(ctx context.Context, unclaimed time.Duration) (int, error)
 		}
 		going += n
 	}
-	return going, nil
+	n, err := s.keepPaces(ctx, m.paced)
+	return going + n, err
 }
 
 func (t *tx) admitMissed(ctx context.Context, servers []phone.ServerID) error {
+	if err := t.lockServers(ctx, servers); err != nil {
+		return err
+	}
+	return t.admit(ctx, servers)
+}
+
+func (t *tx) lockServers(ctx context.Context, servers []phone.ServerID) error {
 	if _, err := t.exec(ctx, `SELECT id FROM servers WHERE `+t.in("id")+` ORDER BY id`+t.lock, list(t.dialect, servers)); err != nil {
 		return fmt.Errorf("lock servers: %w", err)
 	}
-	return t.admit(ctx, servers)
+	return nil
 }
 
 // missed is what there is to sweep.
@@ -58,6 +66,7 @@ type missed struct {
 	overdue bool             // deliveries
 	counts  int              // rows of phone counts
 	keys    bool             // idempotency keys that have expired
+	paced   []phone.RequestID
 }
 
 // missed looks for it without locking anything, for most sweeps find nothing.
@@ -73,6 +82,9 @@ func (s *Store) missed(ctx context.Context, unclaimed time.Duration) (missed, er
 			return fmt.Errorf("find servers with a queue: %w", err)
 		}
 		if m.servers, err = t.serversWithWork(ctx, waiting); err != nil {
+			return err
+		}
+		if m.paced, err = t.outOfPace(ctx); err != nil {
 			return err
 		}
 		return t.row(ctx, `SELECT EXISTS (SELECT 1 FROM replicas WHERE expires_at > 0 AND expires_at <= `+t.clock+`) OR EXISTS (SELECT 1 FROM jobs WHERE owner IS NOT NULL AND `+abandoned+`),

@@ -127,6 +127,7 @@ func (e *Engine) runLease(ctx context.Context) error {
 		return err
 	})
 	group.Go(func() error { return e.sweep(groupCtx) })
+	group.Go(func() error { return e.pace(groupCtx) })
 	group.Go(func() error { return e.prune(groupCtx) })
 	group.Go(func() error { return e.reconcile(groupCtx) })
 	group.Go(func() error {
@@ -197,6 +198,21 @@ func (e *Engine) sweep(ctx context.Context) error {
 		}
 		if n > 0 {
 			e.Logger.Info("jobs set going by the sweep", "jobs", n)
+		}
+	}
+}
+
+// pace lets the next jobs of paced requests go as soon as others have ended in this process.
+func (e *Engine) pace(ctx context.Context) error {
+	for {
+		n, err := e.Store.Pace(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil: // comes only after something has ended, so this is no busy loop
+			e.Logger.Warn("the next jobs of a paced request were not let go: the sweep will", "err", err)
+		case n > 0:
+			e.Logger.Debug("jobs let go by the pace of their request", "jobs", n)
 		}
 	}
 }

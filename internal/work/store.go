@@ -45,6 +45,10 @@ type Store interface {
 	// lease has expired and to jobs whose delivery was never claimed for longer than unclaimed. It returns how many jobs it set going.
 	Sweep(ctx context.Context, unclaimed time.Duration) (int, error)
 
+	// Pace waits until jobs of paced requests have ended through this process, and then lets go, or stops, what their pace asks for. It
+	// returns how many jobs it set going. Sweep does the same where that was missed.
+	Pace(ctx context.Context) (int, error)
+
 	// PruneJobs looks at up to most finished jobs that ended before `before`, in the order of their end from a mark on, and removes
 	// those that are history: never an unfinished one, a phone's latest finished one, or the one that made its present life. Requests
 	// that lose their last job go too. PruneRequests does the same with requests that have no jobs. Two at once do no harm.

@@ -52,10 +52,13 @@ func (in *installation) checkJobs() {
 		switch j.phase {
 		case "succeeded":
 			in.checkReceipt(j)
-		case "failed":
+		case "failed", "cancelled":
 			var f struct{ Reason, Msg, Detail string }
 			if err := json.Unmarshal([]byte(j.failure), &f); err != nil || f.Reason == "" || f.Msg == "" || f.Detail == "" {
-				in.t.Errorf("I2: %s failed without a name, a cause and a cure: %s", j, j.failure)
+				in.t.Errorf("I2: %s is %s without a name, a cause and a cure: %s", j, j.phase, j.failure)
+			}
+			if j.phase == "cancelled" && j.began {
+				in.t.Errorf("%s was cancelled after something had been done to its phone", j)
 			}
 		default:
 			in.t.Errorf("I2: %s is %s after everything has ended", j, j.phase)
@@ -120,7 +123,7 @@ func (in *installation) checkPhones() {
 	}
 	for _, p := range in.phones(`true`) {
 		j := last[p.id]
-		want := map[string]int{"create succeeded": 2, "reset succeeded": 2, "create failed": -8, "reset failed": -5}[j.kind+" "+j.phase]
+		want := map[string]int{"create succeeded": 2, "reset succeeded": 2, "create failed": -8, "reset failed": -5, "reset cancelled": j.priorStatus}[j.kind+" "+j.phase]
 		if j.rolledBack {
 			want = j.priorStatus
 			if !j.rollback || j.phase != "failed" || p.generation != j.prior {

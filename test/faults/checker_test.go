@@ -132,11 +132,16 @@ func TestChecksFindDamage(t *testing.T) {
 	look(`UPDATE phones SET status = 3 WHERE id = $1`)
 	look(`UPDATE phones SET status = 2, generation = 1, last_generation = 3 WHERE id = $1 AND last_generation > 0`)
 	look(`UPDATE phones SET generation = 3 WHERE id = $1`)
+	const request = `(SELECT request_id FROM jobs WHERE phone_id = $1 AND target = 2)`
+	look(`UPDATE requests SET pace = '{"first":1,"at_once":2}' WHERE id = ` + request)
+	look(`UPDATE jobs SET phase = 'queued', paced = true, ended_at = NULL WHERE request_id = ` + request)
+	look(`UPDATE jobs SET phase = 'held' WHERE phone_id = $1 AND target = 2`)
 	heard := &recorder{TB: t}
 	in.t = heard
 	in.checkWatch()
 	in.t = t
-	for _, says := range []string{"I1: a phone in a transitional status", "I6: a phone runs"} {
+	for _, says := range []string{"I1: a phone in a transitional status", "I6: a phone runs",
+		"pace: more jobs of a request are under way", "pace: others were let go before the canary", "pace: a job is held, and nobody looks"} {
 		if !strings.Contains(strings.Join(heard.said, "\n"), says) {
 			t.Errorf("the watcher says %q, and nothing of %q", heard.said, says)
 		}

@@ -214,6 +214,14 @@ func (in *installation) reset(r *replica, image string, phones []phoneRow) strin
 // tryReset is reset for any goroutine. When it was accepted, each phone's status has to be 3, or its job over, as soon as the
 // answer is there. After an error nobody knows whether it was.
 func (in *installation) tryReset(r *replica, image string, phones []phoneRow) (request string, err error) {
+	return in.tryPacedReset(r, image, phones, nil)
+}
+
+// tryPacedReset is tryReset at a pace; nil is none.
+func (in *installation) tryPacedReset(r *replica, image string, phones []phoneRow, pace *api.Pace) (request string, err error) {
+	if pace != nil { // the CPH API has no word for it
+		return in.tryResetAt(r, "/lethe/v1/phones/batch-reset", map[string]any{"pace": pace}, image, phones)
+	}
 	return in.tryResetAt(r, "/v1/"+in.project+"/cloud-phone/phones/batch-reset", map[string]any{}, image, phones)
 }
 
@@ -360,6 +368,7 @@ type (
 		target, prior                                                  int64
 		attempt, priorStatus                                           int
 		rollback, rolledBack                                           bool
+		began                                                          bool // its phone's old instance was about to go
 		failure, receipt                                               string
 	}
 )
@@ -376,10 +385,10 @@ func (in *installation) phones(where string, args ...any) []phoneRow {
 func (in *installation) jobs(where string, args ...any) []jobRow {
 	in.t.Helper()
 	return rowsOf(in, func(rows *sql.Rows) (j jobRow, err error) {
-		err = rows.Scan(&j.id, &j.request, &j.project, &j.phone, &j.server, &j.kind, &j.phase, &j.erase, &j.owner, &j.target, &j.prior, &j.attempt, &j.failure, &j.receipt, &j.priorStatus, &j.rollback, &j.rolledBack)
+		err = rows.Scan(&j.id, &j.request, &j.project, &j.phone, &j.server, &j.kind, &j.phase, &j.erase, &j.owner, &j.target, &j.prior, &j.attempt, &j.failure, &j.receipt, &j.priorStatus, &j.rollback, &j.rolledBack, &j.began)
 		return j, err
 	}, `SELECT id, request_id, project_id, phone_id, server_id, kind, phase, erase, coalesce(owner, ''), target, prior, attempt, coalesce(failure, ''),
-		coalesce(receipt, ''), prior_status, rollback, rolled_back FROM jobs WHERE `+where+` ORDER BY seq`, args...)
+		coalesce(receipt, ''), prior_status, rollback, rolled_back, removing_at IS NOT NULL FROM jobs WHERE `+where+` ORDER BY seq`, args...)
 }
 
 func rowsOf[T any](in *installation, scan func(*sql.Rows) (T, error), query string, args ...any) []T {

@@ -16,13 +16,14 @@ type watcher struct {
 	mu         sync.Mutex
 	looks      int
 	held       map[string]int  // by server: the most boot slots that were held at once
+	open       map[string]int  // by paced request: the most jobs that were let go and unfinished at once
 	owners     map[string]bool // every replica that was seen to own a job
 	violations map[string]int  // sentence to how often it was so
 }
 
 func startWatcher(db *sql.DB) *watcher {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &watcher{cancel: cancel, ended: make(chan struct{}), held: map[string]int{}, owners: map[string]bool{}, violations: map[string]int{}}
+	w := &watcher{cancel: cancel, ended: make(chan struct{}), held: map[string]int{}, open: map[string]int{}, owners: map[string]bool{}, violations: map[string]int{}}
 	go func() {
 		defer close(w.ended)
 		for ctx.Err() == nil {
@@ -53,7 +54,20 @@ const watched = `SELECT 'slots', s.id, s.max_concurrent_boots, (SELECT count(*) 
 		WHERE p.status NOT IN (1, 3, 4, 7) AND EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.ended_at IS NULL)
 	UNION ALL
 	SELECT 'I6: a phone runs a generation whose job has not succeeded', p.id, p.status, p.generation FROM phones p
-		WHERE p.status = 2 AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.target = p.generation AND j.phase = 'succeeded')`
+		WHERE p.status = 2 AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.target = p.generation AND j.phase = 'succeeded')
+	UNION ALL
+	SELECT 'pace: more jobs of a request are under way than it allows', r.id, (r.pace::jsonb->>'at_once')::int, count(*) FROM requests r
+		JOIN jobs j ON j.request_id = r.id WHERE j.ended_at IS NULL AND j.phase <> 'held' AND r.pace::jsonb->>'at_once' IS NOT NULL
+		GROUP BY r.id, r.pace HAVING count(*) > (r.pace::jsonb->>'at_once')::int
+	UNION ALL
+	SELECT 'pace: others were let go before the canary had ended', r.id, (r.pace::jsonb->>'first')::int, count(*) FROM requests r
+		JOIN jobs j ON j.request_id = r.id WHERE j.phase NOT IN ('held', 'cancelled') AND r.pace::jsonb->>'first' IS NOT NULL GROUP BY r.id, r.pace
+		HAVING count(*) > (r.pace::jsonb->>'first')::int AND count(*) FILTER (WHERE j.phase IN ('succeeded', 'failed')) < (r.pace::jsonb->>'first')::int
+	UNION ALL
+	SELECT 'pace: a job is held, and nobody looks at it any more', j.id, 0, 0 FROM jobs j JOIN requests r ON r.id = j.request_id
+		WHERE j.phase = 'held' AND NOT r.pacing
+	UNION ALL
+	SELECT 'open', j.request_id, 0, count(*) FROM jobs j WHERE j.ended_at IS NULL AND j.phase <> 'held' AND j.paced GROUP BY j.request_id`
 
 func (w *watcher) look(ctx context.Context, db *sql.DB) {
 	rows, err := db.QueryContext(ctx, watched)
@@ -86,6 +100,8 @@ func (w *watcher) look(ctx context.Context, db *sql.DB) {
 			if l.b > l.a {
 				w.violations[fmt.Sprintf("server %s: %d boot slots are held of %d", l.id, l.b, l.a)]++
 			}
+		case "open":
+			w.open[l.id] = max(w.open[l.id], l.b)
 		case "owner":
 			w.owners[l.id] = true
 		default:
@@ -106,4 +122,11 @@ func (w *watcher) saw() (looks int, owners map[string]bool, held map[string]int)
 		held[id] = n
 	}
 	return w.looks, owners, held
+}
+
+// sawOpen gives how many jobs of a paced request were seen let go and unfinished at once, at most.
+func (w *watcher) sawOpen(request string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.open[request]
 }

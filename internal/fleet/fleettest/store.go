@@ -189,9 +189,11 @@ func (s *Store) Retry(ctx context.Context, in fleet.RetryJobs) (phone.RequestID,
 
 func (s *Store) retry(in fleet.RetryJobs) ([]phone.Outcome, error) {
 	project := in.Request.Project
-	if _, err := one(s.requests, phone.ReasonRequestNotFound, func(o phone.Request) bool { return o.Project == project && o.ID == in.Of }); err != nil {
+	failed, err := one(s.requests, phone.ReasonRequestNotFound, func(o phone.Request) bool { return o.Project == project && o.ID == in.Of })
+	if err != nil {
 		return nil, err
 	}
+	in.Request.Pace = failed.Pace
 	jobs := choose(s.jobs, func(j phone.Job) bool {
 		later := func(o phone.Job) bool { return o.Phone == j.Phone && o.Target > j.Target }
 		return j.Request == in.Of && j.Phase.Status() == phone.JobFailed && !slices.ContainsFunc(s.jobs, later)
@@ -205,13 +207,20 @@ func (s *Store) retry(in fleet.RetryJobs) ([]phone.Outcome, error) {
 
 func (s *Store) save(request phone.Request, accepted []phone.Accepted, outcomes []phone.Outcome) []phone.Outcome {
 	project := request.Project
-	for _, a := range accepted {
+	free := len(accepted)
+	if !request.Pace.Empty() {
+		free = phone.DecidePace(*request.Pace, phone.PaceCount{Held: len(accepted)}).Release
+	}
+	for n, a := range accepted {
 		i := slices.IndexFunc(s.phones, func(o phone.Phone) bool { return o.ID == a.Phone.ID })
 		job := phone.Job{
 			ID: phone.NewID[phone.JobID](), Request: request.ID, Project: project, Phone: a.Phone.ID, Server: a.Phone.Server,
 			Kind: phone.KindReset, Phase: phone.PhaseQueued, Erase: phone.ErasePending, Target: a.Target, Prior: a.Phone.Generation,
 			PriorStatus: a.Phone.Status, PriorImage: a.Phone.Image, Image: a.Image, Properties: a.Properties, Factory: a.Factory, Rollback: a.Rollback,
 			CreatedAt: request.CreatedAt,
+		}
+		if n >= free {
+			job.Phase = phone.PhaseHeld
 		}
 		s.phones[i].Status, s.phones[i].LastGeneration = phone.StatusResetting, a.Target
 		s.jobs = append(s.jobs, job)

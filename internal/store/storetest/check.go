@@ -192,4 +192,9 @@ func (f Fixture) consistent(t testing.TB) {
 	if n != 0 {
 		t.Errorf("%d phones have a status that does not fit their jobs", n)
 	}
+	// Nobody would ever let such a job go.
+	lost := f.count(t, `SELECT count(*) FROM jobs j JOIN requests r ON r.id = j.request_id WHERE j.phase = 'held' AND NOT r.pacing`)
+	if lost != 0 {
+		t.Errorf("%d jobs are held, and the pace of their requests is not looked at any more", lost)
+	}
 }

@@ -128,8 +128,14 @@ CREATE TABLE requests (
     kind       TEXT NOT NULL CHECK (kind IN ('create', 'reset', 'start')),
     caller     TEXT NOT NULL,
     refused    INTEGER NOT NULL CHECK (refused >= 0),
-    created_at INTEGER NOT NULL
+    pace       TEXT,    -- the rules by which its jobs are let go; none: all at once
+    pacing     INTEGER NOT NULL DEFAULT 0 CHECK (pacing IN (0, 1)), -- they have to be looked at: something is held, or could be stopped
+    stopped    TEXT,    -- how and why the pace stopped it
+    created_at INTEGER NOT NULL,
+    CONSTRAINT requests_pace_check CHECK (pace IS NOT NULL OR (NOT pacing AND stopped IS NULL)),
+    CONSTRAINT requests_stopped_check CHECK (stopped IS NULL OR NOT pacing)
 );
+CREATE INDEX requests_pacing_idx ON requests (id) WHERE pacing;
 
 -- A lease per serving process. An ended or taken-over lease has expires_at 0.
 CREATE TABLE replicas (
@@ -148,10 +154,10 @@ CREATE TABLE jobs (
     phone_id     TEXT NOT NULL REFERENCES phones (id),
     server_id    TEXT NOT NULL,
     kind         TEXT NOT NULL CHECK (kind IN ('create', 'reset', 'start')),
-    phase        TEXT NOT NULL CHECK (phase IN ('queued', 'preparing', 'removing', 'creating', 'booting', 'verifying', 'restoring', 'succeeded', 'failed', 'cancelled')),
+    phase        TEXT NOT NULL CHECK (phase IN ('held', 'queued', 'preparing', 'removing', 'creating', 'booting', 'verifying', 'restoring', 'succeeded', 'failed', 'cancelled')),
     -- What the scheduler needs of the phase; changes less often, so that a step inside a stage touches no index.
     stage        TEXT NOT NULL GENERATED ALWAYS AS (CASE phase
-        WHEN 'queued' THEN 'queued' WHEN 'preparing' THEN 'preparing' WHEN 'verifying' THEN 'verifying'
+        WHEN 'held' THEN 'held' WHEN 'queued' THEN 'queued' WHEN 'preparing' THEN 'preparing' WHEN 'verifying' THEN 'verifying'
         WHEN 'removing' THEN 'slot' WHEN 'creating' THEN 'slot' WHEN 'booting' THEN 'slot' WHEN 'restoring' THEN 'slot' ELSE 'ended' END) STORED,
     erase        TEXT NOT NULL CHECK (erase IN ('none', 'pending', 'done', 'failed')),
     target       INTEGER NOT NULL CHECK (target > 0),
@@ -163,6 +169,7 @@ CREATE TABLE jobs (
     factory      INTEGER NOT NULL CHECK (factory IN (0, 1)),
     rollback     INTEGER NOT NULL DEFAULT 0 CHECK (rollback IN (0, 1)),
     rolled_back  INTEGER NOT NULL DEFAULT 0 CHECK (rolled_back IN (0, 1)),
+    paced        INTEGER NOT NULL DEFAULT 0 CHECK (paced IN (0, 1)), -- its request has a pace
     attempt      INTEGER NOT NULL DEFAULT 0 CHECK (attempt >= 0),
     owner        TEXT,    -- replica id while somebody works on it
     incarnation  INTEGER, -- of the owner when it claimed
@@ -171,6 +178,7 @@ CREATE TABLE jobs (
     failure      TEXT,
     receipt      TEXT,
     created_at   INTEGER NOT NULL,
+    queued_at    INTEGER, -- none while it is held
     started_at   INTEGER,
     preparing_at INTEGER,
     removing_at  INTEGER,
@@ -183,7 +191,8 @@ CREATE TABLE jobs (
     CONSTRAINT jobs_generation_check CHECK (target > prior OR kind = 'start' AND target = prior),
     CONSTRAINT jobs_ended_check CHECK ((ended_at IS NOT NULL) = (phase IN ('succeeded', 'failed', 'cancelled'))),
     -- A job that is set going is owned or on its way to somebody, and never both.
-    CONSTRAINT jobs_held_check CHECK ((phase IN ('queued', 'succeeded', 'failed', 'cancelled')) = (owner IS NULL AND delivered_at IS NULL)),
+    CONSTRAINT jobs_held_check CHECK ((phase IN ('held', 'queued', 'succeeded', 'failed', 'cancelled')) = (owner IS NULL AND delivered_at IS NULL)),
+    CONSTRAINT jobs_paced_check CHECK (phase <> 'held' OR paced),
     CONSTRAINT jobs_delivery_check CHECK (owner IS NULL OR delivered_at IS NULL),
     CONSTRAINT jobs_success_check CHECK (phase <> 'succeeded' OR (erase IN ('none', 'done') AND receipt IS NOT NULL)),
     CONSTRAINT jobs_failure_check CHECK (phase NOT IN ('failed', 'restoring') OR failure IS NOT NULL),
@@ -194,6 +203,7 @@ CREATE TABLE jobs (
 CREATE UNIQUE INDEX jobs_target_key ON jobs (phone_id, target, CASE kind WHEN 'start' THEN id ELSE '' END);
 CREATE UNIQUE INDEX jobs_unfinished_key ON jobs (phone_id) WHERE stage <> 'ended';
 CREATE UNIQUE INDEX jobs_preparing_key ON jobs (server_id, image_id) WHERE stage = 'preparing';
+CREATE INDEX jobs_pace_idx ON jobs (request_id, seq) WHERE stage = 'held';
 CREATE INDEX jobs_queue_idx ON jobs (server_id, project_id, image_id, seq) WHERE stage = 'queued';
 CREATE INDEX jobs_slot_idx ON jobs (server_id, project_id) WHERE stage = 'slot';
 CREATE INDEX jobs_owner_idx ON jobs (owner) WHERE owner IS NOT NULL;
@@ -214,9 +224,11 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('servers', 'servers_name_key', '10000 1000 1'),
     ('servers', 'servers_list_idx', '10000 1000 1 1'),
     ('servers', 'servers_endpoint_idx', '10000 2'),
+    ('requests', 'requests_pacing_idx', '20 1'),
     ('jobs', 'jobs_target_key', '10000000 10 1 1'),
     ('jobs', 'jobs_unfinished_key', '100000 1'),
     ('jobs', 'jobs_preparing_key', '10 1 1'),
+    ('jobs', 'jobs_pace_idx', '10000 500 1'),
     ('jobs', 'jobs_queue_idx', '100000 1000 500 200 1'),
     ('jobs', 'jobs_slot_idx', '1000 5 2'),
     ('jobs', 'jobs_owner_idx', '1000 500'),
