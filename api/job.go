@@ -13,7 +13,8 @@ type Job struct {
 	Kind string `json:"kind"`
 	// 1 running, 2 success, -1 failed.
 	Status int `json:"status"`
-	// held (by the pace of its request), queued, preparing, removing, creating, booting, verifying; then succeeded, failed or cancelled.
+	// held (by the pace of its request), queued, preparing, removing, creating, booting, verifying, or restoring, when a job with rollback has failed and the old life comes
+	// back; then succeeded, failed or cancelled.
 	Phase string `json:"phase"`
 	// The destruction of the older generations, beside the phases: none (there are none), pending, done or failed.
 	Erase string `json:"erase"`
@@ -28,6 +29,10 @@ type Job struct {
 	PropertyKeys []string `json:"property_keys"`
 	// The property history was cleared first.
 	FactoryReset bool `json:"factory_reset_enabled"`
+	// The old life is kept until the new one is verified, and comes back when that fails.
+	Rollback bool `json:"rollback"`
+	// It failed, and the phone has its old life, with its data.
+	RolledBack bool `json:"rolled_back"`
 	// How many times it was handed to a worker.
 	Attempt    int       `json:"attempt"`
 	CreateTime time.Time `json:"create_time"`
@@ -35,7 +40,7 @@ type Job struct {
 	EndTime    time.Time `json:"end_time,omitzero"`
 	// The phases that were reached, in order.
 	Phases []PhaseTime `json:"phases,omitempty"`
-	// Why it failed.
+	// Why it failed, or why it restores.
 	Failure *Failure `json:"failure,omitempty"`
 	// The proof of a finished reset or creation.
 	Receipt *Receipt `json:"receipt,omitempty"`
@@ -49,7 +54,7 @@ type PhaseTime struct {
 
 // Failure says why a job failed.
 type Failure struct {
-	// A stable sub-code, such as boot_timeout, host_gone, image_not_found or erase_failed.
+	// A stable sub-code, such as boot_timeout, host_gone, image_not_found, no_space or erase_failed.
 	Reason string `json:"reason"`
 	// The cause in one sentence.
 	Msg string `json:"error_msg"`

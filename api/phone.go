@@ -66,6 +66,9 @@ type ResetPhones struct {
 	ImageID string `json:"image_id,omitempty"`
 	// 1 to 1000, unless the installation was set to take others.
 	Phones []ResetPhone `json:"phones"`
+	// Keep each phone's old life, stopped, until the new one is verified, and bring it back when that fails. The server needs room for
+	// both volumes; nothing is erased before.
+	Rollback bool `json:"rollback,omitempty"`
 	// How fast they are reset, and when to stop; absent: as fast as the servers' boot slots let them.
 	Pace *Pace `json:"pace,omitempty"`
 }

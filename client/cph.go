@@ -21,6 +21,8 @@ type Reset struct {
 	// Pace is how fast the phones are reset, and when to stop. The Cloud Phone Host API has no word for it: such a reset goes through
 	// the native API, and errors have its codes.
 	Pace *api.Pace `json:"-"`
+	// Rollback keeps each phone's old life until the new one is verified, and brings it back when that fails. It goes the same way.
+	Rollback bool `json:"-"`
 }
 
 // ResetPhone is one element of a batch reset.
@@ -86,7 +88,7 @@ type AccessInfo struct {
 // them all.
 func (c *Client) ResetPhones(ctx context.Context, in Reset) (Accepted, error) {
 	var out Accepted
-	if in.Pace != nil {
+	if in.Pace != nil || in.Rollback {
 		return c.resetNative(ctx, in)
 	}
 	return out, c.callOnce(ctx, in.IdempotencyKey, cphPath(c.project, "phones/batch-reset"), in, &out)
@@ -94,7 +96,7 @@ func (c *Client) ResetPhones(ctx context.Context, in Reset) (Accepted, error) {
 
 // resetNative is ResetPhones for what the Cloud Phone Host API cannot say.
 func (c *Client) resetNative(ctx context.Context, in Reset) (Accepted, error) {
-	body := api.ResetPhones{ImageID: in.ImageID, Phones: make([]api.ResetPhone, len(in.Phones)), Pace: in.Pace}
+	body := api.ResetPhones{ImageID: in.ImageID, Phones: make([]api.ResetPhone, len(in.Phones)), Pace: in.Pace, Rollback: in.Rollback}
 	for i, p := range in.Phones {
 		body.Phones[i] = api.ResetPhone(p)
 	}

@@ -140,7 +140,7 @@ func jobDetail(j api.Job) table {
 	t := pairs(
 		"JOB ID", j.JobID, "REQUEST ID", j.RequestID, "KIND", j.Kind, "PHONE ID", j.PhoneID, "SERVER ID", j.ServerID,
 		"PHASE", j.Phase, "ERASE", j.Erase, "GENERATION", fmt.Sprintf("%d (was %d)", j.Generation, j.PriorGeneration), "IMAGE ID", j.ImageID,
-		"PROPERTIES", dash(strings.Join(j.PropertyKeys, " ")), "ATTEMPT", strconv.Itoa(j.Attempt), "CREATED", moment(j.CreateTime), "TOOK", took(j),
+		"ROLLBACK", rollbackWord(j), "PROPERTIES", dash(strings.Join(j.PropertyKeys, " ")), "ATTEMPT", strconv.Itoa(j.Attempt), "CREATED", moment(j.CreateTime), "TOOK", took(j),
 	)
 	for _, phase := range j.Phases {
 		t.rows = append(t.rows, []string{phase.Phase, "after " + phase.BeginTime.Sub(j.CreateTime).Round(time.Millisecond).String()})
@@ -152,6 +152,16 @@ func jobDetail(j api.Job) table {
 		t.rows = append(t.rows, receiptRows(*j.Receipt)...)
 	}
 	return t
+}
+
+func rollbackWord(j api.Job) string {
+	switch {
+	case j.RolledBack:
+		return fmt.Sprintf("rolled back to life %d", j.PriorGeneration)
+	case j.Rollback:
+		return "asked for"
+	}
+	return "no"
 }
 
 func receiptRows(r api.Receipt) [][]string {

@@ -21,6 +21,7 @@ type resetFlags struct {
 	image      string
 	properties []string
 	factory    bool
+	rollback   bool
 	wait       bool
 	key        string
 	pace       paceFlags
@@ -35,6 +36,9 @@ func newResetCommand(env *environment) *cobra.Command {
 id, name and adb port, boots a fresh volume, and runs at the end even if it was stopped. It keeps its image and its properties,
 unless --image, --property or --factory say otherwise.
 
+With --rollback nothing is destroyed before the new life is verified: the old one stays on the server, stopped, and runs again, with
+its data, when the new one fails. The server needs room for both, which is checked first, and each boot slot is held for longer.
+
 With --first, --at-once or --stop-above the phones are reset at a pace. All are accepted, and are resetting, at once; those that the
 pace does not let go yet are held, untouched. --first 5 lets five go and the others when these have ended, --at-once 20 never more
 than twenty at the same time, and --stop-above 10 stops when more than 10 % of those that have ended failed: phones that were not
@@ -45,6 +49,7 @@ when a phone was refused, or, with --wait, failed or was not reached; each that 
 code, the cause and the cure.`,
 		Example: `  lethe reset edge-0001 edge-0002 --wait
   lethe reset --server edge --image android13 --property com.cph.mainkeys=1 --wait
+  lethe reset --server edge --image android14 --rollback --wait
   lethe reset --all -o json
   lethe reset --server edge --image android14 --first 5 --at-once 20 --stop-above 10 --wait
   lethe reset --server edge --idempotency-key nightly-2026-01-31 --wait`,
@@ -58,6 +63,7 @@ code, the cause and the cure.`,
 	flags.StringVar(&f.image, "image", "", "the `image` to boot from now on (name or id); default: each phone's present one")
 	flags.StringArrayVar(&f.properties, "property", nil, "a property to set, `key=value`; may be given many times")
 	flags.BoolVar(&f.factory, "factory", false, "forget the properties that were set before")
+	flags.BoolVar(&f.rollback, "rollback", false, "keep the old life until the new one is verified, and bring it back when that fails")
 	flags.BoolVar(&f.wait, "wait", false, "wait until every phone has been reset, and show the progress")
 	flags.StringVar(&f.key, "idempotency-key", "", "a `key` that makes the command repeatable for 24 hours: given again with the same phones and flags, it resets nothing a second time and shows what came of the first")
 	f.pace.add(cmd)
@@ -173,7 +179,7 @@ func reset(ctx context.Context, env *environment, f resetFlags, args []string) e
 	if err != nil {
 		return err
 	}
-	in := client.Reset{IdempotencyKey: f.key, Pace: f.pace.pace}
+	in := client.Reset{Rollback: f.rollback, IdempotencyKey: f.key, Pace: f.pace.pace}
 	if f.image != "" {
 		if in.ImageID, err = resolveImage(ctx, c, f.image); err != nil {
 			return err

@@ -37,6 +37,27 @@ func TestReset(t *testing.T) {
 	}
 }
 
+func TestResetWithRollback(t *testing.T) {
+	t.Parallel()
+	in := newTestInstallation(t)
+	in.fleet("edge", 2)
+	unknown := strings.Repeat("f", 32)
+	r := in.run("reset", "edge-0001", unknown, "--rollback", "--image", "edge-image", "--property", "com.cph.mainkeys=1", "-o", "json").must(t, 1)
+	results := jsonOf[[]resetResult](t, r)
+	if len(results) != 2 || results[0].JobID == "" || results[0].Status != 1 || results[1].ErrorCode != "invalid" {
+		t.Errorf("results %+v", results)
+	}
+	jobs := in.store.AllJobs()
+	if len(jobs) != 1 || !jobs[0].Rollback || jobs[0].Properties["com.cph.mainkeys"] != "1" {
+		t.Fatalf("jobs %+v", jobs)
+	}
+	contains(t, in.run("job", "show", results[0].JobID).must(t, 0).stdout, "ROLLBACK", "asked for")
+	done := jobs[0]
+	done.Phase, done.RolledBack, done.Failure = phone.PhaseFailed, true, &phone.Failure{Reason: phone.ReasonBootTimeout, Msg: "It did not boot."}
+	in.store.Put(done)
+	contains(t, in.run("job", "show", results[0].JobID).must(t, 0).stdout, "rolled back to life 1")
+}
+
 func TestResetWaits(t *testing.T) {
 	t.Parallel()
 	in := newTestInstallation(t)

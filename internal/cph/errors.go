@@ -74,6 +74,7 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonHostFailed:       internal,
 	phone.ReasonEraseFailed:      internal,
 	phone.ReasonVerifyFailed:     internal,
+	phone.ReasonNoSpace:          internal,
 	phone.ReasonFenced:           internal,
 	phone.ReasonHigherGeneration: internal,
 	phone.ReasonForeignObject:    internal,

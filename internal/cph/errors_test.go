@@ -67,7 +67,7 @@ func TestFailureCodes(t *testing.T) {
 	want := map[phone.Reason]string{
 		phone.ReasonBootTimeout: "CPS.0054", phone.ReasonHostGone: "CPS.0099", phone.ReasonImageNotFound: "CPS.0166",
 		phone.ReasonEraseFailed: "CPS.0003", phone.ReasonCancelled: "CPS.0042", phone.ReasonBootExited: "CPS.0003",
-		phone.ReasonVerifyFailed: "CPS.0003", phone.ReasonForeignObject: "CPS.0003", phone.ReasonHigherGeneration: "CPS.0003",
+		phone.ReasonVerifyFailed: "CPS.0003", phone.ReasonNoSpace: "CPS.0003", phone.ReasonForeignObject: "CPS.0003", phone.ReasonHigherGeneration: "CPS.0003",
 		phone.ReasonFenced: "CPS.0003", "": "CPS.0003", "of tomorrow": "CPS.0003",
 	}
 	for reason, code := range want {

@@ -35,7 +35,8 @@ type Driver interface {
 	// Inspect's to say.
 	Start(ctx context.Context, ref Ref) error
 
-	// Stop stops the instance at once; instance and volume stay. One that is stopped or absent is left alone.
+	// Stop stops the instance at once; instance and volume stay, and what they hold of the host (an adb port) is free for another
+	// life of the phone, until Start. One that is stopped or absent is left alone.
 	Stop(ctx context.Context, ref Ref) error
 
 	// Remove removes the instance, by force; its volume stays. One that is absent is a success.
@@ -46,6 +47,11 @@ type Driver interface {
 	// volume that is left counts as Gone. A volume that an instance still uses is removed with that instance. None to destroy
 	// is a success.
 	Erase(ctx context.Context, id phone.ID, below phone.Generation) (Erasure, error)
+
+	// Discard destroys exactly one life, instance and volume, then looks for both: a later life that failed, while the phone goes on
+	// with an earlier one. All others stay as they are, running or not. It returns no error only when nothing of the life is left; else
+	// the error is as Erase has it. None to destroy is a success.
+	Discard(ctx context.Context, ref Ref) error
 
 	// Inspect tells how the instance is. An absent one is NotFound.
 	Inspect(ctx context.Context, ref Ref) (Instance, error)
@@ -64,6 +70,16 @@ type Creator interface {
 	// must not come back empty. One that is there already is left as it is.
 	Create(ctx context.Context) error
 }
+
+// Measurer is implemented by drivers that can say how much room volumes take. Its name in Info.Capabilities is CapabilitySpace.
+type Measurer interface {
+	// Space says how many bytes the life's volume takes and how many are free where a new one would lie. It changes nothing. A volume
+	// that is not there is NotFound.
+	Space(ctx context.Context, ref Ref) (phone.Space, error)
+}
+
+// CapabilitySpace is the capability of a Measurer.
+const CapabilitySpace = "space"
 
 // Info is what a host says of itself.
 type Info struct {
@@ -101,7 +117,7 @@ type Instance struct {
 	Exited   bool   // was started and has ended
 	Log      string // its last lines when it has ended, at most 2 KiB
 	Identity phone.ImageIdentity
-	Volume   string
+	Volume   string // "" when Inspect did not find it
 	Address  string // host:port at which adb answers, as operators reach it
 	// Waiting says, for people, what has not been seen yet while it runs and is not Booted: "the adb port does not answer".
 	Waiting string

@@ -128,6 +128,8 @@ func (e *emptier) emptyChild(dir *os.File, name string, depth int) error {
 	return nil
 }
 
+var errMounted = errors.New("something else is mounted there: it is left alone")
+
 // open opens a directory in dir, if it is on the same mount.
 func (e *emptier) open(dir *os.File, name string) (*os.File, error) {
 	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
@@ -137,7 +139,7 @@ func (e *emptier) open(dir *os.File, name string) (*os.File, error) {
 	child := os.NewFile(uintptr(fd), dir.Name()+"/"+name)
 	mount, err := mountOf(fd)
 	if err == nil && mount != e.mount {
-		err = errors.New("something else is mounted there: it is left alone")
+		err = errMounted
 	}
 	if err != nil {
 		_ = child.Close()

@@ -13,7 +13,9 @@ type ResetPhones struct {
 	Project phone.ProjectID
 	Image   string // "": each phone's present image
 	Phones  []ResetPhone
-	Pace    *phone.Pace // nil: all are let go at once
+	// Rollback keeps each phone's old life until the new one is verified, and brings it back when that fails.
+	Rollback bool
+	Pace     *phone.Pace // nil: all are let go at once
 	// Key makes the call repeatable: for KeyLife the same key with the same call gives the same answer. nil: it is not repeatable.
 	Key *string
 }
@@ -61,7 +63,7 @@ func (s *Service) ResetPhones(ctx context.Context, caller account.Caller, in Res
 	if !in.Pace.Empty() {
 		request.Pace = in.Pace
 	}
-	accept := AcceptReset{Request: request, Image: phone.ImageID(in.Image), Items: items, Check: s.check}
+	accept := AcceptReset{Request: request, Image: phone.ImageID(in.Image), Items: items, Check: s.check, Rollback: in.Rollback}
 	if in.Key != nil {
 		return s.store.AcceptResetOnce(ctx, accept, s.key(*in.Key, in.canonical(caller.User.ID, items)))
 	}
@@ -88,7 +90,7 @@ func (in ResetPhones) canonical(user string, items []phone.ResetItem) any {
 	if in.Pace != nil {
 		pace = *in.Pace
 	}
-	return []any{"reset", in.Project, user, in.Image, elements, pace}
+	return []any{"reset", in.Project, user, in.Image, elements, pace, in.Rollback}
 }
 
 func (p ResetPhone) item() phone.ResetItem {

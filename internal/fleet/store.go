@@ -72,6 +72,8 @@ type AcceptReset struct {
 	Image   phone.ImageID // "": each phone's present image
 	Items   []phone.ResetItem
 	Check   phone.PropertyCheck
+	// Rollback is the jobs' policy: see phone.Job.
+	Rollback bool
 }
 
 // RetryJobs is a retry on its way into the store.

@@ -32,7 +32,7 @@ func (a *API) resetPhones(c *call) error {
 }
 
 func resetIn(in api.ResetPhones) fleet.ResetPhones {
-	return fleet.ResetPhones{Image: in.ImageID, Pace: paceIn(in.Pace), Phones: each(in.Phones, func(p api.ResetPhone) fleet.ResetPhone {
+	return fleet.ResetPhones{Image: in.ImageID, Pace: paceIn(in.Pace), Rollback: in.Rollback, Phones: each(in.Phones, func(p api.ResetPhone) fleet.ResetPhone {
 		return fleet.ResetPhone{ID: p.PhoneID, Property: p.Property, Factory: p.FactoryReset}
 	})}
 }

@@ -57,14 +57,6 @@ func (h Hosted) failed() bool {
 	return false
 }
 
-// Lowest is the lowest life that must stay: everything below it may be erased.
-func (h Hosted) Lowest() Generation {
-	if h.Generation > 0 {
-		return h.Generation
-	}
-	return h.LastGeneration
-}
-
 // DriftKind is in what way a host and the database differ.
 type DriftKind string
 

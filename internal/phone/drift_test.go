@@ -38,11 +38,6 @@ func TestStand(t *testing.T) {
 			t.Errorf("%s is %s, want %s", tt.name, got, tt.want)
 		}
 	}
-	for h, want := range map[phone.Hosted]phone.Generation{running: 3, failed: 3, uncreated: 2} {
-		if got := h.Lowest(); got != want {
-			t.Errorf("the lowest life that stays of %+v is %d, want %d", h, got, want)
-		}
-	}
 	// Every status has a verdict about its own life, and no status lets it be an orphan.
 	for _, status := range phone.Statuses() {
 		if got := (phone.Hosted{Status: status, Generation: 1, LastGeneration: 1}).Stand(1); got == phone.StandingOrphan || got == phone.StandingQuarantined {

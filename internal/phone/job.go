@@ -50,6 +50,7 @@ const (
 	PhaseCreating  Phase = "creating"  // holds a slot: fresh volume, new instance
 	PhaseBooting   Phase = "booting"   // holds a slot until it has booted
 	PhaseVerifying Phase = "verifying" // slot freed: properties read back, old volumes looked for
+	PhaseRestoring Phase = "restoring" // holds a slot: a job with Rollback has failed, and the old life comes back
 	PhaseSucceeded Phase = "succeeded"
 	PhaseFailed    Phase = "failed"
 	PhaseCancelled Phase = "cancelled"
@@ -57,14 +58,16 @@ const (
 
 // Phases lists all phases in order.
 func Phases() []Phase {
-	return []Phase{PhaseHeld, PhaseQueued, PhasePreparing, PhaseRemoving, PhaseCreating, PhaseBooting, PhaseVerifying, PhaseSucceeded, PhaseFailed, PhaseCancelled}
+	return []Phase{PhaseHeld, PhaseQueued, PhasePreparing, PhaseRemoving, PhaseCreating, PhaseBooting, PhaseVerifying, PhaseRestoring, PhaseSucceeded, PhaseFailed, PhaseCancelled}
 }
 
 // Final reports whether nothing more happens to a job in this phase.
 func (p Phase) Final() bool { return p == PhaseSucceeded || p == PhaseFailed || p == PhaseCancelled }
 
 // HoldsSlot reports whether a job in this phase holds one of its server's boot slots.
-func (p Phase) HoldsSlot() bool { return p == PhaseRemoving || p == PhaseCreating || p == PhaseBooting }
+func (p Phase) HoldsSlot() bool {
+	return p == PhaseRemoving || p == PhaseCreating || p == PhaseBooting || p == PhaseRestoring
+}
 
 // Before reports whether p comes earlier than q.
 func (p Phase) Before(q Phase) bool {
@@ -121,13 +124,16 @@ type Job struct {
 	Image       ImageID
 	Properties  Properties // the whole set of the next life, already merged
 	Factory     bool       // factory_reset_enabled was true
-	Attempt     int        // the fence: grows with each delivery
-	Owner       ReplicaID  // "" while nobody works on it
-	Failure     *Failure
-	Receipt     *Receipt
-	CreatedAt   time.Time
-	StartedAt   time.Time // zero until it first held a slot or prepared
-	EndedAt     time.Time // zero while unfinished
+	// Rollback keeps the old life until the new one is verified, and brings it back when that fails; RolledBack says that it was so.
+	Rollback   bool
+	RolledBack bool
+	Attempt    int       // the fence: grows with each delivery
+	Owner      ReplicaID // "" while nobody works on it
+	Failure    *Failure
+	Receipt    *Receipt
+	CreatedAt  time.Time
+	StartedAt  time.Time // zero until it first held a slot or prepared
+	EndedAt    time.Time // zero while unfinished
 	// PhaseAt says when each phase that was reached began.
 	PhaseAt map[Phase]time.Time
 }

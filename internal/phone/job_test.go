@@ -24,6 +24,7 @@ func TestPhase(t *testing.T) {
 		{phone.PhaseCreating, false, true, 1},
 		{phone.PhaseBooting, false, true, 1},
 		{phone.PhaseVerifying, false, false, 1},
+		{phone.PhaseRestoring, false, true, 1},
 		{phone.PhaseSucceeded, true, false, 2},
 		{phone.PhaseFailed, true, false, -1},
 		{phone.PhaseCancelled, true, false, -1},

@@ -30,6 +30,7 @@ type Accepted struct {
 	Image      ImageID
 	Properties Properties
 	Factory    bool
+	Rollback   bool
 }
 
 // DecideReset decides each element of a batch in the request's order. targets holds the caller's own phones by id: a phone of

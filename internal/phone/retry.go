@@ -1,7 +1,7 @@
 package phone
 
 // DecideRetry decides, in the order of the jobs, which of their phones are reset once more: to the image that the job was to boot
-// and exactly the properties that it was to set. jobs are failed or cancelled ones, each its phone's latest, and targets has the
+// and exactly the properties that it was to set, under the same rollback policy. jobs are failed or cancelled ones, each its phone's latest, and targets has the
 // phones of all of them.
 func DecideRetry(jobs []Job, targets map[ID]ResetTarget, check PropertyCheck) ([]Accepted, []Outcome) {
 	var accepted []Accepted
@@ -18,7 +18,7 @@ func DecideRetry(jobs []Job, targets map[ID]ResetTarget, check PropertyCheck) ([
 			continue
 		}
 		accepted = append(accepted, Accepted{
-			Index: i, Phone: target.Phone, Target: target.Phone.LastGeneration + 1, Image: j.Image, Properties: j.Properties, Factory: j.Factory,
+			Index: i, Phone: target.Phone, Target: target.Phone.LastGeneration + 1, Image: j.Image, Properties: j.Properties, Factory: j.Factory, Rollback: j.Rollback,
 		})
 	}
 	return accepted, outcomes

@@ -21,7 +21,7 @@ func TestDecideRetry(t *testing.T) {
 	jobs := []phone.Job{
 		{Phone: down.Phone.ID, Image: "new"},
 		{Phone: secondID, Kind: phone.KindCreate, Image: "old", Properties: phone.Properties{"bad": "1"}},
-		{Phone: firstID, Kind: phone.KindReset, Image: "new", Properties: asked, Target: 6},
+		{Phone: firstID, Kind: phone.KindReset, Image: "new", Properties: asked, Target: 6, Rollback: true},
 	}
 	check := func(_ string, p phone.Properties) *phone.Error {
 		if p["bad"] != "" {
@@ -30,7 +30,7 @@ func TestDecideRetry(t *testing.T) {
 		return nil
 	}
 	accepted, outcomes := phone.DecideRetry(jobs, targets, check)
-	want := []phone.Accepted{{Index: 2, Phone: targets[firstID].Phone, Target: 7, Image: "new", Properties: asked}}
+	want := []phone.Accepted{{Index: 2, Phone: targets[firstID].Phone, Target: 7, Image: "new", Properties: asked, Rollback: true}}
 	if diff := cmp.Diff(want, accepted); diff != "" {
 		t.Error(diff)
 	}

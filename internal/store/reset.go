@@ -46,6 +46,9 @@ func (t *tx) acceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Out
 	if err != nil {
 		return nil, err
 	}
+	for i := range accepted {
+		accepted[i].Rollback = in.Rollback
+	}
 	return t.saveAccepted(ctx, in.Request, accepted, outcomes)
 }
 
@@ -90,7 +93,7 @@ func firstRelease(pace *phone.Pace, n int) (free int, pacing bool) {
 }
 
 func resetInsert(order int, a phone.Accepted) jobInsert {
-	job := jobInsert{ID: phone.NewID[phone.JobID](), Phone: a.Phone.ID, Factory: a.Factory, Order: order}
+	job := jobInsert{ID: phone.NewID[phone.JobID](), Phone: a.Phone.ID, Factory: a.Factory, Rollback: a.Rollback, Order: order}
 	if a.Image != a.Phone.Image {
 		job.Image = a.Image
 	}
@@ -175,6 +178,7 @@ type jobInsert struct {
 	Image      phone.ImageID `json:"image_id,omitempty"`   // none: the phone's
 	Properties *string       `json:"properties,omitempty"` // none: the phone's
 	Factory    bool          `json:"factory,omitempty"`
+	Rollback   bool          `json:"rollback,omitempty"`
 	Order      int           `json:"ord"`
 }
 
@@ -186,11 +190,11 @@ func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, 
 		target, erase = `p.generation`, phone.EraseNone
 	}
 	n, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,
-			image_id, properties, factory, paced, queued_at, created_at)
+			image_id, properties, factory, rollback, paced, queued_at, created_at)
 		SELECT v.id, ?, p.project_id, p.id, p.server_id, ?, CASE WHEN v.ord < ? THEN 'queued' ELSE 'held' END, ?, `+target+`, p.generation, p.status, p.image_id,
-			coalesce(v.image_id, p.image_id), coalesce(v.properties, p.properties), coalesce(v.factory, false), ?,
+			coalesce(v.image_id, p.image_id), coalesce(v.properties, p.properties), coalesce(v.factory, false), coalesce(v.rollback, false), ?,
 			CASE WHEN v.ord < ? THEN CAST(? AS BIGINT) END, ?
-		FROM `+t.records("id text", "phone_id text", "image_id text", "properties text", "factory boolean", "ord bigint")+`
+		FROM `+t.records("id text", "phone_id text", "image_id text", "properties text", "factory boolean", "rollback boolean", "ord bigint")+`
 		JOIN phones p ON p.id = v.phone_id ORDER BY v.ord`, r.ID, r.Kind, free, erase, !r.Pace.Empty(), free, micros(r.CreatedAt), micros(r.CreatedAt), asJSON(jobs))
 	if err != nil {
 		return fmt.Errorf("write jobs: %w", err)
@@ -198,7 +202,8 @@ func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, 
 	return expect(n, len(jobs), "jobs")
 }
 
-// claimPhones makes the phones' status 3 and hands out their next generation.
+// claimPhones makes the phones' status 3 and hands out their next generation. The cause of an abnormal phone stays in its row, for
+// the case that the job gives it back as it was.
 func (t *tx) claimPhones(ctx context.Context, jobs []jobInsert) error {
 	ids := make([]phone.ID, len(jobs))
 	for i, j := range jobs {

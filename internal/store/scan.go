@@ -15,8 +15,8 @@ const (
 	serverColumns  = "id, name, project_id, driver, endpoint, config, image_label, model, phone_model, status, max_concurrent_boots, boot_timeout, port_base, capacity, created_at, updated_at"
 	imageColumns   = "id, name, project_id, label, os_name, reference, created_at"
 	requestColumns = "id, project_id, kind, caller, refused, pace, stopped, created_at"
-	jobColumns     = "id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image, image_id, properties, factory, " +
-		"attempt, owner, failure, receipt, paced, created_at, queued_at, started_at, preparing_at, removing_at, creating_at, booting_at, verifying_at, ended_at"
+	jobColumns     = "id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image, image_id, properties, factory, rollback, rolled_back, " +
+		"attempt, owner, failure, receipt, paced, created_at, queued_at, started_at, preparing_at, removing_at, creating_at, booting_at, verifying_at, restoring_at, ended_at"
 )
 
 // columns qualifies a list of columns with a table's alias.
@@ -38,6 +38,9 @@ func (r *phoneRow) into() []any {
 
 func (r *phoneRow) phone() (phone.Phone, error) {
 	r.p.CreatedAt, r.p.UpdatedAt = timeOf(r.created), timeOf(r.updated)
+	if r.p.Status == phone.StatusResetting {
+		r.p.Cause = "" // kept in the row for a job that gives the phone back as it was
+	}
 	err := fromJSON(r.properties, &r.p.Properties)
 	return r.p, err
 }
@@ -128,14 +131,14 @@ type jobRow struct {
 	queued, started, ended  *int64
 	preparing, removing     *int64
 	creating, booting       *int64
-	verifying               *int64
+	verifying, restoring    *int64
 }
 
 func (r *jobRow) into() []any {
 	j := &r.j
 	return []any{
-		&j.ID, &j.Request, &j.Project, &j.Phone, &j.Server, &j.Kind, &j.Phase, &j.Erase, &j.Target, &j.Prior, &j.PriorStatus, &j.PriorImage, &j.Image, &r.properties, &j.Factory,
-		&j.Attempt, &r.owner, &r.failure, &r.receipt, &r.paced, &r.created, &r.queued, &r.started, &r.preparing, &r.removing, &r.creating, &r.booting, &r.verifying, &r.ended,
+		&j.ID, &j.Request, &j.Project, &j.Phone, &j.Server, &j.Kind, &j.Phase, &j.Erase, &j.Target, &j.Prior, &j.PriorStatus, &j.PriorImage, &j.Image, &r.properties, &j.Factory, &j.Rollback, &j.RolledBack,
+		&j.Attempt, &r.owner, &r.failure, &r.receipt, &r.paced, &r.created, &r.queued, &r.started, &r.preparing, &r.removing, &r.creating, &r.booting, &r.verifying, &r.restoring, &r.ended,
 	}
 }
 
@@ -157,7 +160,7 @@ func (r *jobRow) job() (phone.Job, error) {
 	j.PhaseAt = r.accepted()
 	for phase, at := range map[phone.Phase]*int64{
 		phone.PhasePreparing: r.preparing, phone.PhaseRemoving: r.removing, phone.PhaseCreating: r.creating,
-		phone.PhaseBooting: r.booting, phone.PhaseVerifying: r.verifying,
+		phone.PhaseBooting: r.booting, phone.PhaseVerifying: r.verifying, phone.PhaseRestoring: r.restoring,
 	} {
 		if at != nil {
 			j.PhaseAt[phase] = timeOf(*at)

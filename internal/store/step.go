@@ -53,6 +53,19 @@ func (s *Store) Fail(ctx context.Context, fence phone.Fence, failure phone.Failu
 	return s.step(ctx, &step{kind: stepFail, fence: fence, failure: failure})
 }
 
+// Restore saves that a job with the rollback policy has failed before its new life was verified, and why: the phase restoring
+// begins, in the slot that it holds. Again it changes nothing, and the first failure stays. Any other job is Precondition.
+func (s *Store) Restore(ctx context.Context, fence phone.Fence, failure phone.Failure) error {
+	return s.step(ctx, &step{kind: stepRestore, fence: fence, failure: failure})
+}
+
+// RolledBack ends such a job as failed and gives the phone back as it was when the job was accepted: status, cause, generation, image
+// and properties. It needs the phase restoring, or preparing, in which nothing was done to the phone yet. The slot is freed and the
+// next job admitted; ReasonImageNotFound does what it does in Fail.
+func (s *Store) RolledBack(ctx context.Context, fence phone.Fence, failure phone.Failure) error {
+	return s.step(ctx, &step{kind: stepRolledBack, fence: fence, failure: failure})
+}
+
 // stepKind is what a worker saves of its job.
 type stepKind int
 
@@ -63,6 +76,8 @@ const (
 	stepErased
 	stepFinish
 	stepFail
+	stepRestore
+	stepRolledBack
 )
 
 // step is one fenced write of a worker; steps of concurrent jobs share a transaction.
@@ -99,11 +114,14 @@ func (s *Store) step(ctx context.Context, st *step) error {
 
 // needsAdmission reports whether the step may free a slot or make jobs admissible.
 func (st *step) needsAdmission() bool {
-	return st.kind == stepPrepared || st.kind == stepFail || st.kind == stepAdvance && !st.to.HoldsSlot()
+	return st.kind == stepPrepared || st.kind == stepFail || st.kind == stepRolledBack || st.kind == stepAdvance && !st.to.HoldsSlot()
 }
 
 // ends reports whether the step ends its job.
-func (st *step) ends() bool { return st.kind == stepFinish || st.kind == stepFail }
+func (st *step) ends() bool { return st.kind == stepFinish || st.failed() }
+
+// failed reports whether the step ends its job as failed.
+func (st *step) failed() bool { return st.kind == stepFail || st.kind == stepRolledBack }
 
 // runSteps does the steps in one transaction. ctx is the combiner's and no caller's: when it ends, the database has hung.
 func (s *Store) runSteps(ctx context.Context, steps []*step) error {
@@ -203,6 +221,10 @@ type stepJob struct {
 	owner   phone.ReplicaID
 	erased  *string
 	paced   bool
+	// prior and rollback are what a job that turns back needs.
+	prior      phone.Status
+	rollback   bool
+	rolledBack bool
 
 	changed bool
 	claimed bool
@@ -220,7 +242,7 @@ func (t *tx) lockStepJobs(ctx context.Context, steps []*step) (map[phone.JobID]*
 	err := t.each(ctx, func(row scanner) error {
 		j := &stepJob{began: map[phone.Phase]int64{}}
 		var owner *string
-		if err := row.Scan(&j.id, &j.project, &j.kind, &j.server, &j.image, &j.phase, &j.erase, &j.attempt, &owner, &j.erased, &j.request, &j.paced); err != nil {
+		if err := row.Scan(&j.id, &j.project, &j.kind, &j.server, &j.image, &j.phase, &j.erase, &j.attempt, &owner, &j.erased, &j.request, &j.paced, &j.prior, &j.rollback, &j.failure); err != nil {
 			return err
 		}
 		if owner != nil {
@@ -228,7 +250,7 @@ func (t *tx) lockStepJobs(ctx context.Context, steps []*step) (map[phone.JobID]*
 		}
 		jobs[j.id] = j
 		return nil
-	}, `SELECT id, project_id, kind, server_id, image_id, phase, erase, attempt, owner, erased, request_id, paced FROM jobs WHERE `+t.in("id")+` ORDER BY id`+t.lock, list(t.dialect, ids))
+	}, `SELECT id, project_id, kind, server_id, image_id, phase, erase, attempt, owner, erased, request_id, paced, prior_status, rollback, failure FROM jobs WHERE `+t.in("id")+` ORDER BY id`+t.lock, list(t.dialect, ids))
 	if err != nil {
 		return nil, fmt.Errorf("lock jobs: %w", err)
 	}
@@ -252,7 +274,7 @@ func (j *stepJob) apply(st *step, at int64) error {
 	case stepAdvance:
 		return j.advance(st.to, at)
 	case stepErased:
-		if j.phase.Before(phone.PhaseCreating) {
+		if j.phase.Before(phone.PhaseCreating) || j.rollback && j.phase != phone.PhaseVerifying {
 			return j.refuse("erased older generations")
 		}
 		text := asJSON(st.erasure)
@@ -267,9 +289,25 @@ func (j *stepJob) apply(st *step, at int64) error {
 		if err := j.finish(st.receipt); err != nil {
 			return err
 		}
+	case stepRestore:
+		if j.phase == phone.PhaseRestoring {
+			return nil
+		}
+		if !j.rollback || !j.phase.HoldsSlot() {
+			return j.refuse("turned back")
+		}
+		j.phase = phone.PhaseRestoring
+		j.began[j.phase] = at
+		j.fail(st.failure)
+	case stepRolledBack:
+		if !j.rollback || j.phase != phone.PhaseRestoring && j.phase != phone.PhasePreparing {
+			return j.refuse("been rolled back")
+		}
+		j.rolledBack = true
+		j.fail(st.failure)
+		j.end(phone.PhaseFailed)
 	case stepFail:
-		text := asJSON(st.failure)
-		j.failure = &text
+		j.fail(st.failure)
 		j.end(phone.PhaseFailed)
 	}
 	j.changed = true
@@ -291,7 +329,7 @@ func (j *stepJob) advance(to phone.Phase, at int64) error {
 	switch {
 	case to == j.phase:
 		return nil
-	case !j.phase.HoldsSlot() || !j.phase.Before(to) || to.Final():
+	case !j.phase.HoldsSlot() || !j.phase.Before(to) || to == phone.PhaseRestoring || to.Final():
 		return j.refuse("reached " + string(to))
 	}
 	j.phase, j.changed = to, true
@@ -314,6 +352,11 @@ func (j *stepJob) finish(receipt phone.Receipt) error {
 	return nil
 }
 
+func (j *stepJob) fail(failure phone.Failure) {
+	text := asJSON(failure)
+	j.failure = &text
+}
+
 func (j *stepJob) end(phase phone.Phase) { j.phase, j.owner = phase, "" }
 
 func (j *stepJob) refuse(what string) error {
@@ -331,6 +374,8 @@ type stepRow struct {
 	Creating  *int64           `json:"creating_at"`
 	Booting   *int64           `json:"booting_at"`
 	Verifying *int64           `json:"verifying_at"`
+	Restoring *int64           `json:"restoring_at"`
+	Rolled    bool             `json:"rolled_back"`
 	Ended     *int64           `json:"ended_at"`
 	Failure   *string          `json:"failure"`
 	Receipt   *string          `json:"receipt"`
@@ -351,9 +396,10 @@ func (t *tx) saveSteps(ctx context.Context, jobs map[phone.JobID]*stepJob) error
 	n, err := t.exec(ctx, `UPDATE jobs SET phase = v.phase, erase = v.erase, erased = v.erased, owner = v.owner, delivered_at = NULL,
 		incarnation = CASE WHEN v.claimed THEN (SELECT r.incarnation FROM replicas r WHERE r.id = v.owner) WHEN v.owner IS NULL THEN NULL ELSE jobs.incarnation END,
 		creating_at = coalesce(v.creating_at, jobs.creating_at), booting_at = coalesce(v.booting_at, jobs.booting_at),
-		verifying_at = coalesce(v.verifying_at, jobs.verifying_at), ended_at = v.ended_at, failure = v.failure, receipt = v.receipt
+		verifying_at = coalesce(v.verifying_at, jobs.verifying_at), restoring_at = coalesce(v.restoring_at, jobs.restoring_at),
+		rolled_back = v.rolled_back, ended_at = v.ended_at, failure = v.failure, receipt = v.receipt
 		FROM `+t.records("id text", "phase text", "erase text", "erased text", "owner text", "claimed boolean", "creating_at bigint",
-		"booting_at bigint", "verifying_at bigint", "ended_at bigint", "failure text", "receipt text")+` WHERE jobs.id = v.id`, asJSON(changed))
+		"booting_at bigint", "verifying_at bigint", "restoring_at bigint", "rolled_back boolean", "ended_at bigint", "failure text", "receipt text")+` WHERE jobs.id = v.id`, asJSON(changed))
 	if err != nil {
 		return fmt.Errorf("save steps: %w", err)
 	}
@@ -364,6 +410,7 @@ func (j *stepJob) row(at int64) stepRow {
 	row := stepRow{
 		ID: j.id, Phase: j.phase, Erase: j.erase, Erased: j.erased, Claimed: j.claimed, Failure: j.failure, Receipt: j.receipt,
 		Creating: j.at(phone.PhaseCreating), Booting: j.at(phone.PhaseBooting), Verifying: j.at(phone.PhaseVerifying),
+		Restoring: j.at(phone.PhaseRestoring), Rolled: j.rolledBack,
 	}
 	if j.owner != "" {
 		owner := string(j.owner)

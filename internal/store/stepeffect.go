@@ -23,7 +23,7 @@ func (t *tx) saveHostImages(ctx context.Context, steps []*step, jobs map[phone.J
 			_, err = t.exec(ctx, `INSERT INTO host_images (server_id, image_id, identity_id, identity_digest, prepared_at) VALUES (?, ?, ?, ?, ?)
 				ON CONFLICT (server_id, image_id) DO UPDATE SET identity_id = excluded.identity_id, identity_digest = excluded.identity_digest,
 				prepared_at = excluded.prepared_at`, j.server, j.image, st.identity.ID, st.identity.Digest, t.at)
-		case st.kind == stepFail && st.failure.Reason == phone.ReasonImageNotFound:
+		case st.failed() && st.failure.Reason == phone.ReasonImageNotFound:
 			_, err = t.exec(ctx, `DELETE FROM host_images WHERE server_id = ? AND image_id = ?`, j.server, j.image)
 		}
 		if err != nil {
@@ -37,15 +37,20 @@ func (t *tx) saveHostImages(ctx context.Context, steps []*step, jobs map[phone.J
 func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID]*stepJob) error {
 	var finished []phone.JobID
 	var failed []failedPhone
+	var rolledBack []phone.JobID
 	counts := tally{}
 	for _, st := range steps {
 		if st.err != nil || !st.ends() {
 			continue
 		}
 		j, status := jobs[st.fence.Job], phone.StatusRunning
-		if st.kind == stepFinish {
+		switch st.kind {
+		case stepFinish:
 			finished = append(finished, j.id)
-		} else {
+		case stepRolledBack:
+			status = j.prior
+			rolledBack = append(rolledBack, j.id)
+		default:
 			status = j.kind.Failed()
 			f := failedPhone{Job: j.id, Status: status}
 			if status == phone.StatusAbnormal {
@@ -60,6 +65,9 @@ func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID
 		return err
 	}
 	if err := t.saveFailed(ctx, failed); err != nil {
+		return err
+	}
+	if err := t.savePhonesOf(ctx, rolledBack, `status = j.prior_status`); err != nil {
 		return err
 	}
 	return t.saveTally(ctx, counts)

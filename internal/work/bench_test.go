@@ -192,6 +192,8 @@ func (freeHost) Start(context.Context, driver.Ref) error  { return nil }
 func (freeHost) Stop(context.Context, driver.Ref) error   { return nil }
 func (freeHost) Remove(context.Context, driver.Ref) error { return nil }
 
+func (freeHost) Discard(context.Context, driver.Ref) error { return nil }
+
 func (freeHost) Erase(_ context.Context, id phone.ID, below phone.Generation) (driver.Erasure, error) {
 	volume := phone.ErasedVolume{Name: "lethe-" + string(id), Generation: below - 1, Files: 24, Bytes: 100_000, Gone: true}
 	return driver.Erasure{Volumes: []phone.ErasedVolume{volume}, LookedFor: time.Now()}, nil

@@ -135,10 +135,16 @@ func (b *bench) start() (stop func()) {
 // reset accepts a reset of these phones with the second image.
 func (b *bench) reset(phones []phone.Phone, given phone.Properties) phone.RequestID {
 	b.t.Helper()
+	return b.resetBy(phones, given, false)
+}
+
+// resetBy is reset with a policy.
+func (b *bench) resetBy(phones []phone.Phone, given phone.Properties, rollback bool) phone.RequestID {
+	b.t.Helper()
 	in := fleet.AcceptReset{
 		Request: phone.Request{ID: phone.NewID[phone.RequestID](), Project: b.project, Kind: phone.KindReset, Caller: "test", CreatedAt: time.Now()},
 		Image:   b.images[1].ID,
-		Check:   func(string, phone.Properties) *phone.Error { return nil },
+		Check:   func(string, phone.Properties) *phone.Error { return nil }, Rollback: rollback,
 	}
 	for _, p := range phones {
 		in.Items = append(in.Items, phone.ResetItem{PhoneID: string(p.ID), Given: given})

@@ -15,6 +15,7 @@ var cures = map[phone.Reason]string{
 	phone.ReasonImageNotFound:    "check the image's reference and that the server can pull or has loaded it, then reset the phone again",
 	phone.ReasonEraseFailed:      "old data may still be on the server: free the volume that the cause names, then reset the phone again",
 	phone.ReasonVerifyFailed:     "choose an image or properties that agree, then reset the phone again",
+	phone.ReasonNoSpace:          "free space on the server, or reset the phone without the rollback policy, which needs room for one volume only",
 	phone.ReasonHigherGeneration: "the server holds a later life of this phone than the database knows (a restored backup?): nothing was touched; settle which is right first",
 	phone.ReasonForeignObject:    "something that is not lethe's has the name on the server: remove or rename it there, then reset the phone again",
 }

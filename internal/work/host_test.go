@@ -22,6 +22,7 @@ type memoryHost struct {
 	calls     []string
 	hook      func(ctx context.Context, call string, ref driver.Ref) error
 	identity  func(reference string) string
+	space     phone.Space
 }
 
 type memoryInstance struct {
@@ -38,6 +39,7 @@ func newMemoryHost() *memoryHost {
 		prepared: map[string]phone.ImageIdentity{}, instances: map[driver.Ref]*memoryInstance{}, volumes: map[driver.Ref]phone.JobID{},
 		hook:     func(context.Context, string, driver.Ref) error { return nil },
 		identity: func(reference string) string { return "sha256:" + reference },
+		space:    phone.Space{Used: 1 << 20, Free: 1 << 40},
 	}
 }
 
@@ -184,6 +186,29 @@ func (h *memoryHost) Erase(ctx context.Context, id phone.ID, below phone.Generat
 	return erasure, nil
 }
 
+func (h *memoryHost) Discard(ctx context.Context, ref driver.Ref) error {
+	if err := h.enter(ctx, "discard", ref); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.volumes, ref)
+	delete(h.instances, ref)
+	return nil
+}
+
+func (h *memoryHost) Space(ctx context.Context, ref driver.Ref) (phone.Space, error) {
+	if err := h.enter(ctx, "space", ref); err != nil {
+		return phone.Space{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, there := h.volumes[ref]; !there {
+		return phone.Space{}, phone.Errorf(phone.NotFound, "", "no volume")
+	}
+	return h.space, nil
+}
+
 func (h *memoryHost) Inspect(ctx context.Context, ref driver.Ref) (driver.Instance, error) {
 	if err := h.enter(ctx, "inspect", ref); err != nil {
 		return driver.Instance{}, err
@@ -284,4 +309,11 @@ func (h *memoryHost) lose(ref driver.Ref) {
 	}
 	delete(h.instances, ref)
 	delete(h.volumes, ref)
+}
+
+// running reports whether the instance is there and runs.
+func (h *memoryHost) running(ref driver.Ref) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.instances[ref] != nil && h.instances[ref].running
 }

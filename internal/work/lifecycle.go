@@ -14,6 +14,9 @@ func (t *task) steps() error {
 	if t.Job.Phase == phone.PhasePreparing {
 		return t.prepare()
 	}
+	if t.Job.Rollback {
+		return t.stepsKeepingOld()
+	}
 	if t.Job.Phase == phone.PhaseRemoving {
 		if err := t.then(t.removeOlder(), phone.PhaseCreating); err != nil {
 			return err
@@ -114,13 +117,18 @@ func (t *task) createAndBoot() error {
 }
 
 func (t *task) createAndBootInSlot() error {
-	if t.Job.Phase == phone.PhaseCreating {
-		if err := t.then(t.ensure(), phone.PhaseBooting); err != nil {
-			return err
-		}
+	if err := t.create(); err != nil {
+		return err
 	}
 	if t.Job.Phase == phone.PhaseBooting {
 		return t.then(t.boot(), phone.PhaseVerifying)
+	}
+	return nil
+}
+
+func (t *task) create() error {
+	if t.Job.Phase == phone.PhaseCreating {
+		return t.then(t.ensure(), phone.PhaseBooting)
 	}
 	return nil
 }
@@ -153,8 +161,8 @@ func (t *task) ensureOnce() error {
 	})
 }
 
-func (t *task) start() error {
-	return t.call("start the instance", func(ctx context.Context) error { return t.host.Start(ctx, t.ref()) })
+func (t *task) start(ref driver.Ref) error {
+	return t.call("start the instance", func(ctx context.Context) error { return t.host.Start(ctx, ref) })
 }
 
 // bootPatience is how long the boot may go on. It counts from the first time that booting began, so that a restart of lethe does not
@@ -168,12 +176,12 @@ func (t *task) bootPatience() time.Duration {
 // monotonic clock: the wall clock may be set while a phone boots.
 func (t *task) boot() error {
 	began, patience := time.Now(), t.bootPatience()
-	if err := t.start(); err != nil && phone.CodeOf(err) != phone.NotFound {
+	if err := t.start(t.ref()); err != nil && phone.CodeOf(err) != phone.NotFound {
 		return err
 	}
 	// A start makes nothing: what it would make is another life, without the data of this one.
 	for remade := t.Job.Kind == phone.KindStart; ; {
-		instance, err := t.inspect()
+		instance, err := t.inspect(t.ref())
 		switch {
 		case phone.CodeOf(err) == phone.NotFound && !remade:
 			// Gone from the host since it was created: made again, once.
@@ -182,7 +190,7 @@ func (t *task) boot() error {
 			if err := t.ensure(); err != nil {
 				return err
 			}
-			if err := t.start(); err != nil {
+			if err := t.start(t.ref()); err != nil {
 				return err
 			}
 			continue
@@ -221,10 +229,10 @@ func exited(instance driver.Instance) error {
 	return err
 }
 
-func (t *task) inspect() (driver.Instance, error) {
+func (t *task) inspect(ref driver.Ref) (driver.Instance, error) {
 	var instance driver.Instance
 	err := t.call("inspect the instance", func(ctx context.Context) (err error) {
-		instance, err = t.host.Inspect(ctx, t.ref())
+		instance, err = t.host.Inspect(ctx, ref)
 		return err
 	})
 	return instance, err

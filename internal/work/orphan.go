@@ -60,11 +60,8 @@ func (p *passing) remove(ctx context.Context, f *phone.Finding) error {
 	}
 	if f.Object == phone.DriftInstance {
 		err = p.host.Remove(ctx, refOf(*f))
-	} else if f.Generation < hosting.Phones[0].Lowest() {
-		_, err = p.host.Erase(ctx, f.Phone, f.Generation+1)
 	} else {
-		f.Detail += "; a host destroys volumes from the oldest on, and the present life's is older: the next reset of the phone destroys this one"
-		return nil
+		err = p.host.Discard(ctx, refOf(*f))
 	}
 	switch {
 	case err == nil:

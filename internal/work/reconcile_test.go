@@ -244,7 +244,7 @@ func TestAJobThatBeginsDuringThePass(t *testing.T) {
 	b.onlyNewest(3)
 }
 
-// A volume that is younger than the present life cannot be destroyed alone: its instance goes, and the next reset takes it.
+// A life that failed and is neither the present nor the last one goes, although it is younger than the present one.
 func TestALifeThatNeverCameToRun(t *testing.T) {
 	t.Parallel()
 	b, e, clock := second(t, 1)
@@ -262,7 +262,10 @@ func TestALifeThatNeverCameToRun(t *testing.T) {
 	b.pass(e, false)
 	clock.advance(2 * time.Hour)
 	wantFindings(t, "after the grace", b.pass(e, false), short{phone.DriftOrphan, phone.DriftInstance, b.phones[0].ID, 3, 2, "removed"},
-		short{phone.DriftOrphan, phone.DriftVolume, b.phones[0].ID, 3, 2, ""})
+		short{phone.DriftOrphan, phone.DriftVolume, b.phones[0].ID, 3, 2, "removed"})
+	if n := b.host.has(b.ref(0, 3)); n != 0 {
+		t.Errorf("%d objects of the earlier failed life are left", n)
+	}
 	if got := b.host.has(b.ref(0, 4)); got != 2 {
 		t.Errorf("%d objects are left of the life that failed last, which is the operator's to look at", got)
 	}

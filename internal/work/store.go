@@ -33,6 +33,14 @@ type Store interface {
 	// Fail ends the job as failed: the phone gets the kind's failed status (-5, -8), a held slot is freed and the next admitted.
 	Fail(ctx context.Context, fence phone.Fence, failure phone.Failure) error
 
+	// Restore saves that a job with the rollback policy has failed before its new life was verified, and why: restoring begins, in
+	// the slot that the job holds. Again it succeeds and changes nothing.
+	Restore(ctx context.Context, fence phone.Fence, failure phone.Failure) error
+
+	// RolledBack ends a job that is restoring, or preparing, as failed, and gives the phone back as it was when the job was accepted; a held
+	// slot is freed and the next admitted.
+	RolledBack(ctx context.Context, fence phone.Fence, failure phone.Failure) error
+
 	// Sweep admits whatever could be admitted and was not, on every server, and gives new deliveries to the jobs of replicas whose
 	// lease has expired and to jobs whose delivery was never claimed for longer than unclaimed. It returns how many jobs it set going.
 	Sweep(ctx context.Context, unclaimed time.Duration) (int, error)

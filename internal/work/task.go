@@ -67,21 +67,37 @@ func (e *Engine) work(at attempt, d phone.Delivery) {
 }
 
 // run works the job and turns what went wrong into a failed job. The error is one that kept it from saving, or errStopped.
-func (t *task) run() (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			t.log.Error("panic", "panic", r, "stack", string(debug.Stack()))
-			err = t.fail(phone.Failure{Reason: "", Msg: "internal error", Detail: "the worker failed on this job: see the server's log, then reset the phone again"})
-		}
-	}()
-	t.host, err = t.open()
-	if err == nil {
-		err = t.steps()
-	}
+func (t *task) run() error {
+	err := t.guarded(t.forward)
 	if err == nil || !t.failed(err) {
 		return err
 	}
+	if t.Job.MayTurnBack() {
+		return t.turnBack(failureOf(err))
+	}
 	return t.fail(failureOf(err))
+}
+
+// forward takes the job towards its success.
+func (t *task) forward() (err error) {
+	if t.Job.Phase == phone.PhaseRestoring {
+		return errTurned
+	}
+	if t.host, err = t.open(); err != nil {
+		return err
+	}
+	return t.steps()
+}
+
+// guarded makes an error of a panic: it fails the job, and does not end the process.
+func (t *task) guarded(do func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			t.log.Error("panic", "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return do()
 }
 
 // failed reports whether err ends the job as failed, rather than only this attempt at it: not a stop, a lost fence or lease,

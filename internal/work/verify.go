@@ -19,6 +19,10 @@ func (t *task) verifyAndFinish(erased *erasing) error {
 	if err != nil {
 		return err
 	}
+	return t.finish(instance, readings, erased)
+}
+
+func (t *task) finish(instance driver.Instance, readings []phone.PropertyReading, erased *erasing) error {
 	receipt := phone.Receipt{
 		Phone: t.Phone.ID, Job: t.Job.ID, From: t.Job.Prior, To: t.Job.Target, Image: t.Image.ID, Identity: t.identity(instance),
 		Instance: instance.Name, Volume: instance.Volume, Erased: erased.volumes, LookedFor: erased.lookedFor, Properties: readings,
@@ -40,21 +44,29 @@ func (t *task) identity(instance driver.Instance) phone.ImageIdentity {
 const looks = 5
 
 func (t *task) verify() (instance driver.Instance, readings []phone.PropertyReading, err error) {
+	err = t.lookAgain(func() error {
+		instance, readings, err = t.verifyOnce()
+		return err
+	})
+	return instance, readings, err
+}
+
+func (t *task) lookAgain(verify func() error) error {
 	wait := newBackoff(100*time.Millisecond, time.Second)
 	for look := 1; ; look++ {
-		instance, readings, err = t.verifyOnce()
+		err := verify()
 		if phone.ReasonOf(err) != phone.ReasonVerifyFailed || look == looks {
-			return instance, readings, err
+			return err
 		}
 		t.log.Warn("the phone is not as asked: looking again", "look", look, "err", err)
 		if !wait.sleep(t.stop) {
-			return driver.Instance{}, nil, errStopped
+			return errStopped
 		}
 	}
 }
 
 func (t *task) verifyOnce() (driver.Instance, []phone.PropertyReading, error) {
-	instance, err := t.inspect()
+	instance, err := t.inspect(t.ref())
 	switch {
 	case err != nil:
 	case instance.Exited:
@@ -69,35 +81,35 @@ func (t *task) verifyOnce() (driver.Instance, []phone.PropertyReading, error) {
 	if err != nil {
 		return driver.Instance{}, nil, err
 	}
-	readings, err := t.applyProperties()
+	readings, err := t.applyProperties(t.ref(), t.Job.Properties)
 	return instance, readings, err
 }
 
 // applyProperties sets what takes effect after boot, reads everything back, and fails on the first value that is not as asked.
-func (t *task) applyProperties() ([]phone.PropertyReading, error) {
+func (t *task) applyProperties(ref driver.Ref, properties phone.Properties) ([]phone.PropertyReading, error) {
 	rules := t.engine.Hosts.Rules(t.Server.Driver)
-	readings := make([]phone.PropertyReading, 0, len(t.Job.Properties))
+	readings := make([]phone.PropertyReading, 0, len(properties))
 	var check []string
-	for _, key := range t.Job.Properties.Keys() {
+	for _, key := range properties.Keys() {
 		switch rules.Timing(key) {
 		case driver.Recorded:
 			readings = append(readings, phone.PropertyReading{Key: key, Effect: phone.EffectRecorded})
 			continue
 		case driver.AfterBoot:
-			if _, err := t.exec("setprop", key, t.Job.Properties[key]); err != nil {
+			if _, err := t.exec(ref, "setprop", key, properties[key]); err != nil {
 				return nil, err
 			}
 		}
 		check = append(check, key)
 	}
 	if len(check) > 0 {
-		present, err := t.exec("getprop")
+		present, err := t.exec(ref, "getprop")
 		if err != nil {
 			return nil, err
 		}
 		values := parseGetprop(present.Stdout)
 		for _, key := range check {
-			if values[key] != t.Job.Properties[key] {
+			if values[key] != properties[key] {
 				return nil, phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "property %s was set, but the phone reads back another value", key)
 			}
 			readings = append(readings, phone.PropertyReading{Key: key, Effect: phone.EffectVerified})
@@ -107,10 +119,10 @@ func (t *task) applyProperties() ([]phone.PropertyReading, error) {
 	return readings, nil
 }
 
-func (t *task) exec(args ...string) (driver.Result, error) {
+func (t *task) exec(ref driver.Ref, args ...string) (driver.Result, error) {
 	var result driver.Result
 	err := t.call("run "+args[0]+" in the phone", func(ctx context.Context) (err error) {
-		result, err = t.host.Exec(ctx, t.ref(), driver.Command{Args: args, MaxOutput: 1 << 20})
+		result, err = t.host.Exec(ctx, ref, driver.Command{Args: args, MaxOutput: 1 << 20})
 		return err
 	})
 	if err == nil && result.ExitCode != 0 {

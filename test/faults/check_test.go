@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -130,6 +131,12 @@ func (in *installation) checkPhones() {
 			"create succeeded": 2, "reset succeeded": 2, "start succeeded": 2, "create failed": -8, "reset failed": -5, "start failed": -7,
 			"reset cancelled": j.priorStatus,
 		}[j.kind+" "+j.phase]
+		if j.rolledBack {
+			want = j.priorStatus
+			if !j.rollback || j.phase != "failed" || p.generation != j.prior {
+				in.t.Errorf("%s is %s (policy %v) and rolled back; its phone has generation %d, and had %d", j, j.phase, j.rollback, p.generation, j.prior)
+			}
+		}
 		if p.status != want {
 			in.t.Errorf("I2: phone %s is in status %d after its last %s, want %d", p.name, p.status, j, want)
 		}
@@ -165,16 +172,16 @@ func (in *installation) checkReplicas() {
 // volume without old data, and nothing else; a failed one has at most what its jobs had begun; strangers' things are untouched.
 func (in *installation) checkHosts() {
 	in.t.Helper()
-	jobs := map[string]jobRow{}
+	jobs, last := map[string]jobRow{}, map[string]jobRow{}
 	for _, j := range in.jobs(`true`) {
-		jobs[j.id] = j
+		jobs[j.id], last[j.phone] = j, j
 	}
 	for _, h := range in.hosts {
 		objects := h.objects(in.t, in)
 		known := map[string]phoneRow{}
 		for _, p := range in.phones(`server_id = $1`, h.server()) {
 			known[p.id] = p
-			in.checkPhoneOnHost(p, objects)
+			in.checkPhoneOnHost(p, last[p.id].rolledBack, objects)
 		}
 		for _, o := range objects {
 			p, ok := known[o.phone]
@@ -191,7 +198,9 @@ func (in *installation) checkHosts() {
 	}
 }
 
-func (in *installation) checkPhoneOnHost(p phoneRow, objects []object) {
+// checkPhoneOnHost looks at one phone. The data that the test left in the life that a reset was to end must be gone after a success,
+// and must still be there after a rollback.
+func (in *installation) checkPhoneOnHost(p phoneRow, rolledBack bool, objects []object) {
 	in.t.Helper()
 	var instances, volumes, running []object
 	for _, o := range objects {
@@ -219,6 +228,12 @@ func (in *installation) checkPhoneOnHost(p phoneRow, objects []object) {
 		in.t.Errorf("I3: phone %s is in status 2 with generation %d, and its host has the volumes %v", p.name, p.generation, volumes)
 	}
 	for _, v := range volumes {
+		if rolledBack {
+			if want := markName + strconv.FormatInt(p.generation, 10); !slices.Equal(v.marks, []string{want}) {
+				in.t.Errorf("phone %s was rolled back, and its volume has %v instead of its old data %s", p.name, v.marks, want)
+			}
+			continue
+		}
 		if len(v.marks) > 0 {
 			in.t.Errorf("phone %s was reset, and its volume has old data: %v", p.name, v.marks)
 		}

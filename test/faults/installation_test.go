@@ -248,8 +248,25 @@ func (in *installation) tryReset(r *replica, image string, phones []phoneRow) (r
 
 // tryPacedReset is tryReset at a pace; nil is none.
 func (in *installation) tryPacedReset(r *replica, image string, phones []phoneRow, pace *api.Pace) (request string, err error) {
+	if pace != nil { // the CPH API has no word for it
+		return in.tryResetAt(r, "/lethe/v1/phones/batch-reset", map[string]any{"pace": pace}, image, phones)
+	}
+	return in.tryResetAt(r, "/v1/"+in.project+"/cloud-phone/phones/batch-reset", map[string]any{}, image, phones)
+}
+
+// resetKeeping is reset with the rollback policy.
+func (in *installation) resetKeeping(r *replica, image string, phones []phoneRow) string {
+	in.t.Helper()
+	request, err := in.tryResetAt(r, "/lethe/v1/phones/batch-reset", map[string]any{"rollback": true}, image, phones)
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	return request
+}
+
+// tryResetAt sends a reset to one of the two APIs, which have the same words for what is read here.
+func (in *installation) tryResetAt(r *replica, path string, body map[string]any, image string, phones []phoneRow) (request string, err error) {
 	type m = map[string]any
-	body := m{}
 	if image != "" {
 		body["image_id"] = image
 	}
@@ -262,10 +279,6 @@ func (in *installation) tryPacedReset(r *replica, image string, phones []phoneRo
 	}
 	in.mu.Unlock()
 	body["phones"] = elements
-	path := "/v1/" + in.project + "/cloud-phone/phones/batch-reset"
-	if pace != nil { // the CPH API has no word for it
-		body["pace"], path = pace, "/lethe/v1/phones/batch-reset"
-	}
 	got, err := in.send(r, http.MethodPost, path, in.tokens[in.project], body)
 	var out struct {
 		RequestID string `json:"request_id"`
@@ -383,6 +396,7 @@ type (
 		id, request, project, phone, server, kind, phase, erase, owner string
 		target, prior                                                  int64
 		attempt, priorStatus                                           int
+		rollback, rolledBack                                           bool
 		began                                                          bool // its phone's old instance was about to go
 		failure, receipt                                               string
 	}
@@ -400,10 +414,10 @@ func (in *installation) phones(where string, args ...any) []phoneRow {
 func (in *installation) jobs(where string, args ...any) []jobRow {
 	in.t.Helper()
 	return rowsOf(in, func(rows *sql.Rows) (j jobRow, err error) {
-		err = rows.Scan(&j.id, &j.request, &j.project, &j.phone, &j.server, &j.kind, &j.phase, &j.erase, &j.owner, &j.target, &j.prior, &j.attempt, &j.failure, &j.receipt, &j.priorStatus, &j.began)
+		err = rows.Scan(&j.id, &j.request, &j.project, &j.phone, &j.server, &j.kind, &j.phase, &j.erase, &j.owner, &j.target, &j.prior, &j.attempt, &j.failure, &j.receipt, &j.priorStatus, &j.rollback, &j.rolledBack, &j.began)
 		return j, err
 	}, `SELECT id, request_id, project_id, phone_id, server_id, kind, phase, erase, coalesce(owner, ''), target, prior, attempt, coalesce(failure, ''),
-		coalesce(receipt, ''), prior_status, removing_at IS NOT NULL FROM jobs WHERE `+where+` ORDER BY seq`, args...)
+		coalesce(receipt, ''), prior_status, rollback, rolled_back, removing_at IS NOT NULL FROM jobs WHERE `+where+` ORDER BY seq`, args...)
 }
 
 func rowsOf[T any](in *installation, scan func(*sql.Rows) (T, error), query string, args ...any) []T {

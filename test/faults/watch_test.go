@@ -43,7 +43,7 @@ func (w *watcher) stop() {
 }
 
 // watched is one look: for each server its slots, and beside that each phone whose state must not be.
-const watched = `SELECT 'slots', s.id, s.max_concurrent_boots, (SELECT count(*) FROM jobs j WHERE j.server_id = s.id AND j.phase IN ('removing', 'creating', 'booting')) FROM servers s
+const watched = `SELECT 'slots', s.id, s.max_concurrent_boots, (SELECT count(*) FROM jobs j WHERE j.server_id = s.id AND j.phase IN ('removing', 'creating', 'booting', 'restoring')) FROM servers s
 	UNION ALL
 	SELECT 'owner', j.owner, 0, count(*) FROM jobs j WHERE j.owner IS NOT NULL GROUP BY j.owner
 	UNION ALL

@@ -52,6 +52,8 @@ func TestConformance(t *testing.T) {
 		{"helper started", drivertest.OpErase, at("POST", "/containers/", "/start")},
 		{"helper removed", drivertest.OpErase, at("DELETE", "/containers/", "")},
 		{"volume removed", drivertest.OpErase, at("DELETE", "/volumes/", "")},
+		{"container removed", drivertest.OpDiscard, at("DELETE", "/containers/", "")},
+		{"volume removed", drivertest.OpDiscard, at("DELETE", "/volumes/", "")},
 	} {
 		harness.LostAnswers = append(harness.LostAnswers, drivertest.LostAnswer{
 			Name: point.name, Operation: point.operation,

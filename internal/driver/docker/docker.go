@@ -47,7 +47,8 @@ func (c Config) holder(of hostKey) string {
 	return fmt.Sprintf("%s %s %s", c.Holder, of.helper, of.tls.Cert)
 }
 
-// HelperCommand is the first argument that the helper program is called with; the directories to empty follow.
+// HelperCommand is the first argument that the helper program is called with; the directories to empty follow, or
+// emptydir.MeasureFlag and the directory to measure.
 const HelperCommand = "volume-helper"
 
 // Pool gives the drivers of servers. Servers with one endpoint share a connection and the helper that erases volumes, so a
@@ -201,7 +202,10 @@ type Driver struct {
 	template Template
 }
 
-var _ driver.Driver = (*Driver)(nil)
+var (
+	_ driver.Driver   = (*Driver)(nil)
+	_ driver.Measurer = (*Driver)(nil)
+)
 
 // Info asks the daemon for its version. A daemon that runs no Linux containers is Unsupported.
 func (d *Driver) Info(ctx context.Context) (driver.Info, error) {
@@ -217,6 +221,7 @@ func (d *Driver) Info(ctx context.Context) (driver.Info, error) {
 	}
 	return driver.Info{
 		Driver: Name, Version: fmt.Sprintf("%s (API %s)", version.Version, version.APIVersion), Architecture: version.Arch,
+		Capabilities: []string{driver.CapabilitySpace},
 	}, nil
 }
 

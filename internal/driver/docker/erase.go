@@ -17,6 +17,28 @@ import (
 // daemon holds one lock while it removes a volume with its files, for which every other volume of the host has to wait; an empty
 // volume is removed in no time.
 func (d *Driver) Erase(ctx context.Context, id phone.ID, below phone.Generation) (driver.Erasure, error) {
+	return d.destroyAll(ctx, id, func(g phone.Generation) bool { return g < below })
+}
+
+// Discard destroys one life as Erase does older ones, and looks for its container too.
+func (d *Driver) Discard(ctx context.Context, ref driver.Ref) error {
+	if _, err := d.destroyAll(ctx, ref.Phone, func(g phone.Generation) bool { return g == ref.Generation }); err != nil {
+		return err
+	}
+	switch _, err := d.find(ctx, ref); {
+	case isNotFound(err):
+		return nil
+	case err != nil:
+		return err
+	}
+	return phone.Errorf(phone.Internal, phone.ReasonEraseFailed, "the container %s was removed and is on the host again", instanceName(ref))
+}
+
+// which says whether a life of a phone is meant.
+type which func(phone.Generation) bool
+
+// destroyAll destroys the lives that which says, containers and volumes, and looks for the volumes.
+func (d *Driver) destroyAll(ctx context.Context, id phone.ID, which which) (driver.Erasure, error) {
 	h := d.host
 	found, err := h.lives(ctx, id)
 	if err != nil {
@@ -24,7 +46,7 @@ func (d *Driver) Erase(ctx context.Context, id phone.ID, below phone.Generation)
 	}
 	for generation, containers := range found.containers {
 		for _, c := range containers {
-			if generation >= below {
+			if !which(generation) {
 				continue
 			}
 			if err := h.removeContainer(ctx, c.ID); err != nil {
@@ -32,12 +54,12 @@ func (d *Driver) Erase(ctx context.Context, id phone.ID, below phone.Generation)
 			}
 		}
 	}
-	older := olderThan(below, found.volumes)
-	erased, err := h.destroy(ctx, older)
+	volumes := which.of(found.volumes)
+	erased, err := h.destroy(ctx, volumes)
 	if err != nil {
 		return driver.Erasure{}, err
 	}
-	if err := h.lookFor(ctx, id, below, older); err != nil {
+	if err := h.lookFor(ctx, id, which, volumes); err != nil {
 		return driver.Erasure{}, err
 	}
 	for i := range erased {
@@ -46,15 +68,15 @@ func (d *Driver) Erase(ctx context.Context, id phone.ID, below phone.Generation)
 	return driver.Erasure{Volumes: erased, LookedFor: h.now()}, nil
 }
 
-// olderThan gives the volumes of generations lower than below, the oldest first.
-func olderThan(below phone.Generation, volumes map[phone.Generation][]volume.Volume) []volume.Volume {
-	var older []volume.Volume
+// of gives the volumes of those lives, the oldest first.
+func (w which) of(volumes map[phone.Generation][]volume.Volume) []volume.Volume {
+	var those []volume.Volume
 	for _, generation := range slices.Sorted(maps.Keys(volumes)) {
-		if generation < below {
-			older = append(older, volumes[generation]...)
+		if w(generation) {
+			those = append(those, volumes[generation]...)
 		}
 	}
-	return older
+	return those
 }
 
 // destroy empties and removes volumes.
@@ -78,8 +100,17 @@ func (h *host) destroy(ctx context.Context, volumes []volume.Volume) ([]phone.Er
 }
 
 func (h *host) removeVolume(ctx context.Context, name string) error {
-	_, err := h.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
-	err = classify("remove the volume", err)
+	remove := func() error {
+		_, err := h.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
+		return classify("remove the volume", err)
+	}
+	err := remove()
+	if isConflict(err) {
+		if dropErr := h.dropMeasuring(ctx, name); dropErr != nil {
+			return dropErr
+		}
+		err = remove()
+	}
 	if err == nil || isNotFound(err) {
 		return nil
 	}
@@ -104,13 +135,13 @@ func (h *host) users(ctx context.Context, name string) string {
 	return strings.Join(names, ", ")
 }
 
-// lookFor searches the host for older volumes of the phone, by label and those that were destroyed also by name.
-func (h *host) lookFor(ctx context.Context, id phone.ID, below phone.Generation, destroyed []volume.Volume) error {
+// lookFor searches the host for the phone's volumes of those lives, by label and those that were destroyed also by name.
+func (h *host) lookFor(ctx context.Context, id phone.ID, which which, destroyed []volume.Volume) error {
 	volumes, err := h.volumes(ctx, id)
 	if err != nil {
 		return err
 	}
-	if left := olderThan(below, volumes); len(left) > 0 {
+	if left := which.of(volumes); len(left) > 0 {
 		return stillThere(left[0].Name)
 	}
 	for _, v := range destroyed {

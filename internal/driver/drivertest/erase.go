@@ -123,6 +123,7 @@ func testErasePinned(b *bundle) {
 				b.Errorf("the failed Erase claims %+v", v)
 			}
 		}
+		wantError(b, "Discard of a volume that cannot be removed", b.d.Discard(b.ctx, first.Ref), "", phone.ReasonEraseFailed)
 	}
 	b.wantObjects(append(present, volume(first, made))...)
 	release()

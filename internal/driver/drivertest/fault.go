@@ -16,8 +16,8 @@ type call struct {
 	make func(ctx context.Context, d driver.Driver) error
 }
 
-func calls(spec driver.Spec) []call {
-	return []call{
+func calls(d driver.Driver, spec driver.Spec) []call {
+	all := []call{
 		{"Info", func(ctx context.Context, d driver.Driver) error { return second(d.Info(ctx)) }},
 		{"Prepare", func(ctx context.Context, d driver.Driver) error { return second(d.Prepare(ctx, spec.Image)) }},
 		{"Ensure", func(ctx context.Context, d driver.Driver) error { return second(d.Ensure(ctx, spec)) }},
@@ -31,12 +31,19 @@ func calls(spec driver.Spec) []call {
 			}
 			return err
 		}},
+		{"Discard", func(ctx context.Context, d driver.Driver) error { return d.Discard(ctx, spec.Ref) }},
 		{"Inspect", func(ctx context.Context, d driver.Driver) error { return second(d.Inspect(ctx, spec.Ref)) }},
 		{"Exec", func(ctx context.Context, d driver.Driver) error {
 			return second(d.Exec(ctx, spec.Ref, driver.Command{Args: []string{"getprop"}}))
 		}},
 		{"List", func(ctx context.Context, d driver.Driver) error { return second(d.List(ctx)) }},
 	}
+	if _, can := d.(driver.Measurer); can {
+		all = append(all, call{"Space", func(ctx context.Context, d driver.Driver) error {
+			return second(d.(driver.Measurer).Space(ctx, spec.Ref))
+		}})
+	}
+	return all
 }
 
 func second[T any](_ T, err error) error { return err }
@@ -44,7 +51,7 @@ func second[T any](_ T, err error) error { return err }
 func testUnavailable(t *testing.T, h *Harness) {
 	b := newBundle(t, h)
 	d := h.Unavailable(t, b.owner)
-	for _, call := range calls(b.spec()) {
+	for _, call := range calls(d, b.spec()) {
 		ctx, cancel := context.WithTimeout(b.ctx, patience)
 		err := call.make(ctx, d)
 		if ctx.Err() != nil {
@@ -62,7 +69,7 @@ func testContext(t *testing.T, h *Harness) {
 		b.write(spec.Ref, "/data/suite-kept", []byte("kept"))
 		ended, cancel := context.WithCancel(b.ctx)
 		cancel()
-		for _, call := range append(calls(spec), calls(b.spec())...) {
+		for _, call := range append(calls(b.d, spec), calls(b.d, b.spec())...) {
 			wantEnded(b, call.name, call.make(ended, b.d), context.Canceled)
 		}
 		b.wantObjects(objects(spec, made)...)
@@ -75,7 +82,7 @@ func testContext(t *testing.T, h *Harness) {
 	})
 	sub(t, h, "ends while the host hangs", func(b *bundle) {
 		d := h.Hanging(b.T, b.owner)
-		for _, call := range calls(b.spec()) {
+		for _, call := range calls(d, b.spec()) {
 			b.Run(call.name, func(t *testing.T) {
 				t.Parallel()
 				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -120,6 +127,9 @@ func testLostAnswer(b *bundle, point LostAnswer) {
 		one = b.ensure(first)
 	case OpStop, OpRemove:
 		one = b.life(first)
+	case OpDiscard:
+		one = b.life(first)
+		two = b.ensure(later)
 	case OpErase:
 		one = b.life(first)
 		b.write(first.Ref, "/data/suite-secret", []byte("of the first life"))
@@ -144,6 +154,8 @@ func testLostAnswer(b *bundle, point LostAnswer) {
 			return d.Stop(b.ctx, first.Ref)
 		case OpRemove:
 			return d.Remove(b.ctx, first.Ref)
+		case OpDiscard:
+			return d.Discard(b.ctx, later.Ref)
 		}
 		return second(d.Erase(b.ctx, first.Phone, later.Generation))
 	}
@@ -178,5 +190,7 @@ func testLostAnswer(b *bundle, point LostAnswer) {
 		b.wantObjects(volume(first, one))
 	case OpErase:
 		b.wantObjects(objects(later, two)...)
+	case OpDiscard:
+		b.wantObjects(objects(first, one)...)
 	}
 }

@@ -53,7 +53,7 @@ type Harness struct {
 	// least one for OpEnsure.
 	LostAnswers []LostAnswer
 
-	// Pin makes the volume impossible to remove until release is called (at the latest in t.Cleanup): Docker refuses to remove
+	// Pin makes the volume impossible to remove, by Erase and Discard, until release is called (at the latest in t.Cleanup): Docker refuses to remove
 	// a volume that a container which is not ours uses, a simulated host can be told to. The instance need not exist any more.
 	Pin func(t *testing.T, owner Owner, instance driver.Instance) (release func())
 
@@ -76,6 +76,7 @@ const (
 	OpStop    Operation = "stop"
 	OpRemove  Operation = "remove"
 	OpErase   Operation = "erase"
+	OpDiscard Operation = "discard"
 )
 
 // LostAnswer is one point at which the host does the work and its answer never arrives.
@@ -111,6 +112,8 @@ func Run(t *testing.T, h Harness) {
 		{"exec", testExec},
 		{"properties", testProperties},
 		{"erase", testErase},
+		{"discard", testDiscard},
+		{"space", testSpace},
 		{"list", testList},
 		{"lost", testLostAnswers},
 		{"ctx", testContext},

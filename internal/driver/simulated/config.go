@@ -23,6 +23,9 @@ type Config struct {
 	BootSpread float64 `json:"boot_spread"`
 	// Capacity is how many instances of this server the host takes; 0, or left out, is no limit. One more is Exhausted.
 	Capacity int `json:"capacity"`
+	// Disk is how many bytes the host has for volumes; 0, or left out, is what the file system of its folder has. It makes no write
+	// fail: it is what Space answers from.
+	Disk int64 `json:"disk"`
 	// DataFiles is how many files a phone's first boot writes into its volume; 24 when left out.
 	DataFiles int `json:"data_files"`
 	// MissingImages are the references that the host cannot get.
@@ -65,7 +68,7 @@ func ParseConfig(text []byte) (Config, error) {
 	var faults json.RawMessage
 	err := readObject(text, "", map[string]any{
 		"boot_time": &config.BootTime, "boot_spread": &config.BootSpread, "capacity": &config.Capacity,
-		"data_files": &config.DataFiles, "missing_images": &config.MissingImages, "faults": &faults,
+		"disk": &config.Disk, "data_files": &config.DataFiles, "missing_images": &config.MissingImages, "faults": &faults,
 	})
 	switch {
 	case err != nil:
@@ -74,6 +77,8 @@ func ParseConfig(text []byte) (Config, error) {
 		return Config{}, badConfig("boot_spread", "must be from 0 (every boot takes boot_time) to 1")
 	case config.Capacity < 0:
 		return Config{}, badConfig("capacity", "must be a number of instances, or 0 for no limit")
+	case config.Disk < 0:
+		return Config{}, badConfig("disk", "must be a number of bytes, or 0 for what the file system has")
 	case config.DataFiles < 0 || config.DataFiles > maxDataFiles:
 		return Config{}, badConfig("data_files", fmt.Sprintf("must be from 0 to %d", maxDataFiles))
 	}
@@ -193,7 +198,7 @@ func wanted(field any) string {
 		return `a duration such as "1.5s"`
 	case *float64:
 		return "a number"
-	case *int, **int:
+	case *int, **int, *int64:
 		return "a whole number"
 	case *[]string:
 		return `a list of texts such as ["a", "b"]`

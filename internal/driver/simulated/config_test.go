@@ -22,12 +22,12 @@ func TestParseConfig(t *testing.T) {
 		"nothing":      {"", DefaultConfig()},
 		"white space":  {" \n", DefaultConfig()},
 		"empty object": {"{}", DefaultConfig()},
-		"all": {`{"boot_time": "1.5s", "boot_spread": 0.25, "capacity": 40, "data_files": 0, "missing_images": ["a:1", "b:2"],
+		"all": {`{"boot_time": "1.5s", "boot_spread": 0.25, "capacity": 40, "disk": 5000000000, "data_files": 0, "missing_images": ["a:1", "b:2"],
 			"faults": [{"name": "n", "phone": "web-*", "operation": "boot", "effect": "exit", "exit_code": 7, "duration": "20ms", "times": 3,
 			"generations": [2, 3]},
 			{"operation": "boot", "effect": "slow", "factor": 2.5}, {"operation": "*", "effect": "unavailable"}]}`,
 			Config{
-				BootTime: Duration(1500 * time.Millisecond), BootSpread: 0.25, Capacity: 40, MissingImages: []string{"a:1", "b:2"},
+				BootTime: Duration(1500 * time.Millisecond), BootSpread: 0.25, Capacity: 40, Disk: 5_000_000_000, MissingImages: []string{"a:1", "b:2"},
 				Faults: []Fault{
 					{
 						Name: "n", Phone: "web-*", Operation: OpBoot, Effect: EffectExit, ExitCode: &code, Duration: Duration(20 * time.Millisecond),
@@ -79,6 +79,8 @@ func TestParseConfigRefuses(t *testing.T) {
 		{`{"boot_spread": -0.1}`, "boot_spread", "from 0"},
 		{`{"capacity": 1.5}`, "capacity", "a whole number"},
 		{`{"capacity": -1}`, "capacity", "0 for no limit"},
+		{`{"disk": "5G"}`, "disk", "a whole number"},
+		{`{"disk": -1}`, "disk", "a number of bytes"},
 		{`{"data_files": -1}`, "data_files", "from 0 to"},
 		{`{"data_files": 10001}`, "data_files", "from 0 to"},
 		{`{"missing_images": "a"}`, "missing_images", "a list of texts"},

@@ -47,7 +47,10 @@ func TestConformance(t *testing.T) {
 				}
 			}
 			t.Cleanup(release)
-			if err := d.WriteFaults([]Fault{{Phone: string(instance.Phone), Operation: OpErase, Effect: EffectFail}}); err != nil {
+			if err := d.WriteFaults([]Fault{
+				{Phone: string(instance.Phone), Operation: OpErase, Effect: EffectFail},
+				{Phone: string(instance.Phone), Operation: OpDiscard, Effect: EffectFail},
+			}); err != nil {
 				t.Fatal(err)
 			}
 			return release
@@ -68,7 +71,7 @@ func TestConformance(t *testing.T) {
 		},
 	}
 	for _, op := range []drivertest.Operation{
-		drivertest.OpPrepare, drivertest.OpEnsure, drivertest.OpStart, drivertest.OpStop, drivertest.OpRemove, drivertest.OpErase,
+		drivertest.OpPrepare, drivertest.OpEnsure, drivertest.OpStart, drivertest.OpStop, drivertest.OpRemove, drivertest.OpErase, drivertest.OpDiscard,
 	} {
 		harness.LostAnswers = append(harness.LostAnswers, drivertest.LostAnswer{
 			Name: "once", Operation: op,

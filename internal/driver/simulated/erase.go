@@ -22,14 +22,40 @@ func (d *Driver) Erase(ctx context.Context, id phone.ID, below phone.Generation)
 	return call(ctx, d, OpErase, who, func() (driver.Erasure, error) {
 		erasure, err := d.erase(ctx, id, below)
 		if err != nil {
-			return driver.Erasure{}, eraseFailed(ctx, id, below, err)
+			return driver.Erasure{}, eraseFailed(ctx, fmt.Sprintf("a volume of phone %s from before generation %d", id, below), err)
 		}
 		return erasure, nil
 	})
 }
 
+// Discard destroys one life as Erase does older ones, and looks for its instance too.
+func (d *Driver) Discard(ctx context.Context, ref driver.Ref) error {
+	if err := wantRef(ref); err != nil {
+		return err
+	}
+	_, err := call(ctx, d, OpDiscard, d.about(ref), func() (nothing, error) {
+		_, err := d.destroyAll(ctx, ref.Phone, func(g phone.Generation) bool { return g == ref.Generation })
+		if err == nil {
+			var owner ownership
+			if _, owner, err = d.readInstanceRecord(ref); err == nil && owner == ours {
+				err = fmt.Errorf("%s is still there", d.instancePath(ref))
+			}
+		}
+		if err != nil {
+			return nothing{}, eraseFailed(ctx, fmt.Sprintf("generation %d of phone %s", ref.Generation, ref.Phone), err)
+		}
+		return nothing{}, nil
+	})
+	return err
+}
+
 func (d *Driver) erase(ctx context.Context, id phone.ID, below phone.Generation) (driver.Erasure, error) {
-	if err := d.discard(ctx, id, below); err != nil {
+	return d.destroyAll(ctx, id, func(g phone.Generation) bool { return g < below })
+}
+
+// destroyAll destroys the lives that which says, instances and volumes, and looks for them.
+func (d *Driver) destroyAll(ctx context.Context, id phone.ID, which which) (driver.Erasure, error) {
+	if err := d.discard(ctx, id, which); err != nil {
 		return driver.Erasure{}, err
 	}
 	found, err := d.scan(id)
@@ -38,7 +64,7 @@ func (d *Driver) erase(ctx context.Context, id phone.ID, below phone.Generation)
 	}
 	var erasure driver.Erasure
 	for _, t := range found.trash {
-		if t.label.Generation >= below {
+		if !which(t.label.Generation) {
 			continue
 		}
 		volume := phone.ErasedVolume{Name: volumeName(t.label.ref()), Generation: t.label.Generation, Gone: true}
@@ -47,27 +73,29 @@ func (d *Driver) erase(ctx context.Context, id phone.ID, below phone.Generation)
 		}
 		erasure.Volumes = append(erasure.Volumes, volume)
 	}
-	if err := d.lookFor(id, below); err != nil {
+	if err := d.lookFor(id, which); err != nil {
 		return driver.Erasure{}, err
 	}
 	erasure.LookedFor = d.now().UTC()
 	return erasure, d.forget(ctx, id)
 }
 
+// which says whether a life of a phone is meant.
+type which func(phone.Generation) bool
+
 // eraseFailed says that old data may still be there, unless the reason is that the call was given up or the host is gone.
-func eraseFailed(ctx context.Context, id phone.ID, below phone.Generation, err error) error {
+func eraseFailed(ctx context.Context, what string, err error) error {
 	if phone.CodeOf(err) == phone.Unavailable || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return err
 	}
 	return &phone.Error{
 		Code: phone.Internal, Reason: phone.ReasonEraseFailed, Err: err,
-		Msg: fmt.Sprintf("a volume of phone %s from before generation %d could not be destroyed: "+
-			"see what keeps its files in the host's folder, and reset the phone again", id, below),
+		Msg: what + " could not be destroyed: see what keeps its files in the host's folder, and reset the phone again",
 	}
 }
 
-// discard removes the older instances and makes trash of the older volumes, under the lock of the phone.
-func (d *Driver) discard(ctx context.Context, id phone.ID, below phone.Generation) error {
+// discard removes the instances and makes trash of the volumes of those lives, under the lock of the phone.
+func (d *Driver) discard(ctx context.Context, id phone.ID, which which) error {
 	unlock, err := d.lockPhone(ctx, id, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -84,14 +112,14 @@ func (d *Driver) discard(ctx context.Context, id phone.ID, below phone.Generatio
 		return err
 	}
 	for _, ref := range found.instances {
-		if ref.Generation < below {
+		if which(ref.Generation) {
 			if err := d.removeInstance(ctx, ref); err != nil {
 				return err
 			}
 		}
 	}
 	for _, l := range found.volumes {
-		if l.Generation < below && d.owns(l) {
+		if which(l.Generation) && d.owns(l) {
 			if err := os.Rename(d.volumePath(l), d.trashPath(l)); err != nil {
 				return err
 			}
@@ -150,19 +178,19 @@ func empty(ctx context.Context, dir string, removed func(fs.FileInfo)) error {
 	return nil
 }
 
-// lookFor fails when any of the phone's older volumes is still on the host.
-func (d *Driver) lookFor(id phone.ID, below phone.Generation) error {
+// lookFor fails when a volume of those lives is still on the host.
+func (d *Driver) lookFor(id phone.ID, which which) error {
 	found, err := d.scan(id)
 	if err != nil {
 		return err
 	}
 	for _, l := range found.volumes {
-		if l.Generation < below && d.owns(l) {
+		if which(l.Generation) && d.owns(l) {
 			return fmt.Errorf("%s is still there", d.volumePath(l))
 		}
 	}
 	for _, t := range found.trash {
-		if t.label.Generation < below {
+		if which(t.label.Generation) {
 			return fmt.Errorf("%s is still there", t.path)
 		}
 	}

@@ -44,6 +44,8 @@ const (
 	OpStop    Operation = "stop"
 	OpRemove  Operation = "remove"
 	OpErase   Operation = "erase"
+	OpDiscard Operation = "discard"
+	OpSpace   Operation = "space"
 	OpInspect Operation = "inspect"
 	OpExec    Operation = "exec"
 	OpList    Operation = "list"
@@ -71,7 +73,7 @@ func Effects() []Effect {
 
 // operations says where an effect can strike, and whether there is such an effect.
 func (e Effect) operations() ([]Operation, bool) {
-	methods := []Operation{OpAll, OpInfo, OpPrepare, OpEnsure, OpStart, OpStop, OpRemove, OpErase, OpInspect, OpExec, OpList}
+	methods := []Operation{OpAll, OpInfo, OpPrepare, OpEnsure, OpStart, OpStop, OpRemove, OpErase, OpDiscard, OpSpace, OpInspect, OpExec, OpList}
 	switch e {
 	case EffectSlow:
 		return append(methods, OpBoot), true
@@ -80,7 +82,7 @@ func (e Effect) operations() ([]Operation, bool) {
 	case EffectVanish:
 		return []Operation{OpStart, OpBoot}, true
 	case EffectLostAnswer: // only of what changes the host: another answer that is lost is the same as unavailable
-		return []Operation{OpPrepare, OpEnsure, OpStart, OpStop, OpRemove, OpErase, OpExec}, true
+		return []Operation{OpPrepare, OpEnsure, OpStart, OpStop, OpRemove, OpErase, OpDiscard, OpExec}, true
 	case EffectUnavailable, EffectFail:
 		return methods, true
 	}

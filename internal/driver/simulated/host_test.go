@@ -120,7 +120,7 @@ func TestLeftovers(t *testing.T) {
 		spec := started(t, d, newSpec(t, d))
 		i, _, err := d.readInstance(spec.Ref)
 		must(t, err)
-		must(t, d.discard(ctx, spec.Phone, 2))
+		must(t, d.discard(ctx, spec.Phone, func(g phone.Generation) bool { return g < 2 }))
 		must(t, os.RemoveAll(filepath.Join(d.phoneDir(spec.Phone), "nothing")))
 		want := []driver.Object{{Kind: driver.ObjectVolume, Name: volumeName(spec.Ref), Phone: spec.Phone, Generation: 1, Job: spec.Job}}
 		if objects, err := d.List(ctx); err != nil || !cmp.Equal(want, objects) {
@@ -214,7 +214,7 @@ func TestErase(t *testing.T) {
 		t.Parallel()
 		d, _, _ := newHost(t, Config{DataFiles: 200})
 		spec := started(t, d, newSpec(t, d))
-		must(t, d.discard(ctx, spec.Phone, 2))
+		must(t, d.discard(ctx, spec.Phone, func(g phone.Generation) bool { return g < 2 }))
 		found, err := d.scan(spec.Phone)
 		must(t, err)
 		ended, cancel := context.WithCancel(ctx)

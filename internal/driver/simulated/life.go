@@ -181,6 +181,12 @@ func (d *Driver) Inspect(ctx context.Context, ref driver.Ref) (driver.Instance, 
 		if owner != ours {
 			return driver.Instance{}, notFound(ref)
 		}
-		return i.view(d.now()), nil
+		v := i.view(d.now())
+		if _, err := os.Lstat(d.volumePath(i.label)); errors.Is(err, fs.ErrNotExist) {
+			v.Volume = ""
+		} else if err != nil {
+			return driver.Instance{}, err
+		}
+		return v, nil
 	})
 }

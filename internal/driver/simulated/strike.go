@@ -176,7 +176,7 @@ func (r rule) failure(op Operation, struck bool) error {
 		return phone.Errorf(phone.Unavailable, "", "%s: the simulated host's answer was lost %s", op, said)
 	case r.Effect == EffectUnavailable:
 		return phone.Errorf(phone.Unavailable, "", "%s: the simulated host does not answer, %s", op, said)
-	case op == OpErase:
+	case op == OpErase || op == OpDiscard:
 		return phone.Errorf(phone.Internal, phone.ReasonEraseFailed, "the volumes cannot be removed, %s", said)
 	}
 	return phone.Errorf(phone.Internal, phone.ReasonHostFailed, "%s failed on the simulated host, %s", op, said)

@@ -166,6 +166,9 @@ func (s *Store) acceptReset(in fleet.AcceptReset) ([]phone.Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i := range accepted {
+		accepted[i].Rollback = in.Rollback
+	}
 	return s.save(in.Request, accepted, outcomes), nil
 }
 
@@ -212,7 +215,7 @@ func (s *Store) save(request phone.Request, accepted []phone.Accepted, outcomes 
 		job := phone.Job{
 			ID: phone.NewID[phone.JobID](), Request: request.ID, Project: project, Phone: a.Phone.ID, Server: a.Phone.Server,
 			Kind: phone.KindReset, Phase: phone.PhaseQueued, Erase: phone.ErasePending, Target: a.Target, Prior: a.Phone.Generation,
-			PriorStatus: a.Phone.Status, PriorImage: a.Phone.Image, Image: a.Image, Properties: a.Properties, Factory: a.Factory,
+			PriorStatus: a.Phone.Status, PriorImage: a.Phone.Image, Image: a.Image, Properties: a.Properties, Factory: a.Factory, Rollback: a.Rollback,
 			CreatedAt: request.CreatedAt,
 		}
 		if n >= free {

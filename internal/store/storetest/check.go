@@ -153,7 +153,7 @@ func (f Fixture) finish(t testing.TB, a phone.Assignment) {
 func (f Fixture) scheduled(t testing.TB) {
 	t.Helper()
 	rows, err := f.DB.QueryContext(t.Context(), `SELECT s.id, s.max_concurrent_boots,
-		(SELECT count(*) FROM jobs j WHERE j.server_id = s.id AND j.phase IN ('removing', 'creating', 'booting')),
+		(SELECT count(*) FROM jobs j WHERE j.server_id = s.id AND j.phase IN ('removing', 'creating', 'booting', 'restoring')),
 		(SELECT count(*) FROM jobs j JOIN host_images h ON h.server_id = j.server_id AND h.image_id = j.image_id WHERE j.server_id = s.id AND j.phase = 'queued'),
 		(SELECT count(*) FROM jobs j WHERE j.server_id = s.id AND j.phase = 'queued'
 			AND NOT EXISTS (SELECT 1 FROM host_images h WHERE h.server_id = j.server_id AND h.image_id = j.image_id)

@@ -199,6 +199,8 @@ func testFenced(t *testing.T, f Fixture) {
 				refused(t, name, f.Erased(ctx, fence, nil, f.Clock.Now()), phone.Conflict, phone.ReasonFenced)
 				refused(t, name, f.Finish(ctx, fence, phone.Receipt{}), phone.Conflict, phone.ReasonFenced)
 				refused(t, name, f.Fail(ctx, fence, phone.Failure{Reason: phone.ReasonImageNotFound}), phone.Conflict, phone.ReasonFenced)
+				refused(t, name, f.Restore(ctx, fence, phone.Failure{}), phone.Conflict, phone.ReasonFenced)
+				refused(t, name, f.RolledBack(ctx, fence, phone.Failure{}), phone.Conflict, phone.ReasonFenced)
 			})
 		}
 	}

@@ -155,11 +155,11 @@ CREATE TABLE jobs (
     phone_id     TEXT COLLATE "C" NOT NULL REFERENCES phones (id),
     server_id    TEXT COLLATE "C" NOT NULL,
     kind         TEXT COLLATE "C" NOT NULL CHECK (kind IN ('create', 'reset', 'start')),
-    phase        TEXT COLLATE "C" NOT NULL CHECK (phase IN ('held', 'queued', 'preparing', 'removing', 'creating', 'booting', 'verifying', 'succeeded', 'failed', 'cancelled')),
+    phase        TEXT COLLATE "C" NOT NULL CHECK (phase IN ('held', 'queued', 'preparing', 'removing', 'creating', 'booting', 'verifying', 'restoring', 'succeeded', 'failed', 'cancelled')),
     -- What the scheduler needs of the phase; changes less often, so that a step inside a stage touches no index.
     stage        TEXT COLLATE "C" NOT NULL GENERATED ALWAYS AS (CASE phase
         WHEN 'held' THEN 'held' WHEN 'queued' THEN 'queued' WHEN 'preparing' THEN 'preparing' WHEN 'verifying' THEN 'verifying'
-        WHEN 'removing' THEN 'slot' WHEN 'creating' THEN 'slot' WHEN 'booting' THEN 'slot' ELSE 'ended' END) STORED,
+        WHEN 'removing' THEN 'slot' WHEN 'creating' THEN 'slot' WHEN 'booting' THEN 'slot' WHEN 'restoring' THEN 'slot' ELSE 'ended' END) STORED,
     erase        TEXT COLLATE "C" NOT NULL CHECK (erase IN ('none', 'pending', 'done', 'failed')),
     target       BIGINT NOT NULL CHECK (target > 0),
     prior        BIGINT NOT NULL CHECK (prior >= 0),
@@ -168,6 +168,8 @@ CREATE TABLE jobs (
     image_id     TEXT COLLATE "C" NOT NULL,
     properties   TEXT NOT NULL,
     factory      BOOLEAN NOT NULL,
+    rollback     BOOLEAN NOT NULL DEFAULT false,
+    rolled_back  BOOLEAN NOT NULL DEFAULT false,
     paced        BOOLEAN NOT NULL DEFAULT false, -- its request has a pace
     attempt      BIGINT NOT NULL DEFAULT 0 CHECK (attempt >= 0),
     owner        TEXT COLLATE "C",    -- replica id while somebody works on it
@@ -184,6 +186,7 @@ CREATE TABLE jobs (
     creating_at  BIGINT,
     booting_at   BIGINT,
     verifying_at BIGINT,
+    restoring_at BIGINT,
     ended_at     BIGINT,
     CONSTRAINT jobs_id_key UNIQUE (id),
     CONSTRAINT jobs_generation_check CHECK (target > prior OR kind = 'start' AND target = prior),
@@ -193,7 +196,9 @@ CREATE TABLE jobs (
     CONSTRAINT jobs_paced_check CHECK (phase <> 'held' OR paced),
     CONSTRAINT jobs_delivery_check CHECK (owner IS NULL OR delivered_at IS NULL),
     CONSTRAINT jobs_success_check CHECK (phase <> 'succeeded' OR (erase IN ('none', 'done') AND receipt IS NOT NULL)),
-    CONSTRAINT jobs_failure_check CHECK (phase <> 'failed' OR failure IS NOT NULL)
+    CONSTRAINT jobs_failure_check CHECK (phase NOT IN ('failed', 'restoring') OR failure IS NOT NULL),
+    CONSTRAINT jobs_rollback_check CHECK (rollback OR phase <> 'restoring' AND NOT rolled_back),
+    CONSTRAINT jobs_rolled_back_check CHECK (NOT rolled_back OR phase = 'failed' AND erase = 'pending')
 ) WITH (fillfactor = 70);
 -- A start makes no new life: its target is the life that it starts, which some other job has made.
 CREATE UNIQUE INDEX jobs_target_key ON jobs (phone_id, target, (CASE kind WHEN 'start' THEN id ELSE '' END));

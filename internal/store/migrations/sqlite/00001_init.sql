@@ -155,11 +155,11 @@ CREATE TABLE jobs (
     phone_id     TEXT NOT NULL REFERENCES phones (id),
     server_id    TEXT NOT NULL,
     kind         TEXT NOT NULL CHECK (kind IN ('create', 'reset', 'start')),
-    phase        TEXT NOT NULL CHECK (phase IN ('held', 'queued', 'preparing', 'removing', 'creating', 'booting', 'verifying', 'succeeded', 'failed', 'cancelled')),
+    phase        TEXT NOT NULL CHECK (phase IN ('held', 'queued', 'preparing', 'removing', 'creating', 'booting', 'verifying', 'restoring', 'succeeded', 'failed', 'cancelled')),
     -- What the scheduler needs of the phase; changes less often, so that a step inside a stage touches no index.
     stage        TEXT NOT NULL GENERATED ALWAYS AS (CASE phase
         WHEN 'held' THEN 'held' WHEN 'queued' THEN 'queued' WHEN 'preparing' THEN 'preparing' WHEN 'verifying' THEN 'verifying'
-        WHEN 'removing' THEN 'slot' WHEN 'creating' THEN 'slot' WHEN 'booting' THEN 'slot' ELSE 'ended' END) STORED,
+        WHEN 'removing' THEN 'slot' WHEN 'creating' THEN 'slot' WHEN 'booting' THEN 'slot' WHEN 'restoring' THEN 'slot' ELSE 'ended' END) STORED,
     erase        TEXT NOT NULL CHECK (erase IN ('none', 'pending', 'done', 'failed')),
     target       INTEGER NOT NULL CHECK (target > 0),
     prior        INTEGER NOT NULL CHECK (prior >= 0),
@@ -168,6 +168,8 @@ CREATE TABLE jobs (
     image_id     TEXT NOT NULL,
     properties   TEXT NOT NULL,
     factory      INTEGER NOT NULL CHECK (factory IN (0, 1)),
+    rollback     INTEGER NOT NULL DEFAULT 0 CHECK (rollback IN (0, 1)),
+    rolled_back  INTEGER NOT NULL DEFAULT 0 CHECK (rolled_back IN (0, 1)),
     paced        INTEGER NOT NULL DEFAULT 0 CHECK (paced IN (0, 1)), -- its request has a pace
     attempt      INTEGER NOT NULL DEFAULT 0 CHECK (attempt >= 0),
     owner        TEXT,    -- replica id while somebody works on it
@@ -184,6 +186,7 @@ CREATE TABLE jobs (
     creating_at  INTEGER,
     booting_at   INTEGER,
     verifying_at INTEGER,
+    restoring_at INTEGER,
     ended_at     INTEGER,
     CONSTRAINT jobs_id_key UNIQUE (id),
     CONSTRAINT jobs_generation_check CHECK (target > prior OR kind = 'start' AND target = prior),
@@ -193,7 +196,9 @@ CREATE TABLE jobs (
     CONSTRAINT jobs_paced_check CHECK (phase <> 'held' OR paced),
     CONSTRAINT jobs_delivery_check CHECK (owner IS NULL OR delivered_at IS NULL),
     CONSTRAINT jobs_success_check CHECK (phase <> 'succeeded' OR (erase IN ('none', 'done') AND receipt IS NOT NULL)),
-    CONSTRAINT jobs_failure_check CHECK (phase <> 'failed' OR failure IS NOT NULL)
+    CONSTRAINT jobs_failure_check CHECK (phase NOT IN ('failed', 'restoring') OR failure IS NOT NULL),
+    CONSTRAINT jobs_rollback_check CHECK (rollback = 1 OR phase <> 'restoring' AND rolled_back = 0),
+    CONSTRAINT jobs_rolled_back_check CHECK (rolled_back = 0 OR phase = 'failed' AND erase = 'pending')
 );
 -- A start makes no new life: its target is the life that it starts, which some other job has made.
 CREATE UNIQUE INDEX jobs_target_key ON jobs (phone_id, target, CASE kind WHEN 'start' THEN id ELSE '' END);

@@ -1,0 +1,60 @@
+package docker
+
+import (
+	"testing"
+
+	"github.com/moby/moby/api/types/volume"
+	"github.com/moby/moby/client"
+
+	"github.com/lethe-cloud/lethe/internal/driver"
+)
+
+// leaveMeasuring makes the container that measures a life's volume and goes no further, as a process that is killed does.
+func (w *world) leaveMeasuring(ref driver.Ref) (id string) {
+	w.t.Helper()
+	volumes, err := w.d.host.volumes(w.ctx, ref.Phone)
+	if err != nil || len(volumes[ref.Generation]) != 1 {
+		w.t.Fatal(volumes, err)
+	}
+	id, err = w.d.host.makeMeasuring(w.ctx, measuringPrefix+instanceName(ref), volumes[ref.Generation][0])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return id
+}
+
+// What a killed process left of measuring is in nobody's way: the next attempt measures, and the volume can be erased.
+func TestSpaceAfterAKill(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fastBoot)
+	spec := w.spec()
+	if _, err := w.d.Ensure(w.ctx, spec); err != nil {
+		t.Fatal(err)
+	}
+	left := w.leaveMeasuring(spec.Ref)
+	if space, err := w.d.Space(w.ctx, spec.Ref); err != nil || space.Free <= 0 {
+		t.Errorf("Space gives %+v, %v", space, err)
+	}
+	if _, err := w.d.host.inspect(w.ctx, left); !isNotFound(err) {
+		t.Errorf("the container that was left: %v", err)
+	}
+	w.leaveMeasuring(spec.Ref)
+	if _, err := w.d.Erase(w.ctx, spec.Phone, spec.Generation+1); err != nil {
+		t.Errorf("Erase: %v", err)
+	}
+	list, err := w.raw.ContainerList(w.ctx, client.ContainerListOptions{All: true, Filters: w.d.host.labelled()})
+	if err != nil || len(list.Items) != 0 {
+		t.Errorf("left on the host: %+v, %v", list.Items, err)
+	}
+}
+
+// A helper image of another version, which would take the volume for one to empty, can do nothing to it.
+func TestMeasuringCannotWrite(t *testing.T) {
+	t.Parallel()
+	h := &host{}
+	options := h.measuringContainer("image", "name", volume.Volume{Name: "v"})
+	mounts, added := options.HostConfig.Mounts, options.HostConfig.CapAdd
+	if len(mounts) != 1 || mounts[0].Source != "v" || !mounts[0].ReadOnly || !options.HostConfig.ReadonlyRootfs || len(added) != 1 || added[0] != "DAC_READ_SEARCH" {
+		t.Errorf("mounts %+v, capabilities %v", mounts, added)
+	}
+}
