@@ -45,6 +45,7 @@ type life struct {
 	err     error
 
 	dead, paused, stopping bool
+	released               bool  // it has given its jobs and its lease back
 	incarnation            int64 // that it registered last
 	process                string
 	passes                 int

@@ -127,6 +127,7 @@ func (s gatedStore) Recover(ctx context.Context, replica phone.ReplicaID) (n int
 
 func (s gatedStore) Release(ctx context.Context, replica phone.ReplicaID) error {
 	return s.call(ctx, "release", "", func(ctx context.Context) error { return s.real.Release(ctx, replica) }, func() outcome {
+		s.released = true
 		s.world.spec.release(replica, s.incarnation)
 		return done
 	})
