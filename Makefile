@@ -68,10 +68,29 @@ model: ## Run the fleet against its reference, SEEDS=1000 times, each a history 
 faults: $(SERVICES) model ## Kill, pause and cut off what runs, for many rounds, and check every invariant (ROUNDS=300)
 	LETHE_FAULT_ROUNDS=$(ROUNDS) $(SERVICES) -- go test -v -timeout 6h ./test/faults
 
+# The largest fleet of `make bench`, in phones, 20000 at least. FLEET=1000000 is the big run: it takes hours, and some 25 GB below TMPDIR.
+FLEET ?= 100000
+
 .PHONY: bench
-bench: $(SERVICES) ## Print the figures of the benchmarks, each beside what it is compared with
+bench: build $(SERVICES) ## Print every benchmark's figures beside what they are compared with (FLEET=1000000 for the big run)
+	$(SERVICES) --durable -- $(MAKE) bench-here
+
+# The benchmarks with the services that the environment names; then a fleet that the binary makes and resets, on both databases:
+# all of FLEET where that is a million, else a 50th.
+.PHONY: bench-here
+bench-here:
 	@files=$$(grep -rlE '^func Benchmark[A-Z]' --include='*_test.go' cmd internal api client) || { echo 'no benchmark found' >&2; exit 1; }
-	$(SERVICES) --durable -- go test -run '^$$' -bench . -timeout 60m $$(dirname $$files | sort -u | sed 's,^,./,')
+	for dir in $$(dirname $$files | sort -u); do
+		fleet=
+		if grep -qE 'flag\.Int\("fleet"' $$dir/*_test.go; then fleet=-fleet=$(FLEET); fi
+		go test -run '^$$' -bench . -timeout 6h "./$$dir" $$fleet
+	done
+	phones=$$(($(FLEET) < 1000000 ? $(FLEET) / 50 : $(FLEET)))
+	for database in sqlite "$${LETHE_TEST_POSTGRES:-}"; do
+		if [ -z "$$database" ]; then continue; fi
+		echo "lethe bench of $$phones phones on $${database%%:*}"
+		bin/lethe bench --phones $$phones --servers $$((phones / 500 + 1)) --concurrent-boots 4 --boot-time 100ms --data-files 1 --rounds 1 --database "$$database"
+	done
 
 .PHONY: check
 check: fmt vet lint imports generated tidy test ## Everything that must hold before a change is merged: format, vet, lint, import rules, tests

@@ -59,7 +59,7 @@ func benchmarkStartup(b *testing.B, database string) {
 		b.Fatal(err)
 	}
 	p.start()
-	p.accept(*startQueued)
+	p.accept(min(*startQueued, *startFleet))
 	p.kill()
 
 	var ready, works time.Duration

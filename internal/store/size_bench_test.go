@@ -20,6 +20,10 @@ func benchmarkSize(b *testing.B, f storetest.Fixture) {
 	empty := databaseSize(b, f, "phones")
 	fill(b, f, sizePhones)
 	phones := databaseSize(b, f, "phones") - empty
+	var phoneIndexes int64
+	if f.Postgres() {
+		phoneIndexes = indexSize(b, f, "phones")
+	}
 	before := databaseSize(b, f, "jobs")
 	exec(b, f, `UPDATE servers SET max_concurrent_boots = 1000`)
 	all := make([]phone.ID, sizePhones)
@@ -34,6 +38,10 @@ func benchmarkSize(b *testing.B, f storetest.Fixture) {
 	exec(b, f, `DELETE FROM river_job`)
 	jobs := databaseSize(b, f, "jobs") - before
 	for b.Loop() { // the size is measured once: nothing here takes time
+	}
+	if f.Postgres() {
+		b.ReportMetric(float64(phoneIndexes)/sizePhones, "B/phone-in-indexes")
+		b.ReportMetric(float64(indexSize(b, f, "jobs"))/sizePhones, "B/finished-reset-in-indexes") // all jobs here are those resets
 	}
 	b.ReportMetric(float64(phones)/sizePhones, "B/phone")
 	b.ReportMetric(float64(jobs)/sizePhones, "B/finished-reset")
@@ -68,6 +76,15 @@ func databaseSize(b *testing.B, f storetest.Fixture, table string) int64 {
 	}
 	var n int64
 	if err := f.DB.QueryRow(query).Scan(&n); err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// indexSize is the size of a table's indexes, which databaseSize has packed.
+func indexSize(b *testing.B, f storetest.Fixture, table string) (n int64) {
+	b.Helper()
+	if err := f.DB.QueryRow(fmt.Sprintf(`SELECT pg_indexes_size('%s')`, table)).Scan(&n); err != nil {
 		b.Fatal(err)
 	}
 	return n
