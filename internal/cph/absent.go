@@ -1,0 +1,3 @@
+package cph
+
+func (h *Handler) absentRoutes() []route { return nil }

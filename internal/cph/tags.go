@@ -1,0 +1,3 @@
+package cph
+
+func (h *Handler) tagRoutes() []route { return nil }
