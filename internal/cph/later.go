@@ -7,6 +7,7 @@ func laterRoutes() []route {
 		lifecycle = "no such job yet"
 		commands  = "commands run through the native API only: lethe phone exec"
 		files     = "no store of files yet"
+		newer     = "newer than the SDK that lethe follows"
 		machine   = "machines are added through the native API only: lethe server add"
 	)
 	return []route{
@@ -30,30 +31,9 @@ func laterRoutes() []route {
 			"which adb keys may connect stands in the server's template and is read when a phone boots; no job changes it yet", nil},
 		{"CreateNet2CloudPhoneServer", "POST " + baseV2 + "/servers", "", NotYet, machine, nil},
 		{"DeleteCloudPhoneServer", "DELETE " + baseV2 + "/servers", "", NotYet, lifecycle, nil},
-		{"UpdatePhoneName", "PUT " + base + "/phones/{phone_id}", "", NotYet, "next", nil},
-		{"UpdateServerName", "PUT " + base + "/servers/{server_id}", "", NotYet, "next", nil},
-		{"ListCloudPhoneModels", "GET " + base + "/phone-models", "", NotYet, "next", nil},
-		{"ListCloudPhoneServerModels", "GET " + base + "/server-models", "", NotYet, "next", nil},
-		{"ListImages", "GET " + base + "/images", "", NotYet, "next", nil},
-		{"DeleteImage", "DELETE " + base + "/images/{image_id}", "", NotYet, "next", nil},
-		{"ListImageMembers", "GET " + base + "/images/{image_id}/members", "", NotYet, "next", nil},
-		{"AddImageMember", "POST " + base + "/images/{image_id}/members", "", NotYet, "next", nil},
-		{"UpdateImageMember", "PUT " + base + "/images/{image_id}/members", "", NotYet, "next", nil},
-		{"DeleteImageMember", "DELETE " + base + "/images/{image_id}/members/{member_id}", "", NotYet, "next", nil},
-		{"ListProjectTags", "GET /v1/{project_id}/cph-server/tags", "", NotYet, "next", nil},
-		{"ListResourceTags", "GET /v1/{project_id}/cph-server/{resource_id}/tags", "", NotYet, "next", nil},
-		{"BatchCreateTags", "POST /v1/{project_id}/cph-server/{resource_id}/tags/action", "", NotYet, "next", nil},
-		{"BatchDeleteTags", "POST /v1/{project_id}/cph-server/{resource_id}/tags/action", "", NotYet, "next", nil},
-		{"ListResourceInstances", "POST /v1/{project_id}/cph-server/resource_instances/action", "", NotYet, "next", nil},
-		{"BatchShowPhoneConnectInfos", "POST " + base + "/phones/batch-connection", "", NotYet, "next", nil},
-		{"ImportTraffic", "POST " + base + "/phones-traffic", "", NotYet, "next", nil},
-		{"ExpandPhoneDataVolumeSize", "POST " + base + "/phones/expand-volume", "", NotYet, "next", nil},
-		{"ChangeCloudPhoneServerModel", "POST " + base + "/servers/change-server-model", "", NotYet, "next", nil},
-		{"CreateCloudPhoneSingleServer", "POST /v2.1/{project_id}/cloud-phone/servers", "", NotYet, "next", nil},
-		{"ShowBandwidthDetail", "GET " + base + "/bandwidths", "", NotYet, "next", nil},
-		{"UpdateBandwidth", "PUT " + base + "/bandwidths/{band_width_id}", "", NotYet, "next", nil},
-		{"ListEncodeServers", "GET " + base + "/encode-servers", "", NotYet, "next", nil},
-		{"RestartEncodeServer", "POST " + base + "/encode-servers/batch-restart", "", NotYet, "next", nil},
+		{"ListCloudPhoneServerModelOfferings", "GET /v1/{project_id}/server-model-offerings", "", NotYet, newer, nil},
+		{"AttachShareFilesystem", "POST /v1/{project_id}/servers/attach-share-filesystem", "", NotYet, newer, nil},
+		{"DetachShareFilesystem", "POST /v1/{project_id}/servers/detach-share-filesystem", "", NotYet, newer, nil},
 		{"ChangeCloudPhoneServer", "POST " + baseV2 + "/servers/{server_id}/change", "", NotYet, lifecycle, nil},
 	}
 }

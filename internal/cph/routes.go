@@ -69,6 +69,10 @@ func (h *Handler) phoneRoutes() []route {
 		{"ResetCloudPhone", "POST " + base + "/phones/batch-reset", fleet.ActionPhonesReset, Done, "", h.resetPhones},
 		{"ListCloudPhones", "GET " + base + "/phones", fleet.ActionPhonesList, Done, "", h.listPhones},
 		{"ShowCloudPhoneDetail", "GET " + base + "/phones/{phone_id}", fleet.ActionPhonesGet, Done, "", h.showPhone},
+		{"UpdatePhoneName", "PUT " + base + "/phones/{phone_id}", fleet.ActionPhonesUpdateName, Done, "", h.renamePhone},
+		{"BatchShowPhoneConnectInfos", "POST " + base + "/phones/batch-connection", fleet.ActionPhonesConnect, Partly,
+			"gives the phone's adb, whatever the client type: no screen is streamed", h.connectPhones},
+		{"ListCloudPhoneModels", "GET " + base + "/phone-models", fleet.ActionPhoneModelsList, Done, "", h.listPhoneModels},
 	}
 }
 
@@ -76,12 +80,21 @@ func (h *Handler) serverRoutes() []route {
 	return []route{
 		{"ListCloudPhoneServers", "GET " + base + "/servers", fleet.ActionServersList, Done, "", h.listServers},
 		{"ShowCloudPhoneServerDetail", "GET " + base + "/servers/{server_id}", fleet.ActionServersGet, Done, "", h.showServer},
+		{"UpdateServerName", "PUT " + base + "/servers/{server_id}", fleet.ActionServersUpdateName, Done, "", h.renameServer},
+		{"ListCloudPhoneServerModels", "GET " + base + "/server-models", fleet.ActionServerModelsList, Done, "", h.listServerModels},
 	}
 }
 
 func (h *Handler) imageRoutes() []route {
 	return []route{
 		{"ListCloudPhoneImages", "GET " + base + "/phone-images", fleet.ActionImagesList, Done, "", h.listImages},
+		{"ListImages", "GET " + base + "/images", fleet.ActionImagesList, Partly,
+			"without image_size: hosts fetch an image, lethe never sees its bytes", h.listCustomImages},
+		{"DeleteImage", "DELETE " + base + "/images/{image_id}", fleet.ActionImagesDelete, Done, "", h.deleteImage},
+		{"ListImageMembers", "GET " + base + "/images/{image_id}/members", fleet.ActionImagesListMembers, Done, "", h.listImageMembers},
+		{"AddImageMember", "POST " + base + "/images/{image_id}/members", fleet.ActionImagesShare, Done, "", h.addImageMember},
+		{"UpdateImageMember", "PUT " + base + "/images/{image_id}/members", fleet.ActionImagesAcceptShared, Done, "", h.updateImageMember},
+		{"DeleteImageMember", "DELETE " + base + "/images/{image_id}/members/{member_id}", fleet.ActionImagesShare, Done, "", h.deleteImageMember},
 	}
 }
 

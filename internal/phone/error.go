@@ -70,6 +70,16 @@ const (
 	ReasonKeyInvalid          Reason = "idempotency_key_invalid"
 	ReasonKeyReused           Reason = "idempotency_key_reused" // it stands for another request
 	ReasonNothingToRetry      Reason = "nothing_to_retry"       // no phone's latest job is one that failed in the request
+	ReasonImageInUse          Reason = "image_in_use"           // a phone or an unfinished job has it
+	ReasonMemberInvalid       Reason = "member_invalid"         // no project that an image can be shared with
+	ReasonMemberNotFound      Reason = "member_not_found"       // the image is not shared with that project
+	ReasonMembersTooMany      Reason = "members_too_many"       //
+	ReasonMemberStatus        Reason = "member_status"          // neither accepted nor rejected
+	ReasonTagInvalid          Reason = "tag_invalid"            //
+	ReasonTagsTooMany         Reason = "tags_too_many"          //
+	ReasonPhoneUnreachable    Reason = "phone_unreachable"      // it runs, but has no address at which anything answers
+	ReasonTicketInvalid       Reason = "ticket_invalid"         // unknown, expired, or of a life that is over
+	ReasonModelInvalid        Reason = "model_invalid"          // unknown, or no longer given to new servers
 )
 
 // Reasons lists every Reason, so that a test can walk them through each edge's table.
@@ -81,6 +91,8 @@ func Reasons() []Reason {
 		ReasonRequestNotFound, ReasonBootTimeout, ReasonBootExited, ReasonHostGone, ReasonEraseFailed, ReasonCancelled, ReasonFenced,
 		ReasonHigherGeneration, ReasonForeignObject, ReasonVerifyFailed, ReasonTokenExpired, ReasonNameTaken, ReasonNameInvalid,
 		ReasonPortsTaken, ReasonPageInvalid, ReasonKeyInvalid, ReasonKeyReused, ReasonNothingToRetry,
+		ReasonImageInUse, ReasonMemberInvalid, ReasonMemberNotFound, ReasonMembersTooMany, ReasonMemberStatus, ReasonTagInvalid,
+		ReasonTagsTooMany, ReasonPhoneUnreachable, ReasonTicketInvalid, ReasonModelInvalid,
 	}
 }
 
