@@ -1,7 +1,6 @@
 package cph
 
-// laterRoutes are the operations of the API that lethe does not have yet. They have no handler, so that a caller learns it at
-// once: the path does not exist.
+// laterRoutes are the operations of the API that lethe does not have yet. A caller learns it at once: the path does not exist.
 func laterRoutes() []route {
 	const (
 		lifecycle = "no such job yet"

@@ -16,7 +16,7 @@ const (
 	Done    State = "done"
 	Partly  State = "partly"
 	Refused State = "refused"
-	NotYet  State = "not yet" // no route: answered as a path that does not exist
+	NotYet  State = "not yet" // answered as a path that does not exist
 )
 
 // Operation is one operation of the API and how far lethe has it.
@@ -37,7 +37,7 @@ type route struct {
 	action  fleet.Action
 	state   State
 	why     string
-	handle  func(*call) (any, error) // nil: not yet, or the handler is that of the first with this pattern
+	handle  func(*call) (any, error) // nil: not yet
 }
 
 // Operations lists the whole API, in the order of the table.
@@ -105,15 +105,21 @@ func (h *Handler) jobRoutes() []route {
 	}
 }
 
-// routes gives every pattern its handler.
+// routes gives every pattern its handler. What is not yet there gets the one for unknown paths, for else some of it would be taken
+// for a server or a phone of that name.
 func (h *Handler) routes() {
+	h.unknown = http.HandlerFunc(h.noRoute)
+	h.mux.Handle("/", h.unknown)
 	mounted := map[string]bool{}
 	for _, rt := range h.table() {
-		if rt.handle != nil && !mounted[rt.pattern] {
-			mounted[rt.pattern] = true
+		if mounted[rt.pattern] {
+			continue
+		}
+		mounted[rt.pattern] = true
+		if rt.state == NotYet {
+			h.mux.Handle(rt.pattern, h.unknown)
+		} else {
 			h.mux.Handle(rt.pattern, h.adapt(rt))
 		}
 	}
-	h.unknown = http.HandlerFunc(h.noRoute)
-	h.mux.Handle("/", h.unknown)
 }
