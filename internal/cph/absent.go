@@ -12,16 +12,17 @@ import (
 // with the reference's code and a sentence: nothing here answers success for what did not happen.
 func (h *Handler) absentRoutes() []route {
 	const (
-		noBandwidth = "no driver shapes traffic: there is no bandwidth, so the list is empty"
-		noEncoders  = "there are no encode servers: the list is empty"
+		noBandwidth = "no driver shapes traffic, so there is no bandwidth"
+		noEncoders  = "there are no encode servers"
 		noOrders    = "nothing is bought here: an operator adds machines with lethe server add"
-		noEvents    = "nobody plans events on the operator's machines: the list is empty"
-		noPorts     = "a phone's container publishes adb alone: no application ports"
+		noEvents    = "nobody plans events on the operator's machines"
+		empty       = ": the list is empty"
+		noPorts     = "phones publish adb alone, no application ports"
 	)
 	return []route{
-		{"ShowBandwidthDetail", "GET " + base + "/bandwidths", fleet.ActionBandwidthsList, Partly, noBandwidth, h.listBandwidths},
+		{"ShowBandwidthDetail", "GET " + base + "/bandwidths", fleet.ActionBandwidthsList, Partly, noBandwidth + empty, h.listBandwidths},
 		{"UpdateBandwidth", "PUT " + base + "/bandwidths/{band_width_id}", fleet.ActionBandwidthsUpdate, Refused, noBandwidth, h.updateBandwidth},
-		{"ListEncodeServers", "GET " + base + "/encode-servers", fleet.ActionEncodersList, Partly, noEncoders, h.listEncoders},
+		{"ListEncodeServers", "GET " + base + "/encode-servers", fleet.ActionEncodersList, Partly, noEncoders + empty, h.listEncoders},
 		{"RestartEncodeServer", "POST " + base + "/encode-servers/batch-restart", fleet.ActionEncodersRestart, Refused, noEncoders, h.restartEncoders},
 		{"ChangeCloudPhoneServerModel", "POST " + base + "/servers/change-server-model", fleet.ActionServersChangeType, Refused, noOrders, h.changeModel},
 		{"CreateCloudPhoneSingleServer", "POST /v2.1/{project_id}/cloud-phone/servers", fleet.ActionServersCreate, Refused, noOrders, h.orderMachine},
@@ -29,10 +30,10 @@ func (h *Handler) absentRoutes() []route {
 			"traffic goes straight to every phone, and there is no encode server to route it to", h.importTraffic},
 		{"ExpandPhoneDataVolumeSize", "POST " + base + "/phones/expand-volume", fleet.ActionPhonesExpand, Refused,
 			"phones share their server's disk: a volume has no size of its own", h.expandVolume},
-		{"ListAccessInfos", "GET " + base + "/access-infos", fleet.ActionServersGet, Partly, noPorts + ", so the list is empty", h.listPorts},
+		{"ListAccessInfos", "GET " + base + "/access-infos", fleet.ActionServersGet, Partly, noPorts + empty, h.listPorts},
 		{"PutAccessInfos", "PUT " + base + "/access-infos", fleet.ActionServersAccess, Refused, noPorts, h.addPorts},
 		{"DeleteAccessInfos", "DELETE " + base + "/access-infos", fleet.ActionServersAccess, Refused, noPorts, h.removePorts},
-		{"ListScheduledEvents", "GET " + base + "/scheduled-events", fleet.ActionEventsList, Partly, noEvents, h.listEvents},
+		{"ListScheduledEvents", "GET " + base + "/scheduled-events", fleet.ActionEventsList, Partly, noEvents + empty, h.listEvents},
 		{"AuthorizeScheduledEvent", "POST " + base + "/scheduled-events/{event_id}/authorize", fleet.ActionEventsUpdate, Refused, noEvents, h.updateEvent},
 		{"UpdateScheduledEvent", "PUT " + base + "/scheduled-events/{event_id}", fleet.ActionEventsUpdate, Refused, noEvents, h.updateEvent},
 	}

@@ -102,8 +102,8 @@ func coverage(sent map[string]string) []byte {
 Generated from the official Go SDK v0.1.207 (%d operations) and lethe's routes by `+"`go test -run TestCoverage -update` in `test/compat`"+`; the
 same test fails when they differ from this file. *Done* is what the reference says. *Partly* does what it can, the rest is said here.
 *Refused* is routed, authorised and validated, and then says that it cannot be done: nothing answers success for what did not happen.
-*Not yet* is answered as a path that does not exist. *Through the SDK*: a test calls the operation with right and with wrong input, the real client against the
-real binary.
+*Not yet* is answered as a path that does not exist. *Through the SDK*: a test calls the operation with right and with wrong input, the
+real client against the real binary.
 
 | state | operations |
 |---|---|
