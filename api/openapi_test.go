@@ -45,6 +45,8 @@ var operations = map[string]operation{
 	"POST /lethe/v1/phones/batch-reset":     {"resetPhones", "Reset phones, each as a job of one request: phones that are refused do not stop the others. Actions cph:phones:reset and, with image_id, ims:images:get", api.ResetPhones{}, api.Accepted{}},
 	"POST /lethe/v1/phones/{phone_id}/exec": {"execPhone", "Run a program in a running phone, and wait for it. Action cph:phones:runCommand", api.Exec{}, api.ExecResult{}},
 
+	"POST /lethe/v1/tickets/check": {"checkTicket", "Whether a ticket of the CPH API's batch-connection is good, and for which phone: 404 when it is not. Action cph:phones:connect", api.CheckTicket{}, api.Ticket{}},
+
 	"GET /lethe/v1/jobs":                          {"listJobs", "The project's jobs, newest first; those of one request in the order of the call. Action cph:jobs:list", nil, api.Jobs{}},
 	"GET /lethe/v1/jobs/{job_id}":                 {"showJob", "One job, with its phases, and its receipt or its failure. Action cph:jobs:get", nil, api.Job{}},
 	"GET /lethe/v1/requests/{request_id}":         {"showRequest", "How far an accepted request is: at once or, with wait, when it has finished or the time is over. Action cph:jobs:list", nil, api.Progress{}},

@@ -70,6 +70,12 @@ func (c *Client) Exec(ctx context.Context, id string, in api.Exec) (api.ExecResu
 	return out, c.send(ctx, http.MethodPost, api.Prefix+"/phones/"+url.PathEscape(id)+"/exec", nil, in, &out)
 }
 
+// CheckTicket tells for which phone a ticket is good.
+func (c *Client) CheckTicket(ctx context.Context, in api.CheckTicket) (api.Ticket, error) {
+	var out api.Ticket
+	return out, c.call(ctx, http.MethodPost, api.Prefix+"/tickets/check", nil, in, &out)
+}
+
 // Job gives one job with its phases, and its receipt or its failure.
 func (c *Client) Job(ctx context.Context, id string) (api.Job, error) {
 	var out api.Job

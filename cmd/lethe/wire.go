@@ -68,7 +68,7 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	})
 	phones := fleet.New(fleet.Config{
 		Store: st, Hosts: h, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch, BootTimeout: cfg.BootTimeout,
-		Reconciler: a.engine,
+		Reconciler: a.engine, Models: models(cfg),
 	})
 
 	native := httpapi.New(httpapi.Config{

@@ -71,8 +71,7 @@ func Load(src Source) (Config, error) {
 	}
 	config := Default()
 	problems := &Error{}
-	file, models := readFile(src, problems)
-	config.PhoneModels = models
+	file := readFile(src, &config, problems)
 	for _, k := range keys() {
 		value, from, given := lookUp(k, src, file, problems)
 		if !given {
@@ -121,31 +120,35 @@ func lookUp(k key, src Source, file map[string]string, problems *Error) (value, 
 	return v, src.File, given
 }
 
-// readFile gives the file's values by key, as text, and its phone models.
-func readFile(src Source, problems *Error) (values map[string]string, models []PhoneModel) {
+// readFile gives the file's values by key, as text, and sets its models.
+func readFile(src Source, config *Config, problems *Error) map[string]string {
 	if src.File == "" {
-		return nil, nil
+		return nil
 	}
 	content, err := src.Read(src.File)
 	if err != nil {
 		problems.addf("the configuration file %s cannot be read: %v", src.File, cause(err))
-		return nil, nil
+		return nil
 	}
 	var raw map[string]any
 	if _, err := toml.Decode(string(content), &raw); err != nil {
 		problems.addf("the configuration file %s is not TOML: %s", src.File, tomlProblem(err))
-		return nil, nil
+		return nil
 	}
 	if tables, given := raw[phoneModelsKey]; given {
-		models = readPhoneModels(src.File, tables, problems)
+		config.PhoneModels = readPhoneModels(src.File, tables, problems)
 		delete(raw, phoneModelsKey)
 	}
+	if tables, given := raw[serverModelsKey]; given {
+		config.ServerModels = readServerModels(src.File, tables, problems)
+		delete(raw, serverModelsKey)
+	}
 	known := keys()
-	values = map[string]string{}
+	values := map[string]string{}
 	for _, name := range sortedKeys(raw) {
 		i := slices.IndexFunc(known, func(k key) bool { return k.name == name })
 		if i < 0 {
-			problems.addf("unknown key %q in %s: the keys are %s and the tables %s", name, src.File, keyNames(known), phoneModelsKey)
+			problems.addf("unknown key %q in %s: the keys are %s and the tables %s and %s", name, src.File, keyNames(known), phoneModelsKey, serverModelsKey)
 			continue
 		}
 		switch v := raw[name].(type) {
@@ -166,7 +169,7 @@ func readFile(src Source, problems *Error) (values map[string]string, models []P
 		}
 		problems.addf("%s (%s) must be %s", name, src.File, kind)
 	}
-	return values, models
+	return values
 }
 
 // check looks at what only shows when all values are known.

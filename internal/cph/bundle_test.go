@@ -120,6 +120,10 @@ func authenticate(r *http.Request, body []byte) (account.Caller, error) {
 		return account.Caller{}, errors.New("secret of the inside")
 	case "owner":
 		return account.Caller{Identity: identity, Scope: string(project)}, nil
+	case "other": // the owner of another account
+		return account.Caller{
+			Identity: account.Identity{User: account.User{ID: "other", Owner: true}, Projects: []account.Project{{ID: string(other)}}}, Scope: string(other),
+		}, nil
 	case "domain":
 		return account.Caller{Identity: identity}, nil
 	}
@@ -196,6 +200,33 @@ func (a answer) jobs(t *testing.T) []map[string]string {
 		t.Fatalf("%d %s (%v)", a.status, a.body, err)
 	}
 	return got.Jobs
+}
+
+// list gives the elements of a list in an answer.
+func (a answer) list(t *testing.T, name string) []map[string]any {
+	t.Helper()
+	var got map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK || got[name] == nil {
+		t.Fatalf("%d %s (%v)", a.status, a.body, err)
+	}
+	var all []map[string]any
+	if err := json.Unmarshal(got[name], &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// send204 posts what is answered with nothing, and gives the status.
+func (b *bundle) send204(target, body string) int {
+	b.t.Helper()
+	r := httptest.NewRequest("POST", target, strings.NewReader(body))
+	r.Header.Set("X-Auth-Token", "owner")
+	w := httptest.NewRecorder()
+	b.ServeHTTP(w, r)
+	if w.Body.Len() > 0 || w.Header().Get("X-Request-Id") == "" || w.Header().Get("Content-Type") != "" {
+		b.t.Errorf("POST %s: %v %s", target, w.Header(), w.Body)
+	}
+	return w.Code
 }
 
 // is checks a whole answer, the query's own id aside.

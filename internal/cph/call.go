@@ -123,9 +123,14 @@ func (h *Handler) answer(w http.ResponseWriter, c *call, route string, started t
 		body, _ = json.Marshal(errorBody{RequestID: c.id, Code: line.code, Msg: line.sentence(err)}) // three strings always encode
 	}
 	w.Header().Set("X-Request-Id", string(c.id))
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that has gone cannot be told
+	if _, empty := out.(noContent); empty && err == nil {
+		status = http.StatusNoContent
+		w.WriteHeader(status)
+	} else {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = w.Write(body) // a client that has gone cannot be told
+	}
 	h.count(route, status)
 	h.log(c, route, status, time.Since(started), err)
 }

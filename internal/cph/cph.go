@@ -30,6 +30,22 @@ type Fleet interface {
 	Server(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) (phone.Server, error)
 	Images(ctx context.Context, caller account.Caller, filter fleet.ImageFilter) ([]phone.Image, error)
 	Job(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.JobID) (phone.Job, error)
+	RenamePhone(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ID, name string) error
+	RenameServer(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID, name string) error
+	PhoneModels(ctx context.Context, caller account.Caller, project phone.ProjectID) ([]phone.PhoneModel, error)
+	ServerModels(ctx context.Context, caller account.Caller, project phone.ProjectID) ([]phone.ServerModel, error)
+	CustomImages(ctx context.Context, caller account.Caller, filter fleet.CustomImageFilter) ([]phone.CustomImage, int, error)
+	DeleteImage(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID) error
+	ImageMembers(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID) ([]phone.ImageMember, error)
+	ShareImage(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID, with phone.ProjectID) error
+	AnswerShare(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID, status phone.MemberStatus) error
+	UnshareImage(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID, member phone.ProjectID) error
+	ServerTags(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) ([]phone.Tag, error)
+	AddTags(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID, tags []phone.Tag) error
+	RemoveTags(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID, tags []phone.Tag) error
+	ProjectTags(ctx context.Context, caller account.Caller, project phone.ProjectID, offset, limit int) ([]phone.TagValues, int, error)
+	TaggedServers(ctx context.Context, caller account.Caller, filter fleet.TagFilter) ([]phone.TaggedServer, int, error)
+	Connect(ctx context.Context, caller account.Caller, project phone.ProjectID, ids []string, address func(phone.Server) string) ([]fleet.Connection, error)
 	RequestJobs(ctx context.Context, caller account.Caller, project phone.ProjectID, ids []phone.RequestID, offset, limit int) ([]phone.Job, error)
 }
 

@@ -22,6 +22,33 @@ const (
 	reasonServerName     phone.Reason = "cph_server_name"
 	reasonPhoneModel     phone.Reason = "cph_phone_model"
 	reasonNetworkVersion phone.Reason = "cph_network_version"
+
+	reasonBody            phone.Reason = "cph_body"
+	reasonServerNameTaken phone.Reason = "cph_server_name_taken"
+	reasonProductType     phone.Reason = "cph_product_type"
+	reasonImageName       phone.Reason = "cph_image_name"
+	reasonPhoneIDs        phone.Reason = "cph_phone_ids"
+	reasonNoPhoneIDs      phone.Reason = "cph_no_phone_ids"
+	reasonServerIDs       phone.Reason = "cph_server_ids"
+	reasonNoServerIDs     phone.Reason = "cph_no_server_ids"
+	reasonTooManyServers  phone.Reason = "cph_too_many_servers"
+	reasonAction          phone.Reason = "cph_action"
+	reasonCount           phone.Reason = "cph_count"
+	reasonServerModel     phone.Reason = "cph_server_model"
+	reasonNoServerModel   phone.Reason = "cph_no_server_model"
+	reasonNoPhoneModel    phone.Reason = "cph_no_phone_model"
+	reasonPorts           phone.Reason = "cph_ports"
+	reasonPortName        phone.Reason = "cph_port_name"
+	reasonListenPort      phone.Reason = "cph_listen_port"
+	reasonAccessible      phone.Reason = "cph_internet_accessible"
+	reasonBandwidthSize   phone.Reason = "cph_band_width_size"
+	reasonNoBandwidth     phone.Reason = "cph_no_band_width"
+	reasonEncoders        phone.Reason = "cph_encode_servers"
+	reasonEncoder         phone.Reason = "cph_encode_server"
+	reasonNoEncoder       phone.Reason = "cph_no_encode_server"
+	reasonOrder           phone.Reason = "cph_order"
+	reasonNoEvent         phone.Reason = "cph_no_event"
+	reasonNotHere         phone.Reason = "cph_not_here"
 )
 
 // line is what the wire says of one kind of error. In text {0} stands for the property key, as in the CPH API reference, and {1}
@@ -64,6 +91,17 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonNothingToRetry:      {400, "CPS.0050", "Jobs related to this requestId is not found."},
 	phone.ReasonPaceInvalid:         {400, "APIGW.0201", "API request error. {1}"},
 	phone.ReasonTokenExpired:        {401, "APIGW.0307", "The token must be updated."},
+	// The reference has no code for an image in use, for members or for tags: these are the nearest, with the sentence.
+	phone.ReasonImageInUse:       {400, "CPS.0030", "Parameter: image_id is invalid. {1}"},
+	phone.ReasonMemberInvalid:    {400, "CPS.0046", "Parameter: project_id is invalid. {1}"},
+	phone.ReasonMemberNotFound:   {404, "CPS.0046", "Parameter: project_id is invalid. {1}"},
+	phone.ReasonMembersTooMany:   {400, "CPS.0196", "Quota is insufficient. {1}"},
+	phone.ReasonMemberStatus:     {400, "CPS.0010", "Parameter: status is invalid."},
+	phone.ReasonTagInvalid:       {400, "APIGW.0201", "API request error. {1}"},
+	phone.ReasonTagsTooMany:      {400, "CPS.0196", "Quota is insufficient. {1}"},
+	phone.ReasonPhoneUnreachable: {400, "CPS.0022", "Not available phone."},
+	phone.ReasonTicketInvalid:    {404, "CPS.0019", "Ticket not found."},
+	phone.ReasonModelInvalid:     {400, "CPS.0157", "The phone model is invalid."},
 
 	// Why jobs fail; in a job no HTTP status applies.
 	phone.ReasonBootTimeout:      {500, "CPS.0054", "Handle job timeout."},
@@ -91,6 +129,34 @@ var byReason = map[phone.Reason]line{
 	reasonServerName:     {400, "CPS.0087", "Parameter: server_name is invalid."},
 	reasonPhoneModel:     {400, "CPS.0028", "Parameter: phone_model_name is invalid."},
 	reasonNetworkVersion: {400, "CPS.0240", "Parameter: network_version is invalid."},
+
+	reasonBody:            {400, "APIGW.0201", "API request error. {1}"},
+	reasonServerNameTaken: {400, "CPS.0087", "Parameter: server_name is invalid. {1}"},
+	reasonProductType:     {400, "CPS.0144", "Parameter: product_type is invalid."},
+	reasonImageName:       {400, "CPS.0162", "Parameter: image_name is invalid."},
+	reasonPhoneIDs:        {400, "CPS.0080", "Parameter: phone_ids is invalid."},
+	reasonNoPhoneIDs:      {400, "CPS.0009", "Parameter: phone_id list is empty."},
+	reasonServerIDs:       {400, "CPS.0094", "Parameter: server_ids is invalid."},
+	reasonNoServerIDs:     {400, "CPS.0095", "Parameter: server_ids is empty."},
+	reasonTooManyServers:  {400, "CPS.0096", "The number of servers exceeds the limit."},
+	reasonAction:          {400, "CPS.0047", "Parameter: action is invalid."},
+	reasonCount:           {400, "CPS.0024", "Parameter: count is invalid."},
+	reasonServerModel:     {400, "CPS.0089", "Parameter: server_model_name is invalid."},
+	reasonNoServerModel:   {400, "CPS.0088", "Parameter: server_model_name is empty."},
+	reasonNoPhoneModel:    {400, "CPS.0027", "Parameter: phone_model_name is empty."},
+	reasonPorts:           {400, "CPS.0037", "Parameter: ports is invalid."},
+	reasonPortName:        {400, "CPS.0038", "Parameter: port name is invalid."},
+	reasonListenPort:      {400, "CPS.0040", "Parameter: listen_port is invalid."},
+	reasonAccessible:      {400, "CPS.0093", "Parameter: internet_accessible is empty."},
+	reasonBandwidthSize:   {400, "CPS.0036", "Parameter: band_width_size is invalid."},
+	reasonNoBandwidth:     {400, "CPS.0115", "Band width not found. {1}"},
+	reasonEncoders:        {400, "CPS.0122", "Parameter: Encode server id list is invalid."},
+	reasonEncoder:         {400, "CPS.0121", "Parameter: Encode server id is invalid."},
+	reasonNoEncoder:       {400, "CPS.0123", "Encode server not found. {1}"},
+	reasonOrder:           {400, "CPS.0062", "Create order failed. {1}"},
+	// The reference has no code for these two.
+	reasonNoEvent: {404, "APIGW.0201", "API request error. {1}"},
+	reasonNotHere: {501, "CPS.0003", "Service internal error. {1}"},
 }
 
 // byCode is for errors whose reason says nothing to this edge.

@@ -27,7 +27,7 @@ type imageList struct {
 	Images    []phoneImage    `json:"phone_images"`
 }
 
-// listImages is GET phone-images. No image is shared between accounts here, so "share" chooses none.
+// listImages is GET phone-images: what the project can use at this moment, so of the shared images those that it has accepted.
 func (h *Handler) listImages(c *call) (any, error) {
 	kind, err := c.query().choice("image_type", reasonType, "all", "public", "private", "share")
 	if err != nil {
@@ -36,12 +36,22 @@ func (h *Handler) listImages(c *call) (any, error) {
 	images, err := h.Fleet.Images(c.Context(), c.caller, fleet.ImageFilter{Project: c.project})
 	out := imageList{RequestID: c.id, Images: []phoneImage{}}
 	for _, image := range images {
-		item := imageOut(image)
-		if kind == "" || kind == "all" || kind == "public" && item.Public == imagePublic || kind == "private" && item.Public == imagePrivate {
-			out.Images = append(out.Images, item)
+		if kind == "" || kind == "all" || kind == imageKind(image, c.project) {
+			out.Images = append(out.Images, imageOut(image))
 		}
 	}
 	return out, err
+}
+
+// imageKind tells what an image is to a project that may use it.
+func imageKind(image phone.Image, project phone.ProjectID) string {
+	switch image.Project {
+	case "":
+		return "public"
+	case project:
+		return "private"
+	}
+	return "share"
 }
 
 func imageOut(image phone.Image) phoneImage {

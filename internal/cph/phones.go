@@ -137,7 +137,7 @@ func phoneOut(p phone.Phone) phoneItem {
 const adbPort = 5555
 
 func accessOut(p phone.Phone, host string) []accessInfo {
-	if p.ADBPort == 0 {
+	if p.ADBPort == 0 || host == "" { // nothing answers anywhere
 		return []accessInfo{}
 	}
 	return []accessInfo{{

@@ -2,32 +2,124 @@ package cph
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/lethe-cloud/lethe/internal/fleet"
 )
 
-// route is one operation of the API. Its handler gives the body of a 200, or an error for the table.
-type route struct {
-	pattern string
-	action  fleet.Action
-	handle  func(*call) (any, error)
+// State is how far lethe has an operation.
+type State string
+
+// The states of an operation. A refused one is routed, authorised and validated like the others; then it says that it cannot be
+// done here.
+const (
+	Done    State = "done"
+	Partly  State = "partly"
+	Refused State = "refused"
+	NotYet  State = "not yet" // answered as a path that does not exist
+)
+
+// Operation is one operation of the API and how far lethe has it.
+type Operation struct {
+	Name   string // the official SDK's; of those that it lacks, the reference's
+	Method string
+	Path   string // as http.ServeMux has it
+	Action fleet.Action
+	State  State
+	Why    string // what is missing, or why it cannot be done; "" when it is done
 }
 
-// routes is the whole API; operation names are the official SDK's.
-func (h *Handler) routes() {
-	const base = "/v1/{project_id}/cloud-phone"
-	for _, rt := range []route{
-		{"POST " + base + "/phones/batch-reset", fleet.ActionPhonesReset, h.resetPhones}, // ResetCloudPhone
-		{"GET " + base + "/phones", fleet.ActionPhonesList, h.listPhones},                // ListCloudPhones
-		{"GET " + base + "/phones/{phone_id}", fleet.ActionPhonesGet, h.showPhone},       // ShowCloudPhoneDetail
-		{"GET " + base + "/servers", fleet.ActionServersList, h.listServers},             // ListCloudPhoneServers
-		{"GET " + base + "/servers/{server_id}", fleet.ActionServersGet, h.showServer},   // ShowCloudPhoneServerDetail
-		{"GET " + base + "/phone-images", fleet.ActionImagesList, h.listImages},          // ListCloudPhoneImages
-		{"GET " + base + "/jobs", fleet.ActionJobsList, h.listJobs},                      // ListJobs
-		{"GET " + base + "/jobs/{job_id}", fleet.ActionJobsGet, h.showJob},               // ShowJob
-	} {
-		h.mux.Handle(rt.pattern, h.adapt(rt))
+// route is one operation with what it does: a handler gives the body of a 200, or an error for the table. Several operations
+// share a method and a path; then the first one's handler tells them apart by the body.
+type route struct {
+	name    string
+	pattern string
+	action  fleet.Action
+	state   State
+	why     string
+	handle  func(*call) (any, error) // nil: not yet
+}
+
+// Operations lists the whole API, in the order of the table.
+func Operations() []Operation {
+	var all []Operation
+	for _, rt := range (&Handler{}).table() {
+		method, path, _ := strings.Cut(rt.pattern, " ")
+		all = append(all, Operation{Name: rt.name, Method: method, Path: path, Action: rt.action, State: rt.state, Why: rt.why})
 	}
+	return all
+}
+
+// table is the whole API.
+func (h *Handler) table() []route {
+	var all []route
+	for _, part := range [][]route{h.phoneRoutes(), h.serverRoutes(), h.imageRoutes(), h.jobRoutes(), h.tagRoutes(), h.absentRoutes(), laterRoutes()} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+const (
+	base   = "/v1/{project_id}/cloud-phone"
+	baseV2 = "/v2/{project_id}/cloud-phone"
+)
+
+func (h *Handler) phoneRoutes() []route {
+	return []route{
+		{"ResetCloudPhone", "POST " + base + "/phones/batch-reset", fleet.ActionPhonesReset, Done, "", h.resetPhones},
+		{"ListCloudPhones", "GET " + base + "/phones", fleet.ActionPhonesList, Done, "", h.listPhones},
+		{"ShowCloudPhoneDetail", "GET " + base + "/phones/{phone_id}", fleet.ActionPhonesGet, Done, "", h.showPhone},
+		{"UpdatePhoneName", "PUT " + base + "/phones/{phone_id}", fleet.ActionPhonesUpdateName, Done, "", h.renamePhone},
+		{"BatchShowPhoneConnectInfos", "POST " + base + "/phones/batch-connection", fleet.ActionPhonesConnect, Partly,
+			"gives the phone's adb, whatever the client type: no screen is streamed", h.connectPhones},
+		{"ListCloudPhoneModels", "GET " + base + "/phone-models", fleet.ActionPhoneModelsList, Done, "", h.listPhoneModels},
+	}
+}
+
+func (h *Handler) serverRoutes() []route {
+	return []route{
+		{"ListCloudPhoneServers", "GET " + base + "/servers", fleet.ActionServersList, Done, "", h.listServers},
+		{"ShowCloudPhoneServerDetail", "GET " + base + "/servers/{server_id}", fleet.ActionServersGet, Done, "", h.showServer},
+		{"UpdateServerName", "PUT " + base + "/servers/{server_id}", fleet.ActionServersUpdateName, Done, "", h.renameServer},
+		{"ListCloudPhoneServerModels", "GET " + base + "/server-models", fleet.ActionServerModelsList, Done, "", h.listServerModels},
+	}
+}
+
+func (h *Handler) imageRoutes() []route {
+	return []route{
+		{"ListCloudPhoneImages", "GET " + base + "/phone-images", fleet.ActionImagesList, Done, "", h.listImages},
+		{"ListImages", "GET " + base + "/images", fleet.ActionImagesList, Partly,
+			"without image_size: hosts fetch an image, lethe never sees its bytes", h.listCustomImages},
+		{"DeleteImage", "DELETE " + base + "/images/{image_id}", fleet.ActionImagesDelete, Done, "", h.deleteImage},
+		{"ListImageMembers", "GET " + base + "/images/{image_id}/members", fleet.ActionImagesListMembers, Done, "", h.listImageMembers},
+		{"AddImageMember", "POST " + base + "/images/{image_id}/members", fleet.ActionImagesShare, Done, "", h.addImageMember},
+		{"UpdateImageMember", "PUT " + base + "/images/{image_id}/members", fleet.ActionImagesAcceptShared, Done, "", h.updateImageMember},
+		{"DeleteImageMember", "DELETE " + base + "/images/{image_id}/members/{member_id}", fleet.ActionImagesShare, Done, "", h.deleteImageMember},
+	}
+}
+
+func (h *Handler) jobRoutes() []route {
+	return []route{
+		{"ListJobs", "GET " + base + "/jobs", fleet.ActionJobsList, Done, "", h.listJobs},
+		{"ShowJob", "GET " + base + "/jobs/{job_id}", fleet.ActionJobsGet, Done, "", h.showJob},
+	}
+}
+
+// routes gives every pattern its handler. What is not yet there gets the one for unknown paths, for else some of it would be taken
+// for a server or a phone of that name.
+func (h *Handler) routes() {
 	h.unknown = http.HandlerFunc(h.noRoute)
 	h.mux.Handle("/", h.unknown)
+	mounted := map[string]bool{}
+	for _, rt := range h.table() {
+		if mounted[rt.pattern] {
+			continue
+		}
+		mounted[rt.pattern] = true
+		if rt.state == NotYet {
+			h.mux.Handle(rt.pattern, h.unknown)
+		} else {
+			h.mux.Handle(rt.pattern, h.adapt(rt))
+		}
+	}
 }

@@ -28,11 +28,11 @@ const (
 
 // Actions lists every action, for those who write policies.
 func Actions() []Action {
-	return []Action{
+	return append([]Action{
 		ActionPhonesList, ActionPhonesGet, ActionPhonesReset, ActionPhonesCommand, ActionServersList, ActionServersGet,
 		ActionServersCreate, ActionServersReconcile, ActionJobsList, ActionJobsGet, ActionImagesList, ActionImagesGet, ActionImagesCreate,
 		ActionUsersList, ActionUsersCreate, ActionUsersGrant,
-	}
+	}, cphActions()...)
 }
 
 // Authorise refuses (Forbidden) a caller whose credentials do not reach into the project or whose policies do not allow every

@@ -20,6 +20,7 @@ type Service struct {
 	maxBatch    int
 	bootTimeout time.Duration
 	reconciler  Reconciler
+	models      Models
 	now         func() time.Time
 }
 
@@ -36,6 +37,8 @@ type Config struct {
 	MaxBatch int
 	// BootTimeout is a new server's where its caller gives none; 0 means DefaultBootTimeout.
 	BootTimeout time.Duration
+	// Models are what the installation offers, besides what a server gets that names none.
+	Models Models
 	// Reconciler compares hosts with the database; nil leaves it unsupported.
 	Reconciler Reconciler
 	Now        func() time.Time
@@ -58,7 +61,7 @@ func New(c Config) *Service {
 	if c.BootTimeout == 0 {
 		c.BootTimeout = DefaultBootTimeout
 	}
-	return &Service{bootTimeout: c.BootTimeout, store: c.Store, hosts: c.Hosts, check: c.Check, checkServer: c.CheckServer, maxBatch: c.MaxBatch, reconciler: c.Reconciler, now: c.Now}
+	return &Service{bootTimeout: c.BootTimeout, store: c.Store, hosts: c.Hosts, check: c.Check, checkServer: c.CheckServer, maxBatch: c.MaxBatch, reconciler: c.Reconciler, models: c.Models.withDefaults(), now: c.Now}
 }
 
 // MaxBatch is how many phones one batch call may name.

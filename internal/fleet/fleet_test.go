@@ -16,13 +16,15 @@ import (
 )
 
 const (
-	project  phone.ProjectID = "11111111111111111111111111111111"
-	other    phone.ProjectID = "22222222222222222222222222222222"
-	serverID phone.ServerID  = "33333333333333333333333333333333"
-	imageID  phone.ImageID   = "44444444444444444444444444444444"
-	firstID  phone.ID        = "a7f3a1c5258347d6b6f1def79e11f2bc"
-	secondID phone.ID        = "1678567b8bab40f93711234cb80d0764"
-	nobody   phone.ID        = "ffffffffffffffffffffffffffffffff"
+	project    phone.ProjectID = "11111111111111111111111111111111"
+	other      phone.ProjectID = "22222222222222222222222222222222"
+	serverID   phone.ServerID  = "33333333333333333333333333333333"
+	imageID    phone.ImageID   = "44444444444444444444444444444444"
+	firstID    phone.ID        = "a7f3a1c5258347d6b6f1def79e11f2bc"
+	secondID   phone.ID        = "1678567b8bab40f93711234cb80d0764"
+	theirImage phone.ImageID   = "77777777777777777777777777777777"
+	freeImage  phone.ImageID   = "99999999999999999999999999999999"
+	nobody     phone.ID        = "ffffffffffffffffffffffffffffffff"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -54,6 +56,8 @@ func newBundle(t *testing.T, change ...func(*fleet.Config)) bundle {
 		phone.Server{ID: "55555555555555555555555555555555", Name: "theirs", Project: other, Endpoint: "sim://theirs", Status: phone.ServerNormal, PortBase: 20000, Capacity: 1},
 		phone.Phone{ID: "66666666666666666666666666666666", Name: "theirs-0001", Project: other, Server: "55555555555555555555555555555555", Status: phone.StatusRunning},
 		phone.Image{ID: "77777777777777777777777777777777", Name: "theirs", Project: other, Label: "cloud_phone"},
+		phone.ImageMember{Image: theirImage, Project: project, Status: phone.MemberPending},
+		phone.Image{ID: freeImage, Name: "free", Project: project, Label: "cloud_phone"},
 	)
 	return b
 }
@@ -163,6 +167,51 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 			_, err := b.AddImage(ctx, c, fleet.NewImage{Project: project, Name: "new", Reference: "example/new:1"})
 			return err
 		},
+		fleet.ActionPhonesUpdateName:  func(ctx context.Context) error { return b.RenamePhone(ctx, c, project, firstID, "new") },
+		fleet.ActionServersUpdateName: func(ctx context.Context) error { return b.RenameServer(ctx, c, project, serverID, "new") },
+		fleet.ActionPhonesConnect: func(ctx context.Context) error {
+			at, err := b.Connect(ctx, c, project, []string{string(firstID)}, func(phone.Server) string { return "192.0.2.7" })
+			if err != nil {
+				return err
+			}
+			_, err = b.CheckTicket(ctx, c, project, at[0].Ticket)
+			return err
+		},
+		fleet.ActionPhoneModelsList: func(ctx context.Context) error {
+			_, err := b.PhoneModels(ctx, c, project)
+			return err
+		},
+		fleet.ActionServerModelsList: func(ctx context.Context) error {
+			_, err := b.ServerModels(ctx, c, project)
+			return err
+		},
+		fleet.ActionImagesDelete: func(ctx context.Context) error { return b.DeleteImage(ctx, c, project, freeImage) },
+		fleet.ActionImagesShare: func(ctx context.Context) error {
+			if err := b.ShareImage(ctx, c, project, imageID, other); err != nil {
+				return err
+			}
+			return b.UnshareImage(ctx, c, project, imageID, other)
+		},
+		fleet.ActionImagesListMembers: func(ctx context.Context) error {
+			_, err := b.ImageMembers(ctx, c, project, imageID)
+			return err
+		},
+		fleet.ActionImagesAcceptShared: func(ctx context.Context) error {
+			return b.AnswerShare(ctx, c, project, theirImage, phone.MemberAccepted)
+		},
+		fleet.ActionTagsUpdate: func(ctx context.Context) error {
+			tags := []phone.Tag{{Key: "room", Value: "1"}}
+			if err := b.AddTags(ctx, c, project, serverID, tags); err != nil {
+				return err
+			}
+			return b.RemoveTags(ctx, c, project, serverID, tags)
+		},
+		fleet.ActionTagsList: func(ctx context.Context) error {
+			_, tagsErr := b.ServerTags(ctx, c, project, serverID)
+			_, _, projectErr := b.ProjectTags(ctx, c, project, 0, 10)
+			_, _, serversErr := b.TaggedServers(ctx, c, fleet.TagFilter{Project: project})
+			return errors.Join(tagsErr, projectErr, serversErr)
+		},
 	}
 }
 
@@ -170,6 +219,12 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 func TestActions(t *testing.T) {
 	t.Parallel()
 	want := map[fleet.Action]bool{fleet.ActionUsersList: true, fleet.ActionUsersCreate: true, fleet.ActionUsersGrant: true}
+	for _, action := range []fleet.Action{ // of what the CPH API refuses by itself: tested there
+		fleet.ActionPhonesTraffic, fleet.ActionPhonesExpand, fleet.ActionServersChangeType, fleet.ActionServersAccess, fleet.ActionBandwidthsList,
+		fleet.ActionBandwidthsUpdate, fleet.ActionEncodersList, fleet.ActionEncodersRestart, fleet.ActionEventsList, fleet.ActionEventsUpdate,
+	} {
+		want[action] = true
+	}
 	for action := range useCases(newBundle(t), owner()) {
 		want[action] = true
 	}
@@ -215,7 +270,8 @@ func TestAuthorisation(t *testing.T) {
 				t.Error("the store was asked for a caller who may not")
 			}
 			for name, allowed := range map[string]account.Caller{"with it": user(need...), "owner": owner()} {
-				if action == fleet.ActionServersCreate || action == fleet.ActionPhonesReset || action == fleet.ActionImagesGet {
+				switch action {
+				case fleet.ActionServersCreate, fleet.ActionPhonesReset, fleet.ActionImagesGet, fleet.ActionImagesDelete:
 					b = newBundle(t)
 				}
 				if err := useCases(b, allowed)[action](t.Context()); err != nil {
@@ -230,6 +286,9 @@ func TestAuthorisation(t *testing.T) {
 func TestStoreErrorsArePassedOn(t *testing.T) {
 	t.Parallel()
 	for action := range useCases(newBundle(t), owner()) {
+		if action == fleet.ActionPhoneModelsList || action == fleet.ActionServerModelsList { // the configuration has them
+			continue
+		}
 		b := newBundle(t)
 		b.store.Fail(phone.Errorf(phone.Unavailable, "", "the database does not answer"))
 		if err := useCases(b, owner())[action](t.Context()); phone.CodeOf(err) != phone.Unavailable {
@@ -295,6 +354,12 @@ func TestInputIsChecked(t *testing.T) {
 		"phone of jobs":        {jobs(fleet.JobFilter{Phone: "x"}), phone.ReasonPhoneInvalid},
 		"request of jobs":      {jobs(fleet.JobFilter{Requests: []phone.RequestID{"x"}}), phone.ReasonRequestNotFound},
 		"image id":             {images(fleet.ImageFilter{ID: "x"}), phone.ReasonImageInvalid},
+		"name of a phone":      {b.RenamePhone(ctx, c, project, firstID, "a b"), phone.ReasonNameInvalid},
+		"name of a server":     {b.RenameServer(ctx, c, project, serverID, ""), phone.ReasonNameInvalid},
+		"image to delete":      {b.DeleteImage(ctx, c, project, "x"), phone.ReasonImageInvalid},
+		"image to share":       {b.ShareImage(ctx, c, project, "x", other), phone.ReasonImageInvalid},
+		"answer of a member":   {b.AnswerShare(ctx, c, project, imageID, phone.MemberPending), phone.ReasonMemberStatus},
+		"tags":                 {b.AddTags(ctx, c, project, serverID, nil), phone.ReasonTagInvalid},
 		"longer than any name": {phones(fleet.PhoneFilter{Name: strings.Repeat("a", 300)}), phone.ReasonNameInvalid},
 	}
 	for name, tt := range tests {

@@ -9,19 +9,20 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// serverName is the CPH API's rule for names: letters, digits, Chinese, _ and -, at most 60 characters when it is given (the
+// givenName is the CPH API's rule for names: letters, digits, Chinese, _ and -, at most 60 characters when it is given (the
 // 65 that it shows leave room for the number that a phone's name ends in).
-var serverName = regexp.MustCompile(`^[\p{Han}A-Za-z0-9_-]{1,60}$`)
+var givenName = regexp.MustCompile(`^[\p{Han}A-Za-z0-9_-]{1,60}$`)
 
 const maxPhoneName = 65 // characters
 
-func checkServerName(name string) error {
-	if serverName.MatchString(name) {
+// checkName refuses a name that is against the rule.
+func checkName(field, name string) error {
+	if givenName.MatchString(name) {
 		return nil
 	}
 	return &phone.Error{
-		Code: phone.Invalid, Reason: phone.ReasonNameInvalid, Field: "server_name",
-		Msg: "server_name must be 1 to 60 letters, digits, Chinese characters, _ or -",
+		Code: phone.Invalid, Reason: phone.ReasonNameInvalid, Field: field,
+		Msg: field + " must be 1 to 60 letters, digits, Chinese characters, _ or -",
 	}
 }
 

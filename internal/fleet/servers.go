@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -34,7 +35,7 @@ type NewServer struct {
 	PortBase           int
 	MaxConcurrentBoots int           // 0 means DefaultConcurrentBoots
 	BootTimeout        time.Duration // 0 means the Service's
-	Model              string        // "" means DefaultServerModel
+	Model              string        // "" means the phone model's, else DefaultServerModel
 	PhoneModel         string        // "" means DefaultPhoneModel
 }
 
@@ -45,7 +46,8 @@ func (s *Service) AddServer(ctx context.Context, caller account.Caller, in NewSe
 	if err := Authorise(caller, in.Project, ActionServersCreate); err != nil {
 		return phone.Server{}, "", err
 	}
-	in.fill(s.bootTimeout)
+	model, modelled := s.models.phone(cmp.Or(in.PhoneModel, DefaultPhoneModel))
+	in.fill(s.bootTimeout, model)
 	if err := in.check(); err != nil {
 		return phone.Server{}, "", err
 	}
@@ -56,6 +58,11 @@ func (s *Service) AddServer(ctx context.Context, caller account.Caller, in NewSe
 	server, err := s.newServer(in, image)
 	if err != nil {
 		return phone.Server{}, "", err
+	}
+	if modelled {
+		if err := model.CheckServer(server); err != nil {
+			return phone.Server{}, "", err
+		}
 	}
 	if err := s.openHost(ctx, server); err != nil {
 		return phone.Server{}, "", err
@@ -90,7 +97,7 @@ func (s *Service) openHost(ctx context.Context, server phone.Server) error {
 // hostPatience is how long a new server's host may take to answer.
 const hostPatience = 15 * time.Second
 
-func (in *NewServer) fill(bootTimeout time.Duration) {
+func (in *NewServer) fill(bootTimeout time.Duration, model phone.PhoneModel) {
 	if in.Capacity == 0 {
 		in.Capacity = in.Phones
 	}
@@ -101,7 +108,7 @@ func (in *NewServer) fill(bootTimeout time.Duration) {
 		in.BootTimeout = bootTimeout
 	}
 	if in.Model == "" {
-		in.Model = DefaultServerModel
+		in.Model = cmp.Or(model.ServerModel, DefaultServerModel)
 	}
 	if in.PhoneModel == "" {
 		in.PhoneModel = DefaultPhoneModel
@@ -109,7 +116,7 @@ func (in *NewServer) fill(bootTimeout time.Duration) {
 }
 
 func (in *NewServer) check() error {
-	if err := checkServerName(in.Name); err != nil {
+	if err := checkName("server_name", in.Name); err != nil {
 		return err
 	}
 	if err := checkText("server_model_name", in.Model, 64); err != nil {

@@ -11,6 +11,11 @@ import (
 // Store keeps the fleet. Every method is one whole transaction; a missing row is NotFound with the reason of its kind, a
 // database that does not answer is Unavailable.
 type Store interface {
+	NameStore
+	ImageStore
+	TagStore
+	TicketStore
+
 	// AcceptReset reads the phones and the image, decides with phone.DecideReset, claims the accepted phones (status 3, next
 	// generation), writes the request and its jobs, and admits what has a slot: all of it or nothing. What the request's pace does not let
 	// go yet is held.
@@ -38,10 +43,6 @@ type Store interface {
 	Server(ctx context.Context, project phone.ProjectID, id phone.ServerID) (phone.Server, error)
 	// ServerUse counts the boot slots that the server's jobs hold and its phones by status.
 	ServerUse(ctx context.Context, project phone.ProjectID, id phone.ServerID) (phone.ServerUse, error)
-
-	AddImage(ctx context.Context, image phone.Image) error
-	// Images gives those the project may use: its own and the public ones, newest first.
-	Images(ctx context.Context, filter ImageFilter) ([]phone.Image, error)
 
 	Phones(ctx context.Context, filter PhoneFilter) ([]phone.Phone, int, error)
 	// PhonesAfter is to Phones what ServersAfter is to Servers.

@@ -20,6 +20,7 @@ func (f *fixture) putRequest(phases ...phone.Phase) phone.RequestID {
 	f.store.Put(
 		phone.Request{ID: request, Project: projectA, Kind: phone.KindReset, CreatedAt: clock},
 		phone.Server{ID: id[phone.ServerID](1), Project: projectA, Status: phone.ServerNormal},
+		phone.Image{ID: id[phone.ImageID](60), Project: projectA},
 	)
 	for i, phase := range phases {
 		f.store.Put(
@@ -27,6 +28,7 @@ func (f *fixture) putRequest(phases ...phone.Phase) phone.RequestID {
 			phone.Job{
 				ID: id[phone.JobID](i + 1), Request: request, Project: projectA, Phone: id[phone.ID](i + 1), Server: id[phone.ServerID](1), Kind: phone.KindReset,
 				Phase: phase, Erase: phone.ErasePending, Target: 2, Prior: 1, PriorStatus: phone.StatusRunning, CreatedAt: clock,
+				Image: id[phone.ImageID](60),
 			},
 		)
 	}

@@ -39,6 +39,8 @@ func (a *API) routes() []route {
 		{pattern: "POST " + api.Prefix + "/phones/batch-reset", keyed: true, maxBody: 12 << 20, handle: a.resetPhones},
 		{pattern: "POST " + api.Prefix + "/phones/{phone_id}/exec", maxBody: 12 << 20, handle: a.exec},
 
+		{pattern: "POST " + api.Prefix + "/tickets/check", handle: a.checkTicket},
+
 		{pattern: "GET " + api.Prefix + "/jobs", query: append(page, "request_id", "phone_id", "server_id", "order"), handle: a.jobs},
 		{pattern: "GET " + api.Prefix + "/jobs/{job_id}", handle: a.job},
 		{pattern: "POST " + api.Prefix + "/jobs/{job_id}/cancel", handle: a.cancelJob},

@@ -73,7 +73,17 @@ const (
 	ReasonKeyReused           Reason = "idempotency_key_reused" // it stands for another request
 	ReasonNothingToRetry      Reason = "nothing_to_retry"       // no phone's latest job is one that failed in the request
 	ReasonPaceInvalid         Reason = "pace_invalid"
-	ReasonRequestStopped      Reason = "request_stopped" // too many of its phones failed
+	ReasonRequestStopped      Reason = "request_stopped"   // too many of its phones failed
+	ReasonImageInUse          Reason = "image_in_use"      // a phone or an unfinished job has it
+	ReasonMemberInvalid       Reason = "member_invalid"    // no project that an image can be shared with
+	ReasonMemberNotFound      Reason = "member_not_found"  // the image is not shared with that project
+	ReasonMembersTooMany      Reason = "members_too_many"  //
+	ReasonMemberStatus        Reason = "member_status"     // neither accepted nor rejected
+	ReasonTagInvalid          Reason = "tag_invalid"       //
+	ReasonTagsTooMany         Reason = "tags_too_many"     //
+	ReasonPhoneUnreachable    Reason = "phone_unreachable" // it runs, but has no address at which anything answers
+	ReasonTicketInvalid       Reason = "ticket_invalid"    // unknown, expired, or of a life that is over
+	ReasonModelInvalid        Reason = "model_invalid"     // unknown, or no longer given to new servers
 )
 
 // Reasons lists every Reason, so that a test can walk them through each edge's table.
@@ -86,6 +96,8 @@ func Reasons() []Reason {
 		ReasonHigherGeneration, ReasonForeignObject, ReasonVerifyFailed, ReasonTokenExpired, ReasonNameTaken, ReasonNameInvalid,
 		ReasonNoSpace, ReasonPortsTaken, ReasonPageInvalid, ReasonKeyInvalid, ReasonKeyReused, ReasonNothingToRetry,
 		ReasonPaceInvalid, ReasonRequestStopped,
+		ReasonImageInUse, ReasonMemberInvalid, ReasonMemberNotFound, ReasonMembersTooMany, ReasonMemberStatus, ReasonTagInvalid,
+		ReasonTagsTooMany, ReasonPhoneUnreachable, ReasonTicketInvalid, ReasonModelInvalid,
 	}
 }
 

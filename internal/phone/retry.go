@@ -1,15 +1,18 @@
 package phone
 
 // DecideRetry decides, in the order of the jobs, which of their phones are reset once more: to the image that the job was to boot
-// and exactly the properties that it was to set, under the same rollback policy. jobs are failed or cancelled ones, each its phone's latest, and targets has the
-// phones of all of them.
-func DecideRetry(jobs []Job, targets map[ID]ResetTarget, check PropertyCheck) ([]Accepted, []Outcome) {
+// and exactly the properties that it was to set, under the same rollback policy. jobs are failed or cancelled ones, each its phone's
+// latest, targets has the phones of all of them, and images those of their images that still exist.
+func DecideRetry(jobs []Job, targets map[ID]ResetTarget, images map[ImageID]bool, check PropertyCheck) ([]Accepted, []Outcome) {
 	var accepted []Accepted
 	outcomes := make([]Outcome, len(jobs))
 	for i, j := range jobs {
 		outcomes[i].PhoneID = string(j.Phone)
 		target, known := targets[j.Phone]
 		err := refuseReset(ResetItem{PhoneID: string(j.Phone)}, target, known, false)
+		if err == nil && !images[j.Image] {
+			err = Errorf(NotFound, ReasonImageNotFound, "the image of the failed job has been deleted: reset the phone to another one")
+		}
 		if err == nil {
 			err = check(target.Driver, j.Properties)
 		}

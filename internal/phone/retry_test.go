@@ -18,10 +18,13 @@ func TestDecideRetry(t *testing.T) {
 	targets := map[phone.ID]phone.ResetTarget{
 		firstID: target(firstID, phone.StatusResetFailed), secondID: target(secondID, phone.StatusCreateFailed), down.Phone.ID: down,
 	}
+	gone := target("44444444444444444444444444444444", phone.StatusResetFailed)
+	targets[gone.Phone.ID] = gone
 	jobs := []phone.Job{
 		{Phone: down.Phone.ID, Image: "new"},
 		{Phone: secondID, Kind: phone.KindCreate, Image: "old", Properties: phone.Properties{"bad": "1"}},
 		{Phone: firstID, Kind: phone.KindReset, Image: "new", Properties: asked, Target: 6, Rollback: true},
+		{Phone: gone.Phone.ID, Image: "deleted"},
 	}
 	check := func(_ string, p phone.Properties) *phone.Error {
 		if p["bad"] != "" {
@@ -29,7 +32,7 @@ func TestDecideRetry(t *testing.T) {
 		}
 		return nil
 	}
-	accepted, outcomes := phone.DecideRetry(jobs, targets, check)
+	accepted, outcomes := phone.DecideRetry(jobs, targets, map[phone.ImageID]bool{"old": true, "new": true}, check)
 	want := []phone.Accepted{{Index: 2, Phone: targets[firstID].Phone, Target: 7, Image: "new", Properties: asked, Rollback: true}}
 	if diff := cmp.Diff(want, accepted); diff != "" {
 		t.Error(diff)
@@ -38,6 +41,7 @@ func TestDecideRetry(t *testing.T) {
 		{PhoneID: string(down.Phone.ID), Err: &phone.Error{Code: phone.Precondition, Reason: phone.ReasonServerNotReady}},
 		{PhoneID: string(secondID), Err: &phone.Error{Code: phone.Invalid, Reason: phone.ReasonPropertyValue}},
 		{PhoneID: string(firstID)},
+		{PhoneID: string(gone.Phone.ID), Err: &phone.Error{Code: phone.NotFound, Reason: phone.ReasonImageNotFound}},
 	}
 	if diff := cmp.Diff(wantOutcomes, outcomes, cmpopts.IgnoreFields(phone.Error{}, "Msg")); diff != "" {
 		t.Error(diff)

@@ -14,8 +14,8 @@ import (
 
 // AcceptReset reads the phones and the image, decides with phone.DecideReset, claims the accepted phones (status 3, next
 // generation), writes the request and its jobs, and admits what has a slot: all of it or nothing, in a number of statements
-// that does not grow with the batch. Phones of another project are not seen. An image that does not exist, or is neither the
-// project's nor public, is NotFound with ReasonImageNotFound.
+// that does not grow with the batch. Phones of another project are not seen. An image that does not exist, or that
+// the project may not use, is NotFound with ReasonImageNotFound.
 func (s *Store) AcceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Outcome, error) {
 	var outcomes []phone.Outcome
 	err := s.tx(ctx, func(t *tx) error {
@@ -104,10 +104,11 @@ func resetInsert(order int, a phone.Accepted) jobInsert {
 	return job
 }
 
+// visibleImage reads an image that the project may use, and keeps it from being deleted until the transaction ends.
 func (t *tx) visibleImage(ctx context.Context, project phone.ProjectID, id phone.ImageID) (phone.Image, error) {
-	image, err := scanImage(t.row(ctx, `SELECT `+imageColumns+` FROM images WHERE id = ? AND project_id IN (?, '')`, id, project))
+	image, err := scanImage(t.row(ctx, `SELECT `+imageColumns+` FROM images WHERE id = ? AND `+usable+t.lockExistence, id, project, project))
 	if errors.Is(err, sql.ErrNoRows) {
-		return image, phone.Errorf(phone.NotFound, phone.ReasonImageNotFound, "there is no image %s", id)
+		return image, errNoImage(id)
 	}
 	if err != nil {
 		return image, fmt.Errorf("read the image: %w", err)

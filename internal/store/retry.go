@@ -62,7 +62,11 @@ func (t *tx) retry(ctx context.Context, in fleet.RetryJobs) ([]phone.Outcome, er
 		return nil, phone.Errorf(phone.Precondition, phone.ReasonNothingToRetry,
 			"there is nothing to retry: no phone's latest job is one that failed or was cancelled in this request")
 	}
-	accepted, outcomes := phone.DecideRetry(jobs, targets, in.Check)
+	images, err := t.existing(ctx, jobs)
+	if err != nil {
+		return nil, err
+	}
+	accepted, outcomes := phone.DecideRetry(jobs, targets, images, in.Check)
 	return t.saveAccepted(ctx, in.Request, accepted, outcomes)
 }
 
@@ -80,4 +84,22 @@ func (t *tx) retryJobs(ctx context.Context, request phone.RequestID, locked map[
 		return nil, fmt.Errorf("read what failed: %w", err)
 	}
 	return jobs, nil
+}
+
+// existing tells which of the jobs' images there are, and keeps them from being deleted. It is the one place where images are locked
+// after phones: a deletion locks no phone, so that neither waits for the other.
+func (t *tx) existing(ctx context.Context, jobs []phone.Job) (map[phone.ImageID]bool, error) {
+	var ids []phone.ImageID
+	for _, j := range jobs {
+		ids = append(ids, j.Image)
+	}
+	found, err := all(ctx, t, one[phone.ImageID], `SELECT id FROM images WHERE `+t.in("id")+` ORDER BY id`+t.lockExistence, list(t.dialect, ids))
+	if err != nil {
+		return nil, fmt.Errorf("look for the images: %w", err)
+	}
+	images := make(map[phone.ImageID]bool, len(found))
+	for _, id := range found {
+		images[id] = true
+	}
+	return images, nil
 }

@@ -2,7 +2,7 @@
 // River, which delivers jobs to workers, appears nowhere else.
 //
 // An exported method is one whole transaction over domain types; what it decides is decided by pure functions of the domain.
-// Rows are locked in one order everywhere: replicas, idempotency keys, paced requests, servers, phones, jobs, each by id. Errors are *phone.Error, or the
+// Rows are locked in one order everywhere: replicas, idempotency keys, paced requests, images, servers, phones, jobs, each by id. Errors are *phone.Error, or the
 // context's own.
 package store
 

@@ -68,11 +68,18 @@ type installation struct {
 	cred credentials
 }
 
-// serve starts the real binary on a free port and stops it, with SIGTERM, when the test ends.
-func serve(t *testing.T) *installation {
+// serve starts the real binary on a free port, with a configuration file if there is one, and stops it, with SIGTERM, when the test ends.
+func serve(t *testing.T, config ...string) *installation {
 	t.Helper()
 	dir := t.TempDir()
 	cmd := exec.Command(binary, "serve", "--data", dir, "--listen", "127.0.0.1:0")
+	if len(config) > 0 {
+		file := filepath.Join(t.TempDir(), "lethe.toml")
+		if err := os.WriteFile(file, []byte(config[0]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Args = append(cmd.Args, "--config", file)
+	}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -136,6 +143,15 @@ func (in *installation) lethe(out any, args ...string) {
 		if err := json.Unmarshal(stdout, out); err != nil {
 			in.t.Fatalf("lethe %s printed no JSON: %v\n%s", strings.Join(args, " "), err, stdout)
 		}
+	}
+}
+
+// letheRefuses runs the CLI with what must be refused, for a reason with these words in it.
+func (in *installation) letheRefuses(words string, args ...string) {
+	in.t.Helper()
+	out, err := exec.Command(binary, append(args, "--credentials", filepath.Join(in.dir, "credentials.json"))...).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), words) {
+		in.t.Errorf("lethe %s: error %v, and says %q, want words %q", strings.Join(args, " "), err, out, words)
 	}
 }
 

@@ -132,7 +132,7 @@ func TestResetWithImageAndProperties(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if *detail.Status != 2 || *detail.ImageId != image || *detail.VncEnable == "" || len(*detail.AccessInfos) == 0 {
+			if *detail.Status != 2 || *detail.ImageId != image || *detail.VncEnable == "" || detail.AccessInfos == nil {
 				t.Errorf("detail after the reset: %s", detail)
 			}
 			var given, shown map[string]string

@@ -25,6 +25,9 @@ type Store struct {
 	requests []phone.Request
 	replicas []phone.Replica
 	answers  map[answerKey]answer
+	members  []phone.ImageMember
+	tags     map[phone.ServerID][]phone.Tag
+	tickets  []phone.Ticket
 }
 
 // answerKey is what an idempotency key belongs to, answer what it stands for.
@@ -58,6 +61,8 @@ func (s *Store) Put(things ...any) {
 			s.jobs = put(s.jobs, v, func(o phone.Job) bool { return o.ID == v.ID })
 		case phone.Request:
 			s.requests = put(s.requests, v, func(o phone.Request) bool { return o.ID == v.ID })
+		case phone.ImageMember:
+			s.members = put(s.members, v, func(o phone.ImageMember) bool { return o.Image == v.Image && o.Project == v.Project })
 		case phone.Replica:
 			s.replicas = put(s.replicas, v, func(o phone.Replica) bool { return o.ID == v.ID })
 		default:
@@ -156,7 +161,7 @@ func (s *Store) acceptReset(in fleet.AcceptReset) ([]phone.Outcome, error) {
 	project := in.Request.Project
 	var image *phone.Image
 	if in.Image != "" {
-		i := slices.IndexFunc(s.images, func(o phone.Image) bool { return o.ID == in.Image && (o.Project == "" || o.Project == project) })
+		i := slices.IndexFunc(s.images, func(o phone.Image) bool { return o.ID == in.Image && s.usable(o, project) })
 		if i < 0 {
 			return nil, phone.Errorf(phone.NotFound, phone.ReasonImageNotFound, "the project has no such image")
 		}
@@ -200,7 +205,11 @@ func (s *Store) retry(in fleet.RetryJobs) ([]phone.Outcome, error) {
 	if len(jobs) == 0 {
 		return nil, phone.Errorf(phone.Precondition, phone.ReasonNothingToRetry, "there is nothing to retry")
 	}
-	accepted, outcomes := phone.DecideRetry(jobs, s.targets(project), in.Check)
+	images := map[phone.ImageID]bool{}
+	for _, i := range s.images {
+		images[i.ID] = true
+	}
+	accepted, outcomes := phone.DecideRetry(jobs, s.targets(project), images, in.Check)
 	return s.save(in.Request, accepted, outcomes), nil
 }
 
@@ -321,7 +330,7 @@ func (s *Store) Images(ctx context.Context, f fleet.ImageFilter) ([]phone.Image,
 		return nil, err
 	}
 	found := choose(s.images, func(o phone.Image) bool {
-		return (o.Project == "" || o.Project == f.Project) && (f.ID == "" || o.ID == f.ID) && (f.Name == "" || o.Name == f.Name)
+		return s.usable(o, f.Project) && (f.ID == "" || o.ID == f.ID) && (f.Name == "" || o.Name == f.Name)
 	})
 	slices.SortStableFunc(found, func(a, b phone.Image) int { return b.CreatedAt.Compare(a.CreatedAt) })
 	return found, nil
