@@ -101,7 +101,7 @@ func readPolicies(path string) ([]api.Policy, error) {
 func policyOut(p account.Policy) api.Policy {
 	out := api.Policy{Name: p.Name, Version: p.Version}
 	for _, s := range p.Statement {
-		out.Statement = append(out.Statement, api.Statement(s))
+		out.Statement = append(out.Statement, api.Statement{Effect: s.Effect, Action: s.Action, Condition: s.Condition})
 	}
 	return out
 }

@@ -13,10 +13,10 @@ type route struct {
 	handle  func(*call) (any, error)
 }
 
-// routes is the whole API; operation names are the official SDK's.
-func (h *Handler) routes() {
+// table is the whole API; operation names are the official SDK's.
+func (h *Handler) table() []route {
 	const base = "/v1/{project_id}/cloud-phone"
-	for _, rt := range []route{
+	return []route{
 		{"POST " + base + "/phones/batch-reset", fleet.ActionPhonesReset, h.resetPhones}, // ResetCloudPhone
 		{"GET " + base + "/phones", fleet.ActionPhonesList, h.listPhones},                // ListCloudPhones
 		{"GET " + base + "/phones/{phone_id}", fleet.ActionPhonesGet, h.showPhone},       // ShowCloudPhoneDetail
@@ -25,7 +25,26 @@ func (h *Handler) routes() {
 		{"GET " + base + "/phone-images", fleet.ActionImagesList, h.listImages},          // ListCloudPhoneImages
 		{"GET " + base + "/jobs", fleet.ActionJobsList, h.listJobs},                      // ListJobs
 		{"GET " + base + "/jobs/{job_id}", fleet.ActionJobsGet, h.showJob},               // ShowJob
-	} {
+	}
+}
+
+// Operation is a route as a list of permissions has it.
+type Operation struct {
+	Pattern string // "GET /v1/{project_id}/cloud-phone/phones"
+	Action  fleet.Action
+}
+
+// Operations lists every route.
+func Operations() []Operation {
+	var all []Operation
+	for _, rt := range (&Handler{}).table() {
+		all = append(all, Operation{Pattern: rt.pattern, Action: rt.action})
+	}
+	return all
+}
+
+func (h *Handler) routes() {
+	for _, rt := range h.table() {
 		h.mux.Handle(rt.pattern, h.adapt(rt))
 	}
 	h.unknown = http.HandlerFunc(h.noRoute)

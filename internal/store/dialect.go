@@ -15,6 +15,8 @@ type dialect struct {
 	clock string
 	// lock ends a SELECT that locks what it reads against other writers; SQLite has one writer anyway.
 	lock string
+	// lockRemoval ends a SELECT that locks a row in order to remove it: it also keeps others from beginning to refer to it.
+	lockRemoval string
 	// skipLocked ends a SELECT that locks what it reads in order to remove it, and leaves out what another transaction holds.
 	skipLocked string
 	// leaders is how many transactions of combined steps may run at once.
@@ -40,15 +42,16 @@ func sqliteDialect() dialect {
 
 func postgresDialect() dialect {
 	return dialect{
-		postgres:   true,
-		clock:      `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`,
-		lock:       ` FOR NO KEY UPDATE`,
-		skipLocked: ` FOR UPDATE SKIP LOCKED`,
-		leaders:    2,
-		cooldown:   5 * time.Millisecond,
-		fetchedBy:  `attempted_by[array_upper(attempted_by, 1)]`,
-		candidates: postgresCandidates,
-		rebound:    &sync.Map{},
+		postgres:    true,
+		clock:       `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`,
+		lock:        ` FOR NO KEY UPDATE`,
+		lockRemoval: ` FOR UPDATE`,
+		skipLocked:  ` FOR UPDATE SKIP LOCKED`,
+		leaders:     2,
+		cooldown:    5 * time.Millisecond,
+		fetchedBy:   `attempted_by[array_upper(attempted_by, 1)]`,
+		candidates:  postgresCandidates,
+		rebound:     &sync.Map{},
 	}
 }
 
