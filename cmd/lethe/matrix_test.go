@@ -102,17 +102,17 @@ func (e *estate) furnish() {
 		`{"server_name":"edge","driver":"simulated","phone_count":1,"image_id":"`+image.ImageID+`"}`))
 	phones := jsonOf[api.Phones](e.t, e.must(owner, "GET", "/lethe/v1/phones", ""))
 	jobs := jsonOf[api.Jobs](e.t, e.must(owner, "GET", "/lethe/v1/jobs", ""))
-	e.must(owner, "POST", "/lethe/v1/groups", `{"group_name":"there"}`)
-	user := e.user("there")
+	e.must(owner, "POST", "/lethe/v1/groups", `{"group_name":"ours"}`)
+	user := e.user("ours")
 	key := account.NewAccessKey(user.ID, time.Now())
 	if err := e.store.AddKey(e.t.Context(), user.Account, user.Name, key); err != nil {
 		e.t.Fatal(err)
 	}
-	e.must(owner, "POST", "/lethe/v1/policies", `{"policy_name":"there","policy":`+emptyHanded+`}`)
+	e.must(owner, "POST", "/lethe/v1/policies", `{"policy_name":"ours","policy":`+emptyHanded+`}`)
 	e.ids = map[string]string{
 		"project_id": e.project, "phone_id": phones.Phones[0].PhoneID, "server_id": server.Server.ServerID, "job_id": jobs.Jobs[0].JobID,
-		"request_id": server.RequestID, "image_id": image.ImageID, "account_name": "tenant", "project_name": "local-2", "user_name": "there",
-		"group_name": "there", "policy_name": "there", "access_key": key.ID,
+		"request_id": server.RequestID, "image_id": image.ImageID, "account_name": "tenant", "project_name": "local-2", "user_name": "ours",
+		"group_name": "ours", "policy_name": "ours", "access_key": key.ID,
 	}
 	e.dead = e.deadTokens()
 	everybody := e.user("everybody", allow("*"))
@@ -568,7 +568,7 @@ func (e *estate) deadTokens() map[string]string {
 		"repassworded": func() error { return e.store.SetPassword(ctx, id, "repassworded", account.DecoyHash()) },
 		"regranted":    func() error { return e.store.SetPolicies(ctx, id, "regranted", []account.Policy{all}) },
 		"rekeyed":      func() error { return e.store.DeleteKey(ctx, id, "rekeyed", key.ID) },
-		"grouped":      func() error { return e.store.SetMember(ctx, id, "there", "grouped", true) },
+		"grouped":      func() error { return e.store.SetMember(ctx, id, "ours", "grouped", true) },
 		"ungranted":    func() error { return e.store.Detach(ctx, id, granted) },
 	} {
 		user := e.user(name, all)
