@@ -22,9 +22,11 @@ func checkPlans(t *testing.T, f storetest.Fixture) {
 	t.Helper()
 	for _, statement := range f.PreparedStatements() {
 		searches := strings.Contains(statement, "instr(") || !strings.Contains(statement, "WHERE") // a part of a name, or everything was asked for
+		// Deleting a project's images looks whether a phone has one, which no index is worth: nobody does it often.
+		rare := strings.HasPrefix(statement, "DELETE FROM images")
 		narrow := strings.Contains(statement, "|| ''")
 		for _, step := range plan(t, f, statement) {
-			if scan := wholeTable.FindStringSubmatch(step); scan != nil && !smallIndex.MatchString(scan[2]) && !searches {
+			if scan := wholeTable.FindStringSubmatch(step); scan != nil && !smallIndex.MatchString(scan[2]) && !searches && !rare {
 				t.Errorf("%s\n reads a whole table: %s", statement, step)
 			}
 			if strings.Contains(step, "_name_key") && strings.Contains(statement, "ORDER BY created_at") && !searches && !strings.Contains(step, "name=") {

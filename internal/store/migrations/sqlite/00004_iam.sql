@@ -51,3 +51,8 @@ CREATE INDEX grants_user_idx ON grants (user_id);
 CREATE INDEX grants_group_idx ON grants (group_id);
 CREATE INDEX grants_policy_idx ON grants (policy_id);
 CREATE INDEX grants_project_idx ON grants (project_id);
+
+-- What a project that is deleted takes along.
+CREATE INDEX requests_project_idx ON requests (project_id);
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('requests', 'requests_project_idx', '100000 100');
+ANALYZE sqlite_schema;
