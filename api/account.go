@@ -10,6 +10,13 @@ type AddAccount struct {
 	UserName string `json:"user_name,omitempty"`
 	// The first project's; absent: the installation's region.
 	ProjectName string `json:"project_name,omitempty"`
+	// Let it add servers, on hosts that it names: only for those who may have the machine that lethe runs on.
+	OwnHosts bool `json:"own_hosts,omitempty"`
+}
+
+// SetAccount says whether an account may add servers.
+type SetAccount struct {
+	OwnHosts bool `json:"own_hosts"`
 }
 
 // Account is a tenant of the installation.
@@ -17,7 +24,9 @@ type Account struct {
 	AccountID   string `json:"account_id"`
 	AccountName string `json:"account_name"`
 	// The installation's first account, which makes the others.
-	Operator   bool      `json:"operator"`
+	Operator bool `json:"operator"`
+	// Whether it may add servers, on hosts that it names.
+	OwnHosts   bool      `json:"own_hosts"`
 	CreateTime time.Time `json:"create_time"`
 }
 

@@ -57,6 +57,7 @@ var operations = map[string]operation{
 	"POST /lethe/v1/accounts":                  {"addAccount", "Add an account with a project and an owner; the secrets are in this answer only", api.AddAccount{}, api.AddedAccount{}},
 	"GET /lethe/v1/accounts":                   {"listAccounts", "The installation's accounts", nil, api.Accounts{}},
 	"GET /lethe/v1/accounts/{account_name}":    {"showAccount", "One account, with its projects", nil, api.AccountDetail{}},
+	"PUT /lethe/v1/accounts/{account_name}":    {"setAccount", "Let an account add servers on hosts that it names, or not", api.SetAccount{}, api.Done{}},
 	"DELETE /lethe/v1/accounts/{account_name}": {"deleteAccount", "Delete an account with its users, projects and policies; refused while it has a server or a phone", nil, api.Done{}},
 
 	"POST /lethe/v1/projects":                  {"addProject", "Add a project of the account", api.AddProject{}, api.Project{}},

@@ -50,6 +50,11 @@ func (c *Client) Account(ctx context.Context, name string) (api.AccountDetail, e
 	return out, c.get(ctx, below("accounts", name), nil, &out)
 }
 
+// SetOwnHosts lets an account add servers on hosts that it names, or not.
+func (c *Client) SetOwnHosts(ctx context.Context, name string, may bool) error {
+	return c.put(ctx, below("accounts", name), api.SetAccount{OwnHosts: may}, &api.Done{})
+}
+
 // DeleteAccount removes an account that has neither servers nor phones.
 func (c *Client) DeleteAccount(ctx context.Context, name string) error {
 	return c.remove(ctx, below("accounts", name))

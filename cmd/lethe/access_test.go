@@ -149,6 +149,14 @@ func TestAccessCommands(t *testing.T) {
 	ok("account list", "acme", "lethe", "tenant")
 	contains(t, as(at("acme.json"), "", "project list").must(t, 0).stdout, "west")
 	contains(t, as(at("acme.json"), "", "account list").must(t, 1).stderr, "first account")
+	addServer := "server add --name s --driver simulated --phones 1 --image "
+	contains(t, as(at("acme.json"), "", "image add --name i --reference r").must(t, 0).stdout, "i")
+	contains(t, as(at("acme.json"), "", addServer+"i").must(t, 1).stderr, "operator can let it")
+	ok("account set acme --own-hosts", "may add servers")
+	contains(t, as(at("acme.json"), "", "server list").must(t, 0).stdout, "SERVER ID")
+	ok("account set acme --no-own-hosts", "no servers")
+	refused(1, "account set nobody --own-hosts", "no such account")
+	refused(2, "account set acme", "exactly one")
 	contains(t, as(at("acme.json"), "", "user list").must(t, 0).stdout, "boss", "all (the account itself)")
 
 	ok("project add east", "east")

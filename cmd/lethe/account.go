@@ -12,7 +12,7 @@ import (
 
 func newAccountCommand(env *environment) *cobra.Command {
 	return group("account", "Let several accounts share the installation; for the first account only",
-		newAccountAddCommand(env), newAccountListCommand(env), newAccountShowCommand(env), newAccountDeleteCommand(env))
+		newAccountAddCommand(env), newAccountListCommand(env), newAccountShowCommand(env), newAccountSetCommand(env), newAccountDeleteCommand(env))
 }
 
 func newAccountAddCommand(env *environment) *cobra.Command {
@@ -50,7 +50,30 @@ func newAccountAddCommand(env *environment) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&in.UserName, "owner", "", "the owner's user `name` (default admin)")
 	cmd.Flags().StringVar(&in.ProjectName, "project", "", "the first project's `name` (default: the installation's region)")
+	cmd.Flags().BoolVar(&in.OwnHosts, "own-hosts", false, ownHosts)
 	save.register(cmd)
+	return cmd
+}
+
+const ownHosts = "let it add servers on hosts that it names; who may do that may name the machine that lethe runs on"
+
+func newAccountSetCommand(env *environment) *cobra.Command {
+	var own, none bool
+	cmd := &cobra.Command{
+		Use:               "set NAME --own-hosts | --no-own-hosts",
+		Short:             "Let an account add servers on hosts that it names, or not; servers that it has stay",
+		Args:              exactArgs(1),
+		ValidArgsFunction: once(completeAccounts(env)),
+		PreRunE:           func(cmd *cobra.Command, _ []string) error { return oneOf(cmd, "own-hosts", "no-own-hosts") },
+		RunE: does(env, func(ctx context.Context, c *client.Client, args []string) error {
+			if err := c.SetOwnHosts(ctx, args[0], own); err != nil {
+				return err
+			}
+			return env.say("account %s may add %s", args[0], map[bool]string{true: "servers", false: "no servers"}[own])
+		}),
+	}
+	cmd.Flags().BoolVar(&own, "own-hosts", false, ownHosts)
+	cmd.Flags().BoolVar(&none, "no-own-hosts", false, "let it add no servers")
 	return cmd
 }
 
@@ -65,9 +88,9 @@ func newAccountListCommand(env *environment) *cobra.Command {
 				return err
 			}
 			return env.print(accounts, func() table {
-				t := table{header: []string{"ACCOUNT ID", "NAME", "OPERATOR", "CREATED"}}
+				t := table{header: []string{"ACCOUNT ID", "NAME", "OPERATOR", "OWN HOSTS", "CREATED"}}
 				for _, a := range accounts {
-					t.rows = append(t.rows, []string{a.AccountID, a.AccountName, yesOrNo(a.Operator), moment(a.CreateTime)})
+					t.rows = append(t.rows, []string{a.AccountID, a.AccountName, yesOrNo(a.Operator), yesOrNo(a.OwnHosts), moment(a.CreateTime)})
 				}
 				return t
 			})
@@ -91,7 +114,7 @@ func newAccountShowCommand(env *environment) *cobra.Command {
 				for i, p := range found.Projects {
 					names[i] = p.ProjectName
 				}
-				return pairs("ACCOUNT ID", found.AccountID, "NAME", found.AccountName, "OPERATOR", yesOrNo(found.Operator),
+				return pairs("ACCOUNT ID", found.AccountID, "NAME", found.AccountName, "OPERATOR", yesOrNo(found.Operator), "OWN HOSTS", yesOrNo(found.OwnHosts),
 					"CREATED", moment(found.CreateTime), "PROJECTS", dash(strings.Join(names, ", ")))
 			})
 		}),

@@ -76,7 +76,7 @@ func (in *testInstallation) authenticate(r *http.Request, body []byte) (account.
 		return account.Caller{}, &phone.Error{Code: phone.Unauthenticated, Msg: "verify aksk signature fail", Err: err}
 	}
 	return account.Caller{Signed: true, Identity: account.Identity{
-		User: account.User{ID: "u", Account: "acc", Owner: true}, Account: account.Account{ID: "acc"}, Projects: []account.Project{{ID: testProject}},
+		User: account.User{ID: "u", Account: "acc", Owner: true}, Account: account.Account{ID: "acc", Operator: true}, Projects: []account.Project{{ID: testProject}},
 	}}, nil
 }
 

@@ -274,6 +274,7 @@ var samples = map[string][]sample{
 	"POST /lethe/v1/accounts":                  {{body: `{"account_name":"a-NEW"}`}},
 	"GET /lethe/v1/accounts":                   {{}},
 	"GET /lethe/v1/accounts/{account_name}":    {{}},
+	"PUT /lethe/v1/accounts/{account_name}":    {{body: `{"own_hosts":false}`}},
 	"DELETE /lethe/v1/accounts/{account_name}": {{missing: true, owner: 404}},
 	"POST /lethe/v1/projects":                  {{body: `{"project_name":"p-NEW"}`}},
 	"GET /lethe/v1/projects":                   {{}},

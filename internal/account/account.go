@@ -11,9 +11,15 @@ type Account struct {
 	ID   string // 32 lower-case hex digits
 	Name string // unique in the installation
 	// Operator is set for the installation's first account: it makes the others, and never stops being it.
-	Operator  bool
+	Operator bool
+	// OwnHosts lets it add servers, on hosts that it names. The operator's account may always. A host is root's: who may name one can
+	// name the machine that lethe itself runs on.
+	OwnHosts  bool
 	CreatedAt time.Time
 }
+
+// MayNameHosts reports whether the account may add servers.
+func (a Account) MayNameHosts() bool { return a.Operator || a.OwnHosts }
 
 // Project is an account's resource scope.
 type Project struct {

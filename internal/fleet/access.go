@@ -18,6 +18,8 @@ type AccessStore interface {
 	// AddAccount writes an account with its projects, its owner and the owner's access key.
 	AddAccount(ctx context.Context, who account.Identity, key account.AccessKey) error
 	Accounts(ctx context.Context) ([]account.Account, error) // by name
+	// SetOwnHosts says whether an account may add servers.
+	SetOwnHosts(ctx context.Context, name string, may bool) error
 	// DeleteAccount removes an account with everything in it. Precondition for the operator's, and while one of its projects has a
 	// server or a phone.
 	DeleteAccount(ctx context.Context, name string) error

@@ -11,6 +11,8 @@ type NewAccount struct {
 	Name    string
 	Owner   string // its owner's user name; "" means DefaultOwner
 	Project string // its first project's name; "" means the installation's region
+	// OwnHosts lets it add servers: see account.Account.
+	OwnHosts bool
 }
 
 // DefaultOwner is what an account's owner is called where the caller names none.
@@ -47,7 +49,7 @@ func (a *Access) AddAccount(ctx context.Context, caller account.Caller, in NewAc
 		return AddedAccount{}, err
 	}
 	now := a.time()
-	added := AddedAccount{Account: account.Account{ID: account.NewID(), Name: in.Name, CreatedAt: now}}
+	added := AddedAccount{Account: account.Account{ID: account.NewID(), Name: in.Name, OwnHosts: in.OwnHosts, CreatedAt: now}}
 	added.Project = account.Project{ID: account.NewID(), Account: added.Account.ID, Name: in.Project, CreatedAt: now}
 	added.Owner = a.newUser(added.Account.ID, in.Owner)
 	added.Owner.User.Owner = true
@@ -83,6 +85,17 @@ func (a *Access) Account(ctx context.Context, caller account.Caller, name string
 		}
 	}
 	return account.Account{}, nil, NoSuch("account")
+}
+
+// SetOwnHosts says whether an account may add servers, on hosts that it names.
+func (a *Access) SetOwnHosts(ctx context.Context, caller account.Caller, name string, may bool) error {
+	if err := Authorise(caller, "", ActionAccountsUpdate); err != nil {
+		return err
+	}
+	if err := accountName.find(name); err != nil {
+		return err
+	}
+	return a.store.SetOwnHosts(ctx, name, may)
 }
 
 // DeleteAccount removes an account with its users, projects and policies.

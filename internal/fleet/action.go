@@ -61,6 +61,7 @@ const (
 	ActionAccountsList   Action = "lethe:accounts:list"
 	ActionAccountsGet    Action = "lethe:accounts:get"
 	ActionAccountsCreate Action = "lethe:accounts:create"
+	ActionAccountsUpdate Action = "lethe:accounts:update"
 	ActionAccountsDelete Action = "lethe:accounts:delete"
 	ActionReplicasList   Action = "lethe:replicas:list"
 )
@@ -157,6 +158,7 @@ var permissions = []Permission{
 	{Action: ActionAccountsList, Resource: "account", Scope: ScopeInstallation, Reads: true},
 	{Action: ActionAccountsGet, Resource: "account", Scope: ScopeInstallation, Reads: true},
 	{Action: ActionAccountsCreate, Resource: "account", Scope: ScopeInstallation},
+	{Action: ActionAccountsUpdate, Resource: "account", Scope: ScopeInstallation},
 	{Action: ActionAccountsDelete, Resource: "account", Scope: ScopeInstallation},
 	{Action: ActionReplicasList, Resource: "replica", Scope: ScopeInstallation, Reads: true},
 }

@@ -69,7 +69,7 @@ func user(actions ...fleet.Action) account.Caller {
 }
 
 func caller(u account.User) account.Caller {
-	return account.Caller{Identity: account.Identity{User: u}, Scope: string(project)}
+	return account.Caller{Identity: account.Identity{User: u, Account: account.Account{OwnHosts: true}}, Scope: string(project)}
 }
 
 // oneHost is the host of every server: it runs commands and remembers the last, and whether it was made.

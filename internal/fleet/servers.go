@@ -45,6 +45,9 @@ func (s *Service) AddServer(ctx context.Context, caller account.Caller, in NewSe
 	if err := Authorise(caller, in.Project, ActionServersCreate); err != nil {
 		return phone.Server{}, "", err
 	}
+	if !caller.Account.MayNameHosts() {
+		return phone.Server{}, "", phone.Errorf(phone.Forbidden, "", "this account may add no servers: the installation's operator can let it name its own hosts")
+	}
 	in.fill(s.bootTimeout)
 	if err := in.check(); err != nil {
 		return phone.Server{}, "", err

@@ -13,7 +13,7 @@ func (a *API) addAccount(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	added, err := a.Access.AddAccount(c.Context(), c.caller, fleet.NewAccount{Name: in.AccountName, Owner: in.UserName, Project: in.ProjectName})
+	added, err := a.Access.AddAccount(c.Context(), c.caller, fleet.NewAccount{Name: in.AccountName, Owner: in.UserName, Project: in.ProjectName, OwnHosts: in.OwnHosts})
 	if err != nil {
 		return err
 	}
@@ -34,6 +34,14 @@ func (a *API) account(c *call) error {
 		return err
 	}
 	return c.answer(http.StatusOK, api.AccountDetail{Account: accountOut(found), Projects: each(projects, projectOut)})
+}
+
+func (a *API) setAccount(c *call) error {
+	var in api.SetAccount
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	return c.done(a.Access.SetOwnHosts(c.Context(), c.caller, c.PathValue("account_name"), in.OwnHosts))
 }
 
 func (a *API) deleteAccount(c *call) error {
@@ -73,7 +81,7 @@ func (a *API) deleteProject(c *call) error {
 }
 
 func accountOut(a account.Account) api.Account {
-	return api.Account{AccountID: a.ID, AccountName: a.Name, Operator: a.Operator, CreateTime: a.CreatedAt.UTC()}
+	return api.Account{AccountID: a.ID, AccountName: a.Name, Operator: a.Operator, OwnHosts: a.MayNameHosts(), CreateTime: a.CreatedAt.UTC()}
 }
 
 func projectOut(p account.Project) api.Project {

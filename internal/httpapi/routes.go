@@ -61,6 +61,7 @@ func (a *API) routes() []route {
 		{pattern: "POST " + api.Prefix + "/accounts", action: fleet.ActionAccountsCreate, handle: a.addAccount},
 		{pattern: "GET " + api.Prefix + "/accounts", action: fleet.ActionAccountsList, handle: a.accounts},
 		{pattern: "GET " + api.Prefix + "/accounts/{account_name}", action: fleet.ActionAccountsGet, handle: a.account},
+		{pattern: "PUT " + api.Prefix + "/accounts/{account_name}", action: fleet.ActionAccountsUpdate, handle: a.setAccount},
 		{pattern: "DELETE " + api.Prefix + "/accounts/{account_name}", action: fleet.ActionAccountsDelete, handle: a.deleteAccount},
 
 		{pattern: "POST " + api.Prefix + "/projects", action: fleet.ActionProjectsCreate, handle: a.addProject},

@@ -40,6 +40,7 @@ type Access interface {
 	AddAccount(ctx context.Context, caller account.Caller, in fleet.NewAccount) (fleet.AddedAccount, error)
 	Accounts(ctx context.Context, caller account.Caller) ([]account.Account, error)
 	Account(ctx context.Context, caller account.Caller, name string) (account.Account, []account.Project, error)
+	SetOwnHosts(ctx context.Context, caller account.Caller, name string, may bool) error
 	DeleteAccount(ctx context.Context, caller account.Caller, name string) error
 
 	AddProject(ctx context.Context, caller account.Caller, name string) (account.Project, error)

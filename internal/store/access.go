@@ -21,6 +21,17 @@ func (s *Store) Accounts(ctx context.Context) ([]account.Account, error) {
 	return readAll(ctx, s, scanAccount, `SELECT `+accountColumns+` FROM accounts ORDER BY name`)
 }
 
+// SetOwnHosts says whether an account may add servers.
+func (s *Store) SetOwnHosts(ctx context.Context, name string, may bool) error {
+	return s.tx(ctx, func(t *tx) error {
+		n, err := t.exec(ctx, `UPDATE accounts SET own_hosts = ? WHERE name = ?`, may, name)
+		if err == nil && n == 0 {
+			return fleet.NoSuch("account")
+		}
+		return err
+	})
+}
+
 // DeleteAccount removes an account with everything in it.
 func (s *Store) DeleteAccount(ctx context.Context, name string) error {
 	return s.tx(ctx, func(t *tx) error {

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	accountColumns = "id, name, operator, created_at"
+	accountColumns = "id, name, operator, own_hosts, created_at"
 	projectColumns = "id, account_id, name, created_at"
 	userColumns    = "id, account_id, name, password_hash, owner, disabled, policies, epoch, created_at"
 	keyColumns     = "id, secret, user_id, disabled, created_at"
@@ -39,7 +39,7 @@ func (s *Store) Bootstrap(ctx context.Context, who account.Identity, key account
 // insertAccount writes an account with its projects, its owner and the owner's access key.
 func (t *tx) insertAccount(ctx context.Context, who account.Identity, key account.AccessKey) error {
 	a := who.Account
-	_, err := t.exec(ctx, `INSERT INTO accounts (`+accountColumns+`) VALUES (?, ?, ?, ?)`, a.ID, a.Name, a.Operator, micros(a.CreatedAt))
+	_, err := t.exec(ctx, `INSERT INTO accounts (`+accountColumns+`) VALUES (?, ?, ?, ?, ?)`, a.ID, a.Name, a.Operator, a.OwnHosts, micros(a.CreatedAt))
 	if err != nil {
 		return fmt.Errorf("write the account: %w", err)
 	}
@@ -229,7 +229,7 @@ func (s *Store) DeleteExpiredTokens(ctx context.Context) (int, error) {
 func scanAccount(row scanner) (account.Account, error) {
 	var a account.Account
 	var created int64
-	err := row.Scan(&a.ID, &a.Name, &a.Operator, &created)
+	err := row.Scan(&a.ID, &a.Name, &a.Operator, &a.OwnHosts, &created)
 	a.CreatedAt = timeOf(created)
 	return a, err
 }

@@ -250,6 +250,11 @@ func testProjectsAndAccounts(t *testing.T, f Fixture) {
 	f.Fleet(t, f.Project(0), f.Image(t).ID, 1, 1)
 	refused(t, "delete a project with phones", f.DeleteProject(ctx, id, f.Owner.Projects[0].Name), phone.Precondition, "")
 
+	must(t, "SetOwnHosts", f.SetOwnHosts(ctx, "tenant", true))
+	equal(t, "own hosts", f.who(t, tenant.User).Account.OwnHosts, true)
+	must(t, "SetOwnHosts", f.SetOwnHosts(ctx, "tenant", false))
+	equal(t, "no own hosts", f.who(t, tenant.User).Account.OwnHosts, false)
+	refused(t, "own hosts of nobody", f.SetOwnHosts(ctx, "nobody", true), phone.NotFound, "")
 	accounts, err := f.Accounts(ctx)
 	must(t, "Accounts", err)
 	equal(t, "accounts", len(accounts), 2)

@@ -1,6 +1,7 @@
 -- +goose Up
 -- The operator's account makes the others. There was only one account before.
 ALTER TABLE accounts ADD COLUMN operator BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE accounts ADD COLUMN own_hosts BOOLEAN NOT NULL DEFAULT FALSE; -- may add servers, on hosts that it names
 UPDATE accounts SET operator = TRUE;
 CREATE UNIQUE INDEX accounts_operator_key ON accounts (operator) WHERE operator;
 

@@ -1,6 +1,7 @@
 -- +goose Up
 -- The operator's account makes the others. There was only one account before.
 ALTER TABLE accounts ADD COLUMN operator INTEGER NOT NULL DEFAULT 0 CHECK (operator IN (0, 1));
+ALTER TABLE accounts ADD COLUMN own_hosts INTEGER NOT NULL DEFAULT 0 CHECK (own_hosts IN (0, 1)); -- may add servers, on hosts that it names
 UPDATE accounts SET operator = 1;
 CREATE UNIQUE INDEX accounts_operator_key ON accounts (operator) WHERE operator = 1;
 
