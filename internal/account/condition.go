@@ -100,7 +100,7 @@ func parseCondition(text json.RawMessage, name string) (Condition, error) {
 
 func (c Condition) validate() error {
 	if c != nil && len(c) == 0 {
-		return errors.New("Condition is empty: leave it out")
+		return errors.New("the field Condition is empty: leave it out")
 	}
 	for _, name := range slices.Sorted(maps.Keys(c)) {
 		if _, ok := operators[name]; !ok {
@@ -115,9 +115,9 @@ func (c Condition) validate() error {
 			case !slices.Contains(conditionKeys, key):
 				return fmt.Errorf("the Condition key %.64q is not supported: there are %s", key, strings.Join(conditionKeys, ", "))
 			case len(values) == 0 || len(values) > maxConditionValues:
-				return fmt.Errorf("Condition.%s.%s has %d values: 1 to %d are taken", name, key, len(values), maxConditionValues)
+				return fmt.Errorf("the field Condition.%s.%s has %d values: 1 to %d are taken", name, key, len(values), maxConditionValues)
 			case slices.ContainsFunc(values, func(v string) bool { return v == "" || len(v) > maxConditionValue }):
-				return fmt.Errorf("Condition.%s.%s has a value of no or of more than %d bytes", name, key, maxConditionValue)
+				return fmt.Errorf("the field Condition.%s.%s has a value of no or of more than %d bytes", name, key, maxConditionValue)
 			}
 		}
 	}
