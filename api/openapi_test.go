@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/httpapi"
 )
 
@@ -54,28 +55,66 @@ var operations = map[string]operation{
 	"POST /lethe/v1/requests/{request_id}/cancel": {"cancelRequest", "Cancel the jobs of a request that are held, queued or preparing; the others go on. The action of its kind: cph:phones:reset or cph:servers:create", nil, api.Cancelled{}},
 	"POST /lethe/v1/requests/{request_id}/retry":  {"retryRequest", "Reset the phones whose latest job is a failed or cancelled one of this request, to the same image and exactly the same properties, in a new request with the same pace. Action cph:phones:reset", nil, api.Accepted{}},
 
-	"GET /lethe/v1/replicas": {"listReplicas", "The serving processes of the installation, the latest start first. For the account itself only", nil, api.Replicas{}},
+	"GET /lethe/v1/replicas": {"listReplicas", "The serving processes of the installation, the latest start first. For the operator's account only", nil, api.Replicas{}},
 
-	"POST /lethe/v1/users":                     {"addUser", "Add a user of the account; its secrets are in this answer only. Action iam:users:createUser", api.AddUser{}, api.AddedUser{}},
-	"GET /lethe/v1/users":                      {"listUsers", "The account's users. Action iam:users:listUsers", nil, api.Users{}},
-	"PUT /lethe/v1/users/{user_name}/policies": {"setPolicies", "Replace what a user may do; its tokens die at once. Action iam:users:setPolicies", api.SetPolicies{}, api.UserPolicies{}},
+	"POST /lethe/v1/accounts":                  {"addAccount", "Add an account with a project and an owner; the secrets are in this answer only", api.AddAccount{}, api.AddedAccount{}},
+	"GET /lethe/v1/accounts":                   {"listAccounts", "The installation's accounts", nil, api.Accounts{}},
+	"GET /lethe/v1/accounts/{account_name}":    {"showAccount", "One account, with its projects", nil, api.AccountDetail{}},
+	"PUT /lethe/v1/accounts/{account_name}":    {"setAccount", "Let an account add servers on hosts that it names, or not", api.SetAccount{}, api.Done{}},
+	"DELETE /lethe/v1/accounts/{account_name}": {"deleteAccount", "Delete an account with its users, projects and policies; refused while it has a server or a phone", nil, api.Done{}},
+
+	"POST /lethe/v1/projects":                  {"addProject", "Add a project of the account", api.AddProject{}, api.Project{}},
+	"GET /lethe/v1/projects":                   {"listProjects", "The account's projects", nil, api.Projects{}},
+	"PUT /lethe/v1/projects/{project_name}":    {"renameProject", "Give a project another name; the tokens of the account's users die at once", api.RenameProject{}, api.Done{}},
+	"DELETE /lethe/v1/projects/{project_name}": {"deleteProject", "Delete a project; refused while it has a server or a phone", nil, api.Done{}},
+
+	"POST /lethe/v1/users":                                 {"addUser", "Add a user of the account; its secrets are in this answer only", api.AddUser{}, api.AddedUser{}},
+	"GET /lethe/v1/users":                                  {"listUsers", "The account's users", nil, api.Users{}},
+	"GET /lethe/v1/users/{user_name}":                      {"showUser", "One user, with its groups and its grants", nil, api.UserDetail{}},
+	"PUT /lethe/v1/users/{user_name}":                      {"setUser", "Disable a user, or enable it; its tokens die at once", api.SetEnabled{}, api.Done{}},
+	"DELETE /lethe/v1/users/{user_name}":                   {"deleteUser", "Delete a user; its tokens and access keys die at once", nil, api.Done{}},
+	"PUT /lethe/v1/users/{user_name}/policies":             {"setPolicies", "Replace a user's own policies; its tokens die at once", api.SetPolicies{}, api.UserPolicies{}},
+	"PUT /lethe/v1/users/{user_name}/password":             {"resetPassword", "Give a user a new password, which is in this answer only; its tokens die at once", api.ResetPassword{}, api.Password{}},
+	"PUT /lethe/v1/password":                               {"changePassword", "Give oneself a new password; one's tokens die at once", api.ChangePassword{}, api.Done{}},
+	"POST /lethe/v1/users/{user_name}/keys":                {"addKey", "Add an access key, at most two for a user; its secret is in this answer only", nil, api.AddedKey{}},
+	"GET /lethe/v1/users/{user_name}/keys":                 {"listKeys", "A user's access keys, without their secrets", nil, api.AccessKeys{}},
+	"PUT /lethe/v1/users/{user_name}/keys/{access_key}":    {"setKey", "Disable an access key, or enable it; the user's tokens die at once", api.SetEnabled{}, api.Done{}},
+	"DELETE /lethe/v1/users/{user_name}/keys/{access_key}": {"deleteKey", "Delete an access key; the user's tokens die at once", nil, api.Done{}},
+
+	"POST /lethe/v1/groups":                                  {"addGroup", "Add a group of the account", api.AddGroup{}, api.Group{}},
+	"GET /lethe/v1/groups":                                   {"listGroups", "The account's groups", nil, api.Groups{}},
+	"GET /lethe/v1/groups/{group_name}":                      {"showGroup", "One group, with its users and its grants", nil, api.GroupDetail{}},
+	"DELETE /lethe/v1/groups/{group_name}":                   {"deleteGroup", "Delete a group; its users lose what it gave them, and their tokens die at once", nil, api.Done{}},
+	"PUT /lethe/v1/groups/{group_name}/users/{user_name}":    {"addToGroup", "Put a user into a group; its tokens die at once", nil, api.Done{}},
+	"DELETE /lethe/v1/groups/{group_name}/users/{user_name}": {"removeFromGroup", "Take a user out of a group; its tokens die at once", nil, api.Done{}},
+
+	"POST /lethe/v1/policies":                                   {"addPolicy", "Add a policy of the account", api.AddPolicy{}, api.NamedPolicy{}},
+	"GET /lethe/v1/policies":                                    {"listPolicies", "The system policies and the account's", nil, api.NamedPolicies{}},
+	"GET /lethe/v1/policies/{policy_name}":                      {"showPolicy", "One policy", nil, api.NamedPolicy{}},
+	"PUT /lethe/v1/policies/{policy_name}":                      {"setPolicy", "Replace what a policy of the account says, for everybody who has it; their tokens die at once", api.SetPolicy{}, api.NamedPolicy{}},
+	"DELETE /lethe/v1/policies/{policy_name}":                   {"deletePolicy", "Delete a policy of the account; refused while it is attached", nil, api.Done{}},
+	"PUT /lethe/v1/users/{user_name}/grants/{policy_name}":      {"attachToUser", "Attach a policy to a user; its tokens die at once", nil, api.Grant{}},
+	"DELETE /lethe/v1/users/{user_name}/grants/{policy_name}":   {"detachFromUser", "Take back a policy that was attached to a user; its tokens die at once", nil, api.Done{}},
+	"PUT /lethe/v1/groups/{group_name}/grants/{policy_name}":    {"attachToGroup", "Attach a policy to a group; its users' tokens die at once", nil, api.Grant{}},
+	"DELETE /lethe/v1/groups/{group_name}/grants/{policy_name}": {"detachFromGroup", "Take back a policy that was attached to a group; its users' tokens die at once", nil, api.Done{}},
 }
 
 var queries = map[string]struct {
 	kind, says string
 }{
-	"after":       {"string", "The next of the page before, asked for with the same filters; empty: the first page. Not together with offset."},
-	"offset":      {"integer", "How many to leave out; past the end the list is empty."},
-	"limit":       {"integer", "How many at most, 1 to 1000; 100 when absent."},
-	"server_name": {"string", "Only those with this part in their name."},
-	"phone_name":  {"string", "Only those with this part in their name."},
-	"image_name":  {"string", "Only those of this whole name."},
-	"status":      {"integer", "Only those in this status."},
-	"request_id":  {"string", "Only those of this request."},
-	"phone_id":    {"string", "Only those of this phone."},
-	"server_id":   {"string", "Only those of this server."},
-	"order":       {"string", "newest or oldest."},
-	"wait":        {"string", "How long to wait for the end of the request, such as 30s; at most 60s. The answer may come early while the server stops."},
+	"after":        {"string", "The next of the page before, asked for with the same filters; empty: the first page. Not together with offset."},
+	"offset":       {"integer", "How many to leave out; past the end the list is empty."},
+	"limit":        {"integer", "How many at most, 1 to 1000; 100 when absent."},
+	"server_name":  {"string", "Only those with this part in their name."},
+	"phone_name":   {"string", "Only those with this part in their name."},
+	"image_name":   {"string", "Only those of this whole name."},
+	"status":       {"integer", "Only those in this status."},
+	"request_id":   {"string", "Only those of this request."},
+	"phone_id":     {"string", "Only those of this phone."},
+	"server_id":    {"string", "Only those of this server."},
+	"project_name": {"string", "The one project in which the policy counts; absent: the whole account."},
+	"order":        {"string", "newest or oldest."},
+	"wait":         {"string", "How long to wait for the end of the request, such as 30s; at most 60s. The answer may come early while the server stops."},
 }
 
 // The description is made from the structs, their comments and the routes: it cannot say anything else.
@@ -152,7 +191,7 @@ func describe(t *testing.T) string {
 func describeRoute(t *testing.T, schemas *schemas, route httpapi.Operation) object {
 	t.Helper()
 	op := operations[route.Pattern]
-	out := object{{"operationId", op.id}, {"summary", op.summary}}
+	out := object{{"operationId", op.id}, {"summary", withAction(t, op.summary, route)}}
 	if route.Open {
 		out = append(out, pair{"security", list{}})
 	}
@@ -166,6 +205,20 @@ func describeRoute(t *testing.T, schemas *schemas, route httpapi.Operation) obje
 		{"200", object{{"description", http.StatusText(http.StatusOK)}, {"headers", requestIDHeader}, {"content", content(schemas, op.response)}}},
 		{"default", object{{"description", "Refused or failed"}, {"headers", requestIDHeader}, {"content", content(schemas, api.Error{})}}},
 	}})
+}
+
+// withAction says which action a route needs, unless its summary says so in words of its own.
+func withAction(t *testing.T, summary string, route httpapi.Operation) string {
+	t.Helper()
+	switch {
+	case route.Action == "":
+		return summary
+	case strings.Contains(summary, string(route.Action)):
+		return summary
+	case strings.Contains(summary, "ction "):
+		t.Errorf("%s is described with another action than %s, which it needs", route.Pattern, route.Action)
+	}
+	return summary + ". Action " + string(route.Action)
 }
 
 var requestIDHeader = object{{"X-Request-Id", object{{"schema", object{{"type", "string"}}}}}}
@@ -197,7 +250,7 @@ func describeParameters(t *testing.T, route httpapi.Operation) list {
 			{"description", "Makes the call repeatable for 24 hours: the same key with the same call is answered as the first time; with another call it is refused."},
 		})
 	}
-	if !route.Open && !strings.Contains(route.Pattern, "/users") {
+	if permission, _ := fleet.PermissionOf(route.Action); permission.Scope == fleet.ScopeProject {
 		out = append(out,
 			object{{"name", "X-Project-Id"}, {"in", "header"}, {"schema", object{{"type", "string"}}}, {"description", "The project; default: the token's, or the account's only one."}},
 			object{{"name", "project_id"}, {"in", "query"}, {"schema", object{{"type", "string"}}}, {"description", "The same, for clients that cannot set a header."}},

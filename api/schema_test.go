@@ -148,6 +148,8 @@ func (s *schemas) schema(t reflect.Type) object {
 		return object{{"type", "integer"}, {"format", "int64"}}
 	case reflect.Pointer:
 		return s.schema(t.Elem())
+	case reflect.Map:
+		return object{{"type", "object"}, {"additionalProperties", s.schema(t.Elem())}}
 	case reflect.Slice:
 		return object{{"type", "array"}, {"items", s.schema(t.Elem())}}
 	case reflect.Struct:

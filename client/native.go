@@ -122,28 +122,6 @@ func (c *Client) Replicas(ctx context.Context) ([]api.Replica, error) {
 	return out.Replicas, c.get(ctx, api.Prefix+"/replicas", nil, &out)
 }
 
-// AddUser makes a user; its password and access key are in this answer and in no other.
-func (c *Client) AddUser(ctx context.Context, in api.AddUser) (api.AddedUser, error) {
-	var out api.AddedUser
-	return out, c.call(ctx, http.MethodPost, api.Prefix+"/users", nil, in, &out)
-}
-
-// Users gives the account's users.
-func (c *Client) Users(ctx context.Context) ([]api.User, error) {
-	var out api.Users
-	return out.Users, c.get(ctx, api.Prefix+"/users", nil, &out)
-}
-
-// SetPolicies replaces a user's policies.
-func (c *Client) SetPolicies(ctx context.Context, user string, policies []api.Policy) (api.UserPolicies, error) {
-	if policies == nil {
-		policies = []api.Policy{}
-	}
-	var out api.UserPolicies
-	path := api.Prefix + "/users/" + url.PathEscape(user) + "/policies"
-	return out, c.call(ctx, http.MethodPut, path, nil, api.SetPolicies{Policies: policies}, &out)
-}
-
 // query makes the query of the pairs whose value is not "".
 func query(pairs ...string) url.Values {
 	values := url.Values{}

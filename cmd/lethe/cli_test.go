@@ -51,7 +51,7 @@ func newTestInstallation(t *testing.T) *testInstallation {
 	service := fleet.New(fleet.Config{Store: in.store, Hosts: testHosts{}, Reconciler: in.reconciler})
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix+"/", httpapi.New(httpapi.Config{
-		Fleet: service, Users: fleet.NewUsers(fleet.UsersConfig{Store: &in.users}), Authenticate: in.authenticate, Log: slog.New(slog.DiscardHandler),
+		Fleet: service, Access: fleet.NewAccess(fleet.AccessConfig{Store: &in.users}), Authenticate: in.authenticate, Log: slog.New(slog.DiscardHandler),
 	}).Handler())
 	mux.Handle("/v1/", cph.New(cph.Config{
 		Fleet: service, Authenticate: in.authenticate, Logger: slog.New(slog.DiscardHandler), Address: func(phone.Server) string { return "192.0.2.7" },
@@ -76,7 +76,7 @@ func (in *testInstallation) authenticate(r *http.Request, body []byte) (account.
 		return account.Caller{}, &phone.Error{Code: phone.Unauthenticated, Msg: "verify aksk signature fail", Err: err}
 	}
 	return account.Caller{Signed: true, Identity: account.Identity{
-		User: account.User{ID: "u", Account: "acc", Owner: true}, Account: account.Account{ID: "acc"}, Projects: []account.Project{{ID: testProject}},
+		User: account.User{ID: "u", Account: "acc", Owner: true}, Account: account.Account{ID: "acc", Operator: true}, Projects: []account.Project{{ID: testProject}},
 	}}, nil
 }
 
@@ -241,7 +241,9 @@ func (testHost) Exec(_ context.Context, _ driver.Ref, command driver.Command) (d
 	return driver.Result{ExitCode: 7, Stdout: []byte(strings.Join(command.Args, "|")), Stderr: []byte("bad\n"), Truncated: true}, nil
 }
 
+// testUsers keeps users in memory; nothing else is asked of it.
 type testUsers struct {
+	fleet.AccessStore
 	mu    sync.Mutex
 	users []account.User
 }
@@ -257,6 +259,17 @@ func (s *testUsers) Users(context.Context, string) ([]account.User, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]account.User(nil), s.users...), nil
+}
+
+func (s *testUsers) User(_ context.Context, _, name string) (fleet.UserDetail, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, u := range s.users {
+		if u.Name == name {
+			return fleet.UserDetail{User: u}, nil
+		}
+	}
+	return fleet.UserDetail{}, fleet.NoSuch("user")
 }
 
 func (s *testUsers) SetPolicies(_ context.Context, _, name string, policies []account.Policy) error {

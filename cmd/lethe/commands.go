@@ -15,7 +15,12 @@ func clientCommands(env *environment) []*cobra.Command {
 		env.clientFlags(newResetCommand(env)),
 		env.clientFlags(newRequestCommand(env)),
 		env.clientFlags(newJobCommand(env)),
+		env.clientFlags(newAccountCommand(env)),
+		env.clientFlags(newProjectCommand(env)),
 		env.clientFlags(newUserCommand(env)),
+		env.clientFlags(newKeyCommand(env)),
+		env.clientFlags(newGroupCommand(env)),
+		env.clientFlags(newPolicyCommand(env)),
 		env.clientFlags(newReplicaCommand(env)),
 		newVersionCommand(env),
 	}

@@ -15,7 +15,7 @@ func newReplicaCommand(env *environment) *cobra.Command {
 func newReplicaListCommand(env *environment) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Aliases: []string{"ls"},
-		Short: "List the serving processes of the installation, the latest start first; for the account itself only",
+		Short: "List the serving processes of the installation, the latest start first; for the first account only",
 		Args:  exactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := env.client()
@@ -34,11 +34,7 @@ func newReplicaListCommand(env *environment) *cobra.Command {
 func replicaTable(replicas []api.Replica) table {
 	t := table{header: []string{"REPLICA ID", "ALIVE", "JOBS", "STARTED", "LEASE UNTIL"}}
 	for _, r := range replicas {
-		alive := "no"
-		if r.Alive {
-			alive = "yes"
-		}
-		t.rows = append(t.rows, []string{r.ReplicaID, alive, strconv.Itoa(r.Jobs), moment(r.StartTime), moment(r.LeaseExpireTime)})
+		t.rows = append(t.rows, []string{r.ReplicaID, yesOrNo(r.Alive), strconv.Itoa(r.Jobs), moment(r.StartTime), moment(r.LeaseExpireTime)})
 	}
 	return t
 }

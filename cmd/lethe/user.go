@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,7 +16,8 @@ import (
 )
 
 func newUserCommand(env *environment) *cobra.Command {
-	return group("user", "Add users, and say what they may do", newUserAddCommand(env), newUserListCommand(env), newUserPolicyCommand(env))
+	return group("user", "Add users, and say what they may do", newUserAddCommand(env), newUserListCommand(env), newUserShowCommand(env),
+		newUserSetCommand(env), newUserPolicyCommand(env), newUserPasswordCommand(env), newUserDeleteCommand(env))
 }
 
 // policyFlags say what a user may do.
@@ -101,23 +104,28 @@ func readPolicies(path string) ([]api.Policy, error) {
 func policyOut(p account.Policy) api.Policy {
 	out := api.Policy{Name: p.Name, Version: p.Version}
 	for _, s := range p.Statement {
-		out.Statement = append(out.Statement, api.Statement(s))
+		out.Statement = append(out.Statement, api.Statement{Effect: s.Effect, Action: s.Action, Condition: s.Condition})
 	}
 	return out
 }
 
 func newUserAddCommand(env *environment) *cobra.Command {
 	var f policyFlags
+	var save saveFlag
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a user, and show its password and its access key this once",
 		Long: "Add a user, and show its password and its access key: they are shown this once and cannot be had again.\n\n" +
-			"A user may do what its policies allow, and nothing without one.",
-		Example: "  lethe user add ci --allow cph:phones:reset,ims:images:get,cph:jobs:list\n  lethe user add auditor --policy readonly.json -o json",
+			"A user may do what its policies allow, and nothing without one: its own, which the flags give it, and those that are attached to it\n" +
+			"or to its groups with lethe policy attach.",
+		Example: "  lethe user add ci --allow cph:phones:reset,ims:images:get,cph:jobs:list --save ci.json\n  lethe user add auditor --policy readonly.json -o json",
 		Args:    exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			policies, err := f.policies()
 			if err != nil {
+				return err
+			}
+			if err := save.check(); err != nil {
 				return err
 			}
 			c, err := env.client()
@@ -128,13 +136,17 @@ func newUserAddCommand(env *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := save.user(env, added); err != nil {
+				return err
+			}
 			return env.print(added, func() table {
-				return pairs("USER ID", added.UserID, "NAME", added.UserName, "POLICIES", policyWords(added.Policies),
-					"PASSWORD", added.Password, "ACCESS KEY", added.AccessKey, "SECRET KEY", added.SecretKey)
+				return pairs(append([]string{"USER ID", added.UserID, "NAME", added.UserName, "POLICIES", policyWords(added.Policies)},
+					save.secrets("PASSWORD", added.Password, "ACCESS KEY", added.AccessKey, "SECRET KEY", added.SecretKey)...)...)
 			})
 		},
 	}
 	f.register(cmd)
+	save.register(cmd)
 	return cmd
 }
 
@@ -159,8 +171,9 @@ func newUserListCommand(env *environment) *cobra.Command {
 func newUserPolicyCommand(env *environment) *cobra.Command {
 	var f policyFlags
 	cmd := &cobra.Command{
-		Use:   "policy NAME --allow ACTION... | --policy FILE | --none",
-		Short: "Replace what a user may do; its tokens die at once",
+		Use:               "policy NAME --allow ACTION... | --policy FILE | --none",
+		Short:             "Replace a user's own policies; its tokens die at once",
+		ValidArgsFunction: once(completeUsers(env)),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := exactArgs(1)(cmd, args); err != nil {
 				return err
@@ -192,13 +205,13 @@ func newUserPolicyCommand(env *environment) *cobra.Command {
 }
 
 func userTable(users ...api.User) table {
-	t := table{header: []string{"USER ID", "NAME", "POLICIES"}}
+	t := table{header: []string{"USER ID", "NAME", "ENABLED", "OWN POLICIES"}}
 	for _, u := range users {
 		may := policyWords(u.Policies)
 		if u.Owner {
 			may = "all (the account itself)"
 		}
-		t.rows = append(t.rows, []string{u.UserID, u.UserName, may})
+		t.rows = append(t.rows, []string{u.UserID, u.UserName, yesOrNo(u.Enabled), may})
 	}
 	return t
 }
@@ -208,11 +221,25 @@ func policyWords(policies []api.Policy) string {
 	var words []string
 	for _, policy := range policies {
 		for _, statement := range policy.Statement {
-			words = append(words, fmt.Sprintf("%s %s", strings.ToLower(statement.Effect), strings.Join(statement.Action, ",")))
+			words = append(words, fmt.Sprintf("%s %s%s", strings.ToLower(statement.Effect), strings.Join(statement.Action, ","), conditionWords(statement.Condition)))
 		}
 	}
 	if len(words) == 0 {
 		return "nothing"
 	}
 	return strings.Join(words, "; ")
+}
+
+// conditionWords sums a condition up: " if g:ProjectName StringEquals local-1|local-2".
+func conditionWords(condition map[string]map[string][]string) string {
+	var words []string
+	for _, operator := range slices.Sorted(maps.Keys(condition)) {
+		for _, key := range slices.Sorted(maps.Keys(condition[operator])) {
+			words = append(words, fmt.Sprintf("%s %s %s", key, operator, strings.Join(condition[operator][key], "|")))
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return " if " + strings.Join(words, " and ")
 }

@@ -72,8 +72,9 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	})
 
 	native := httpapi.New(httpapi.Config{
-		Fleet: phones, Users: fleet.NewUsers(fleet.UsersConfig{Store: st}), Authenticate: a.iam.Authenticate,
-		Ready: a.ready, Stopping: a.stopping, Version: buildVersion(), Log: logger,
+		Fleet: phones, Authenticate: a.iam.Authenticate,
+		Access: fleet.NewAccess(fleet.AccessConfig{Store: st, CheckPassword: a.iam.CheckPassword, Region: cfg.Region}),
+		Ready:  a.ready, Stopping: a.stopping, Version: buildVersion(), Log: logger,
 	}).Handler()
 	mux := http.NewServeMux()
 	a.iam.Routes(mux)

@@ -8,10 +8,18 @@ import (
 
 // Account is a tenant (IAM: domain).
 type Account struct {
-	ID        string // 32 lower-case hex digits
-	Name      string
+	ID   string // 32 lower-case hex digits
+	Name string // unique in the installation
+	// Operator is set for the installation's first account: it makes the others, and never stops being it.
+	Operator bool
+	// OwnHosts lets it add servers, on hosts that it names. The operator's account may always. A host is root's: who may name one can
+	// name the machine that lethe itself runs on.
+	OwnHosts  bool
 	CreatedAt time.Time
 }
+
+// MayNameHosts reports whether the account may add servers.
+func (a Account) MayNameHosts() bool { return a.Operator || a.OwnHosts }
 
 // Project is an account's resource scope.
 type Project struct {
@@ -28,8 +36,9 @@ type User struct {
 	Name         string // unique within the account
 	PasswordHash string // argon2id, PHC string
 	Owner        bool
-	Policies     []Policy
-	// Epoch grows whenever password or policies change: a token issued before is dead.
+	Disabled     bool     // nobody can call as it
+	Policies     []Policy // its own, which count in the whole account
+	// Epoch grows whenever the password, an access key or anything that the user may do changes: a token issued before is dead.
 	Epoch     int64
 	CreatedAt time.Time
 }
@@ -39,8 +48,12 @@ type AccessKey struct {
 	ID        string // AK, 20 upper-case letters and digits
 	Secret    string // SK, 40 letters and digits
 	User      string // user id
+	Disabled  bool   // signs nothing
 	CreatedAt time.Time
 }
+
+// MaxKeys is how many access keys a user may have (IAM: two, so that one can be replaced while the other is in use).
+const MaxKeys = 2
 
 // Token is an issued token; only the SHA-256 of its text is kept.
 type Token struct {
@@ -52,11 +65,13 @@ type Token struct {
 	ExpiresAt time.Time
 }
 
-// Identity is a user with its account and that account's projects: everything an authenticated call needs to know.
+// Identity is a user with its account, that account's projects, and what the user was given beside its own policies: everything
+// an authenticated call needs to know.
 type Identity struct {
 	User     User
 	Account  Account
 	Projects []Project
+	Grants   []Grant // of the user and of its groups
 }
 
 // Caller is an authenticated caller and its scope.

@@ -2,24 +2,57 @@ package account
 
 import "strings"
 
-// Allowed reports whether the policies together allow the action. A statement that denies it wins over every statement that
+// May reports whether the caller may do the action in the project, or, when that is "", on the account itself. The account's
+// owner may do all. Whether the caller's credentials reach into the project is In's to say.
+func (c Caller) May(action, project string) bool {
+	if c.User.Owner {
+		return true
+	}
+	call := call{action: strings.ToLower(action), values: map[string]string{
+		KeyUserID: c.User.ID, KeyUserName: c.User.Name, KeyDomainName: c.Account.Name,
+	}}
+	for _, p := range c.Projects {
+		if p.ID == project {
+			call.values[KeyProjectName] = p.Name
+		}
+	}
+	return allowed(c.Policies(project), call)
+}
+
+// Policies gives what counts for the caller in the project; "" is the account itself, for which no grant on a project counts.
+func (c Caller) Policies(project string) []Policy {
+	policies := append([]Policy(nil), c.User.Policies...)
+	for _, grant := range c.Grants {
+		if grant.Project == "" || grant.Project == project {
+			policies = append(policies, grant.Policy)
+		}
+	}
+	return policies
+}
+
+// call is what statements are held against.
+type call struct {
+	action string            // in lower case
+	values map[string]string // of the condition keys; what the call has not is not there
+}
+
+// allowed reports whether the policies together allow the call. A statement that denies it wins over every statement that
 // allows it, whichever policy and order they stand in; what no statement names is not allowed. A statement whose effect is not
 // exactly Allow counts as Deny, so that one which never went through ParsePolicy can only take rights away.
 //
 // Actions are compared without regard to case, as IAM does: the official tables themselves write the same action in several
 // ways, and a Deny that missed by one capital letter would be no Deny.
-func Allowed(policies []Policy, action string) bool {
-	action = strings.ToLower(action)
+func allowed(policies []Policy, call call) bool {
 	allowed := false
 	for _, policy := range policies {
 		for _, statement := range policy.Statement {
-			if !statement.names(action) {
-				continue
-			}
-			if statement.Effect != Allow {
+			switch {
+			case !statement.names(call.action):
+			case statement.Effect != Allow && statement.Condition.denies(call.values):
 				return false
+			case statement.Effect == Allow && statement.Condition.allows(call.values):
+				allowed = true
 			}
-			allowed = true
 		}
 	}
 	return allowed
@@ -57,3 +90,6 @@ func matches(pattern, text string) bool {
 	}
 	return strings.Trim(pattern[p:], "*") == ""
 }
+
+// Enters reports whether something may be granted to the caller in the project: the owner, and a user with a policy that counts there.
+func (c Caller) Enters(project string) bool { return c.User.Owner || len(c.Policies(project)) > 0 }

@@ -14,7 +14,7 @@ func policyOf(effectAndActions ...string) Policy {
 	return p
 }
 
-func TestAllowed(t *testing.T) {
+func TestMay(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name     string
@@ -54,15 +54,20 @@ func TestAllowed(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := Allowed(tt.policies, tt.action); got != tt.want {
-				t.Errorf("Allowed(%v, %q) = %v, want %v", tt.policies, tt.action, got, tt.want)
-			}
 			user := Caller{Identity: Identity{User: User{Policies: tt.policies}}}
-			if got := user.May(tt.action); got != tt.want {
-				t.Errorf("a user with the policies: May(%q) = %v, want %v", tt.action, got, tt.want)
+			if got := user.May(tt.action, "p"); got != tt.want {
+				t.Errorf("a user with the policies %v: May(%q) = %v, want %v", tt.policies, tt.action, got, tt.want)
 			}
-			owner := Caller{Identity: Identity{User: User{Policies: tt.policies, Owner: true}}}
-			if !owner.May(tt.action) {
+			var grants []Grant
+			for _, p := range tt.policies {
+				grants = append(grants, Grant{Policy: p})
+			}
+			granted := Caller{Identity: Identity{Grants: grants}}
+			if got := granted.May(tt.action, "p"); got != tt.want {
+				t.Errorf("a user who was granted the policies %v: May(%q) = %v, want %v", tt.policies, tt.action, got, tt.want)
+			}
+			owner := Caller{Identity: Identity{User: User{Policies: tt.policies, Owner: true}, Grants: grants}}
+			if !owner.May(tt.action, "p") {
 				t.Errorf("the owner with the policies: May(%q) = false, want true", tt.action)
 			}
 		})
@@ -107,5 +112,83 @@ func TestMatchesDefinition(t *testing.T) {
 				t.Fatalf("matches(%q, %q) = %v, want %v", pattern, text, got, want)
 			}
 		}
+	}
+}
+
+// TestMayInProject is about where a policy counts: a grant's project, and conditions.
+func TestMayInProject(t *testing.T) {
+	t.Parallel()
+	where := func(effect, operator, key string, values ...string) Policy {
+		return Policy{Version: "1.1", Statement: []Statement{{
+			Effect: effect, Action: []string{"cph:*"}, Condition: Condition{operator: {key: values}},
+		}}}
+	}
+	all := policyOf("Allow *")
+	tests := []struct {
+		name   string
+		own    []Policy
+		grants []Grant
+		want   string // of the projects one and two, and the account itself ("-"): where the action is allowed
+	}{
+		{"nothing", nil, nil, ""},
+		{"an own policy", []Policy{all}, nil, "one two -"},
+		{"a grant on the account", nil, []Grant{{Policy: all}}, "one two -"},
+		{"a grant on a project", nil, []Grant{{Policy: all, Project: "1"}}, "one"},
+		{"a grant on another account's project", nil, []Grant{{Policy: all, Project: "3"}}, ""},
+		{"a denial on a project", []Policy{all}, []Grant{{Policy: policyOf("Deny cph:*"), Project: "2"}}, "one -"},
+		{"a denial on the account", nil, []Grant{{Policy: all, Project: "1"}, {Policy: policyOf("Deny cph:*")}}, ""},
+		{"only in a project", []Policy{where(Allow, "StringEquals", KeyProjectName, "one", "x")}, nil, "one"},
+		{"in every project but one", []Policy{where(Allow, "StringNotEquals", KeyProjectName, "one")}, nil, "two"},
+		{"not in a project", []Policy{all, where(Deny, "StringEquals", KeyProjectName, "one")}, nil, "two -"},
+		{"nothing but in a project", []Policy{all, where(Deny, "StringNotEquals", KeyProjectName, "one")}, nil, "one"},
+		{"in projects that begin so", []Policy{where(Allow, "StringStartWith", KeyProjectName, "t")}, nil, "two"},
+		{"in projects that do not begin so", []Policy{where(Allow, "StringNotStartWith", KeyProjectName, "t")}, nil, "one"},
+		{"in projects that end so", []Policy{where(Allow, "StringEndWith", KeyProjectName, "e", "x")}, nil, "one"},
+		{"in projects that do not end so", []Policy{where(Allow, "StringNotEndWith", KeyProjectName, "e", "x")}, nil, "two"},
+		{"a project's name in another case", []Policy{where(Allow, "StringEquals", KeyProjectName, "ONE")}, nil, ""},
+		{"for this user", []Policy{where(Allow, "StringEquals", KeyUserName, "ann")}, nil, "one two -"},
+		{"for another user", []Policy{where(Allow, "StringEquals", KeyUserName, "bob")}, nil, ""},
+		{"for this user's id", []Policy{where(Allow, "StringEquals", KeyUserID, "u")}, nil, "one two -"},
+		{"for this account", []Policy{where(Allow, "StringEquals", KeyDomainName, "acme")}, nil, "one two -"},
+		{"for another account", []Policy{where(Allow, "StringEquals", KeyDomainName, "other")}, nil, ""},
+		{"an operator that nobody checked allows nothing", []Policy{where(Allow, "Bool", KeyUserName, "ann")}, nil, ""},
+		{"an operator that nobody checked denies", []Policy{all, where(Deny, "Bool", KeyUserName, "bob")}, nil, ""},
+		{"a key that nobody checked allows nothing", []Policy{where(Allow, "StringNotEquals", "g:MFAPresent", "true")}, nil, ""},
+		{"both conditions must hold", []Policy{{Version: "1.1", Statement: []Statement{{Effect: Allow, Action: []string{"*"}, Condition: Condition{
+			"StringEquals": {KeyProjectName: {"one"}, KeyUserName: {"bob"}},
+		}}}}}, nil, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			caller := Caller{Identity: Identity{
+				User: User{ID: "u", Name: "ann", Policies: tt.own}, Account: Account{ID: "a", Name: "acme"}, Grants: tt.grants,
+				Projects: []Project{{ID: "1", Name: "one"}, {ID: "2", Name: "two"}},
+			}}
+			var got []string
+			for _, at := range [][2]string{{"1", "one"}, {"2", "two"}, {"", "-"}} {
+				if caller.May("cph:phones:reset", at[0]) {
+					got = append(got, at[1])
+				}
+			}
+			if strings.Join(got, " ") != tt.want {
+				t.Errorf("allowed in %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestSystemPolicies(t *testing.T) {
+	t.Parallel()
+	for _, p := range SystemPolicies() {
+		if err := p.Policy.Validate(); err != nil {
+			t.Errorf("%s: %v", p.Policy.Name, err)
+		}
+		if same, ok := SystemPolicy(p.Policy.Name); !ok || !same.System() || same.Policy.Name != p.Policy.Name {
+			t.Errorf("SystemPolicy(%q) = %v, %v", p.Policy.Name, same, ok)
+		}
+	}
+	if _, ok := SystemPolicy("cph fullaccess"); ok {
+		t.Error("a system policy under another name")
 	}
 }

@@ -13,7 +13,8 @@ import (
 
 // Policy is a set of statements in the Huawei Cloud JSON form:
 //
-//	{"Version":"1.1","Statement":[{"Effect":"Allow","Action":["cph:phones:reset"]}]}
+//	{"Version":"1.1","Statement":[{"Effect":"Allow","Action":["cph:phones:reset"],
+//	  "Condition":{"StringEquals":{"g:ProjectName":["local-1"]}}}]}
 type Policy struct {
 	Name      string      `json:"Name,omitempty"`
 	Version   string      `json:"Version"`
@@ -22,8 +23,9 @@ type Policy struct {
 
 // Statement allows or denies actions. An action is service:resource:operation; "*" stands for any run of characters.
 type Statement struct {
-	Effect string   `json:"Effect"` // Allow or Deny
-	Action []string `json:"Action"`
+	Effect    string    `json:"Effect"` // Allow or Deny
+	Action    []string  `json:"Action"`
+	Condition Condition `json:"Condition,omitempty"` // none: always
 }
 
 // The effects of a statement.
@@ -41,12 +43,9 @@ const (
 	maxPolicyName  = 64
 )
 
-// May reports whether the caller's policies allow the action; the account's owner may do all.
-func (c Caller) May(action string) bool { return c.User.Owner || Allowed(c.User.Policies, action) }
-
-// ParsePolicy reads a policy in its JSON form. It refuses what IAM knows and lethe does not (Condition, Resource, NotAction):
-// a statement without its condition would allow more than it was written to. The error names the field and the cure, and is
-// safe to show.
+// ParsePolicy reads a policy in its JSON form. It refuses what IAM knows and lethe does not (Resource, NotAction, a condition
+// on what no call here has): a statement without its restriction would allow more than it was written to. The error names the
+// field and the cure, and is safe to show.
 func ParsePolicy(text []byte) (Policy, error) {
 	if len(text) > MaxPolicyBytes {
 		return Policy{}, fmt.Errorf("the policy has %d bytes, at most %d are taken: split it into several", len(text), MaxPolicyBytes)
@@ -88,10 +87,16 @@ func (p *Policy) parseStatements(text json.RawMessage) error {
 				return into(value, &s.Effect, name+".Effect", "a string, Allow or Deny")
 			case "Action":
 				return into(value, &s.Action, name+".Action", "a list of strings")
-			case "Condition", "Resource", "NotAction":
-				return fmt.Errorf("%s.%s is not supported: remove it, and name in Action exactly what the statement is for", name, key)
+			case "Condition":
+				var err error
+				s.Condition, err = parseCondition(value, name+".Condition")
+				return err
+			case "Resource":
+				return fmt.Errorf("%s.Resource is not supported: remove it; a project is chosen by a Condition on %s, or by granting the policy on the project", name, KeyProjectName)
+			case "NotAction":
+				return fmt.Errorf("%s.NotAction is not supported: remove it, and name in Action exactly what the statement is for", name)
 			}
-			return fmt.Errorf("%.64q is no field of %s: only Effect and Action are", key, name)
+			return fmt.Errorf("%.64q is no field of %s: only Effect, Action and Condition are", key, name)
 		})
 		if err != nil {
 			return err
@@ -120,6 +125,9 @@ func (p Policy) Validate() error {
 			return fmt.Errorf("in Statement[%d]: %w", i, err)
 		}
 	}
+	if text, err := json.Marshal(p); err != nil || len(text) > MaxPolicyBytes {
+		return fmt.Errorf("the policy has more than %d bytes: split it into several", MaxPolicyBytes)
+	}
 	return nil
 }
 
@@ -137,7 +145,7 @@ func (s Statement) validate() error {
 			return fmt.Errorf("in Action[%d]: %.140q is no action: write service:resource:operation, like cph:phones:reset, with * for any run of characters", i, action)
 		}
 	}
-	return nil
+	return s.Condition.validate()
 }
 
 // validAction takes three parts of letters, digits, _ - and *, and fewer when the last one ends in a star ("*", "cph:*"),

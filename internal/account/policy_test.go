@@ -21,6 +21,10 @@ func TestParsePolicy(t *testing.T) {
 			Policy{Name: "read only", Version: "1.0", Statement: []Statement{
 				{Effect: Deny, Action: []string{"cph:*", "*", "CPH:Phones:*"}}, {Effect: Allow, Action: []string{"ims:images:get"}},
 			}}},
+		{`{"Version":"1.1","Statement":[{"Effect":"Allow","Action":["*"],"Condition":{"StringEquals":{"g:ProjectName":["a","b"],"g:UserName":"c"}}}]}`,
+			Policy{Version: "1.1", Statement: []Statement{{Effect: Allow, Action: []string{"*"}, Condition: Condition{
+				"StringEquals": {KeyProjectName: {"a", "b"}, KeyUserName: {"c"}},
+			}}}}},
 	}
 	for _, tt := range tests {
 		got, err := ParsePolicy([]byte(tt.text))
@@ -85,10 +89,19 @@ func TestParsePolicyRefuses(t *testing.T) {
 		{"empty action", statement(`"Effect":"Allow","Action":[]`), []string{"Action is missing or empty"}},
 		{"action a string", statement(`"Effect":"Allow","Action":"*"`), []string{"Statement[0].Action must be a list"}},
 		{"101 actions", statement(`"Effect":"Allow","Action":[` + list(101, `"*"`) + `]`), []string{"101 elements", "at most 100"}},
-		{"a condition", statement(`"Effect":"Allow","Action":["*"],"Condition":{}`), []string{"Statement[0].Condition", "remove"}},
+		{"an empty condition", statement(`"Effect":"Allow","Action":["*"],"Condition":{}`), []string{"Statement[0]", "Condition is empty", "leave it out"}},
+		{"a condition that is a list", statement(`"Effect":"Allow","Action":["*"],"Condition":[]`), []string{"Statement[0].Condition", "not a JSON object"}},
+		{"a condition's unknown operator", statement(`"Effect":"Allow","Action":["*"],"Condition":{"Bool":{"g:UserName":["a"]}}`), []string{`"Bool"`, "StringEquals"}},
+		{"a condition's unknown key", statement(`"Effect":"Allow","Action":["*"],"Condition":{"StringEquals":{"g:MFAPresent":["true"]}}`), []string{`"g:MFAPresent"`, "g:ProjectName"}},
+		{"a condition without key", statement(`"Effect":"Allow","Action":["*"],"Condition":{"StringEquals":{}}`), []string{"StringEquals", "no key"}},
+		{"a condition without value", statement(`"Effect":"Allow","Action":["*"],"Condition":{"StringEquals":{"g:UserName":[]}}`), []string{"g:UserName", "0 values"}},
+		{"a condition with an empty value", statement(`"Effect":"Allow","Action":["*"],"Condition":{"StringEquals":{"g:UserName":""}}`), []string{"g:UserName", "128 bytes"}},
+		{"a condition with a number", statement(`"Effect":"Allow","Action":["*"],"Condition":{"StringEquals":{"g:UserName":7}}`), []string{"g:UserName", "list of strings"}},
+		{"a condition with null", statement(`"Effect":"Allow","Action":["*"],"Condition":{"StringEquals":{"g:UserName":null}}`), []string{"g:UserName", "list of strings"}},
+		{"a condition's key twice", statement(`"Effect":"Allow","Action":["*"],"Condition":{"StringEquals":{"g:UserName":["a"],"g:UserName":["b"]}}`), []string{`"g:UserName" twice`}},
 		{"a resource", statement(`"Effect":"Allow","Action":["*"],"Resource":["*"]`), []string{"Statement[0].Resource", "remove"}},
 		{"not action", statement(`"Effect":"Allow","NotAction":["*"]`), []string{"Statement[0].NotAction", "remove"}},
-		{"unknown key in a statement", statement(`"Effect":"Allow","Action":["*"],"Sid":"1"`), []string{`"Sid"`, "Effect and Action"}},
+		{"unknown key in a statement", statement(`"Effect":"Allow","Action":["*"],"Sid":"1"`), []string{`"Sid"`, "Effect, Action and Condition"}},
 		{"action of no part", action(""), []string{"Action[1]", "service:resource:operation"}},
 		{"action of one part", action("cph"), []string{"Action[1]", `"cph"`}},
 		{"action of two parts", action("cph:phones"), []string{"Action[1]", `"cph:phones"`}},

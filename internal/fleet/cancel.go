@@ -17,11 +17,7 @@ func actionOf(kind phone.Kind) Action {
 
 // authoriseControl refuses a caller who may not control jobs of any kind, before anything is looked up for it.
 func authoriseControl(caller account.Caller, project phone.ProjectID) error {
-	err := Authorise(caller, project, ActionPhonesReset)
-	if err != nil && Authorise(caller, project, ActionServersCreate) == nil {
-		return nil
-	}
-	return err
+	return AuthoriseOne(caller, project, ActionPhonesReset, ActionServersCreate)
 }
 
 // CancelRequest cancels the jobs of a request on whose phones nothing has been done yet; the others go on. It needs the action

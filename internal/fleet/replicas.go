@@ -7,11 +7,11 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// Replicas lists the serving processes. They belong to the installation and work for every project, so only the account itself
-// may see them, with credentials of any scope; no policy gives it away.
+// Replicas lists the serving processes. They belong to the installation and work for every account's projects, so only the
+// operator's account may see them, with credentials of any scope.
 func (s *Service) Replicas(ctx context.Context, caller account.Caller) ([]phone.Replica, error) {
-	if !caller.User.Owner {
-		return nil, phone.Errorf(phone.Forbidden, "", "only the account itself may list the replicas")
+	if err := Authorise(caller, "", ActionReplicasList); err != nil {
+		return nil, err
 	}
 	return s.store.Replicas(ctx)
 }

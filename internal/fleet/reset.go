@@ -33,11 +33,11 @@ type ResetPhone struct {
 // request's order. An error refuses the whole request and nothing was changed. With a key that was used before, the answer is
 // that of the first call, its request's id included.
 func (s *Service) ResetPhones(ctx context.Context, caller account.Caller, in ResetPhones) (phone.RequestID, []phone.Outcome, error) {
-	actions := []Action{ActionPhonesReset}
+	var cases []When
 	if in.Image != "" {
-		actions = append(actions, ActionImagesGet)
+		cases = append(cases, WhenImageNamed)
 	}
-	if err := Authorise(caller, in.Project, actions...); err != nil {
+	if err := Authorise(caller, in.Project, needs(ActionPhonesReset, cases...)...); err != nil {
 		return "", nil, err
 	}
 	switch {

@@ -46,6 +46,9 @@ func (s *Service) AddServer(ctx context.Context, caller account.Caller, in NewSe
 	if err := Authorise(caller, in.Project, ActionServersCreate); err != nil {
 		return phone.Server{}, "", err
 	}
+	if !caller.Account.MayNameHosts() {
+		return phone.Server{}, "", phone.Errorf(phone.Forbidden, "", "this account may add no servers: the installation's operator can let it name its own hosts")
+	}
 	model, modelled := s.models.phone(cmp.Or(in.PhoneModel, DefaultPhoneModel))
 	in.fill(s.bootTimeout, model)
 	if err := in.check(); err != nil {

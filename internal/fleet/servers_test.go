@@ -7,12 +7,29 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lethe-cloud/lethe/internal/account"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
 func newServer() fleet.NewServer {
 	return fleet.NewServer{Project: project, Name: "shelf", Driver: "simulated", Endpoint: "sim://shelf", Image: imageID, Phones: 3}
+}
+
+// Who may add a server names a host, so the operator says which accounts may.
+func TestAddServerOfAnAccountWithoutHosts(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	for _, c := range []account.Caller{owner(), user(fleet.ActionServersCreate)} {
+		c.Account.OwnHosts = false
+		if _, _, err := b.AddServer(t.Context(), c, newServer()); phone.CodeOf(err) != phone.Forbidden || b.hosts.made != 0 || b.store.Calls() != 0 {
+			t.Errorf("%v, with %d hosts made, want Forbidden and nothing done", err, b.hosts.made)
+		}
+		c.Account.Operator = true
+		if _, _, err := newBundle(t).AddServer(t.Context(), c, newServer()); err != nil {
+			t.Errorf("the operator's account: %v", err)
+		}
+	}
 }
 
 func TestAddServer(t *testing.T) {

@@ -52,7 +52,7 @@ func newFixture(t *testing.T) *fixture {
 	now := func() time.Time { return clock }
 	f.api = httpapi.New(httpapi.Config{
 		Fleet:        fleet.New(fleet.Config{Store: f.store, Hosts: f.host, Reconciler: f.reconciler, Now: now}),
-		Users:        fleet.NewUsers(fleet.UsersConfig{Store: f.users, Now: now}),
+		Access:       fleet.NewAccess(fleet.AccessConfig{Store: f.users, Now: now}),
 		Authenticate: authenticate,
 		Ready:        func(context.Context) error { return nil },
 		Stopping:     f.stopping,
@@ -65,15 +65,18 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
-// authenticate knows four callers by their token: "owner" (of an account with one project), "wide" (signed, of one with two),
-// "domain" (a token of no project) and "user ACTION,ACTION".
+// authenticate knows callers by their token: "owner" (of the operator's account, with one project), "tenant" (of another account),
+// "signed", "wide" (signed, of one with two projects), "domain" (a token of no project) and "user ACTION,ACTION".
 func authenticate(r *http.Request, _ []byte) (account.Caller, error) {
 	own := account.Project{ID: projectA, Account: "acc"}
 	identity := account.Identity{
-		User: account.User{ID: "u-1", Account: "acc", Name: "root", Owner: true}, Account: account.Account{ID: "acc"}, Projects: []account.Project{own},
+		User: account.User{ID: "u-1", Account: "acc", Name: "root", Owner: true}, Account: account.Account{ID: "acc", Operator: true}, Projects: []account.Project{own},
 	}
 	switch kind, actions, _ := strings.Cut(r.Header.Get("X-Auth-Token"), " "); kind {
 	case "owner":
+		return account.Caller{Identity: identity, Scope: projectA}, nil
+	case "tenant":
+		identity.Account.Operator = false
 		return account.Caller{Identity: identity, Scope: projectA}, nil
 	case "signed":
 		return account.Caller{Identity: identity, Signed: true}, nil
@@ -198,8 +201,9 @@ func (r runner) Exec(_ context.Context, ref driver.Ref, command driver.Command) 
 	return driver.Result{ExitCode: 127, Stderr: []byte(command.Args[0] + ": not found\n")}, nil
 }
 
-// userStore keeps users in memory.
+// userStore keeps users in memory; nothing else is asked of it.
 type userStore struct {
+	fleet.AccessStore
 	mu    sync.Mutex
 	users []account.User
 }
@@ -226,6 +230,16 @@ func (s *userStore) Users(_ context.Context, accountID string) ([]account.User, 
 		}
 	}
 	return own, nil
+}
+
+func (s *userStore) User(ctx context.Context, accountID, name string) (fleet.UserDetail, error) {
+	users, err := s.Users(ctx, accountID)
+	for _, u := range users {
+		if u.Name == name {
+			return fleet.UserDetail{User: u}, err
+		}
+	}
+	return fleet.UserDetail{}, fleet.NoSuch("user")
 }
 
 func (s *userStore) SetPolicies(_ context.Context, accountID, name string, policies []account.Policy) error {

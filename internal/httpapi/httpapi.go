@@ -14,13 +14,14 @@ import (
 
 	"github.com/lethe-cloud/lethe/api"
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
 // Config is what the native API needs.
 type Config struct {
-	Fleet Fleet
-	Users Users
+	Fleet  Fleet
+	Access Access
 	// Authenticate says who sent the request, or fails with Unauthenticated. The body is given for a request with an Authorization
 	// header, whose signature covers it, and is nil otherwise.
 	Authenticate func(r *http.Request, body []byte) (account.Caller, error)
@@ -76,22 +77,20 @@ func (a *API) handle(route route, c *call) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	if !route.open {
-		if err := a.identify(route, c); err != nil {
-			return err
-		}
+	if route.open {
+		err = c.checkQuery(route)
+	} else {
+		err = a.admit(route, c)
 	}
-	if !route.anyQuery {
-		if err := c.onlyQuery(route.query); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	return route.handle(c)
 }
 
-// identify finds out who is calling and reads the body. A signature covers the body, so it is read first when there is one; a
-// token's caller is known before anything is read from him.
-func (a *API) identify(route route, c *call) (err error) {
+// admit finds out who is calling, whether he may, and reads the body. A signature covers the body, so it is read first when there
+// is one; a token's caller is known, and known to be allowed, before anything is read from him.
+func (a *API) admit(route route, c *call) (err error) {
 	limit := int64(maxBody)
 	if route.maxBody > 0 {
 		limit = route.maxBody
@@ -102,10 +101,42 @@ func (a *API) identify(route route, c *call) (err error) {
 			return err
 		}
 	}
-	if c.caller, err = a.Authenticate(c.Request, c.body); err != nil || signed {
+	if c.caller, err = a.Authenticate(c.Request, c.body); err != nil {
+		return err
+	}
+	if err := c.checkQuery(route); err != nil {
+		return err
+	}
+	if err := c.authorise(route); err != nil || signed {
 		return err
 	}
 	return c.readBody(limit)
+}
+
+func (c *call) checkQuery(route route) error {
+	if route.anyQuery {
+		return nil
+	}
+	return c.onlyQuery(route.query)
+}
+
+// authorise asks what the use case will ask once more, who knows what the call is about.
+func (c *call) authorise(route route) error {
+	if route.self {
+		return nil
+	}
+	actions := []fleet.Action{route.action}
+	if route.or != "" {
+		actions = append(actions, route.or)
+	}
+	var project phone.ProjectID
+	if permission, _ := fleet.PermissionOf(route.action); permission.Scope == fleet.ScopeProject {
+		var err error
+		if project, err = c.project(); err != nil {
+			return err
+		}
+	}
+	return fleet.AuthoriseOne(c.caller, project, actions...)
 }
 
 // maxBody is the largest body of a route that names no other.

@@ -42,3 +42,46 @@ type Fleet interface {
 	CancelJob(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.JobID) (phone.Cancellation, error)
 	CancelRequest(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.RequestID) (phone.Cancellation, error)
 }
+
+// Access is what the native API asks about who may do what; fleet.Access is one. Every method authorises its caller by itself.
+type Access interface {
+	AddAccount(ctx context.Context, caller account.Caller, in fleet.NewAccount) (fleet.AddedAccount, error)
+	Accounts(ctx context.Context, caller account.Caller) ([]account.Account, error)
+	Account(ctx context.Context, caller account.Caller, name string) (account.Account, []account.Project, error)
+	SetOwnHosts(ctx context.Context, caller account.Caller, name string, may bool) error
+	DeleteAccount(ctx context.Context, caller account.Caller, name string) error
+
+	AddProject(ctx context.Context, caller account.Caller, name string) (account.Project, error)
+	Projects(ctx context.Context, caller account.Caller) ([]account.Project, error)
+	RenameProject(ctx context.Context, caller account.Caller, name, to string) error
+	DeleteProject(ctx context.Context, caller account.Caller, name string) error
+
+	AddUser(ctx context.Context, caller account.Caller, in fleet.NewUser) (fleet.AddedUser, error)
+	Users(ctx context.Context, caller account.Caller) ([]account.User, error)
+	User(ctx context.Context, caller account.Caller, name string) (fleet.UserDetail, error)
+	SetPolicies(ctx context.Context, caller account.Caller, name string, policies []account.Policy) error
+	SetUserDisabled(ctx context.Context, caller account.Caller, name string, disabled bool) error
+	DeleteUser(ctx context.Context, caller account.Caller, name string) error
+	ResetPassword(ctx context.Context, caller account.Caller, name, password string) (string, error)
+	ChangePassword(ctx context.Context, caller account.Caller, original, password string) error
+
+	AddKey(ctx context.Context, caller account.Caller, user string) (account.AccessKey, error)
+	Keys(ctx context.Context, caller account.Caller, user string) ([]account.AccessKey, error)
+	SetKeyDisabled(ctx context.Context, caller account.Caller, user, id string, disabled bool) error
+	DeleteKey(ctx context.Context, caller account.Caller, user, id string) error
+
+	AddGroup(ctx context.Context, caller account.Caller, name string) (account.Group, error)
+	Groups(ctx context.Context, caller account.Caller) ([]account.Group, error)
+	Group(ctx context.Context, caller account.Caller, name string) (fleet.GroupDetail, error)
+	DeleteGroup(ctx context.Context, caller account.Caller, name string) error
+	AddMember(ctx context.Context, caller account.Caller, group, user string) error
+	RemoveMember(ctx context.Context, caller account.Caller, group, user string) error
+
+	AddPolicy(ctx context.Context, caller account.Caller, policy account.Policy) (account.NamedPolicy, error)
+	Policies(ctx context.Context, caller account.Caller) ([]account.NamedPolicy, error)
+	Policy(ctx context.Context, caller account.Caller, name string) (account.NamedPolicy, error)
+	ReplacePolicy(ctx context.Context, caller account.Caller, name string, policy account.Policy) (account.NamedPolicy, error)
+	DeletePolicy(ctx context.Context, caller account.Caller, name string) error
+	Attach(ctx context.Context, caller account.Caller, in account.Attachment) error
+	Detach(ctx context.Context, caller account.Caller, in account.Attachment) error
+}

@@ -29,8 +29,8 @@ const (
 
 // Authenticate finds out who made the request: by X-Auth-Token, or else by Authorization: SDK-HMAC-SHA256. The request must be as
 // it arrived (URL, headers, Host), body all of its body. An error of code Unauthenticated has a message in the API gateway's
-// words, and phone.ReasonTokenExpired for a token that was valid once; it is the same whether an access key does not exist or its
-// signature is wrong.
+// words, and phone.ReasonTokenExpired for a token that was valid once; it is the same whether an access key does not exist, is
+// disabled, or its signature is wrong.
 func (s *Service) Authenticate(r *http.Request, body []byte) (account.Caller, error) {
 	tokens := r.Header.Values(headerAuthToken)
 	switch {
@@ -55,7 +55,7 @@ func (s *Service) byToken(ctx context.Context, text string) (account.Caller, err
 		expired := unauthenticated(errToken, "token expires, expires_at: %s", token.ExpiresAt.UTC().Format(timeFormat))
 		expired.Reason = phone.ReasonTokenExpired
 		return account.Caller{}, expired
-	case token.Epoch != identity.User.Epoch:
+	case token.Epoch != identity.User.Epoch, identity.User.Disabled:
 		return account.Caller{}, unauthenticated(errToken, "decrypt token fail, the user's password or permissions have changed since it was issued")
 	case token.Project != "" && !hasProject(identity, token.Project):
 		return account.Caller{}, unauthenticated(errToken, "decrypt token fail, its project is gone")
@@ -76,7 +76,8 @@ func (s *Service) bySignature(r *http.Request, body []byte) (account.Caller, err
 	case err != nil:
 		return account.Caller{}, fmt.Errorf("look up an access key: %w", err)
 	}
-	if verified := claim.Verify(key.Secret); !verified || !known {
+	inUse := known && !key.Disabled && !identity.User.Disabled
+	if verified := claim.Verify(key.Secret); !verified || !inUse {
 		return account.Caller{}, unauthenticated(errSignature, "verify aksk signature fail")
 	}
 	return account.Caller{Identity: identity, Signed: true}, nil

@@ -114,7 +114,7 @@ func (c Credentials) bootstrap(ctx context.Context, store Store, names Names) (b
 	}
 	first := account.Identity{
 		User:     user,
-		Account:  account.Account{ID: c.AccountID, Name: c.Account, CreatedAt: at},
+		Account:  account.Account{ID: c.AccountID, Name: c.Account, Operator: true, CreatedAt: at},
 		Projects: []account.Project{{ID: c.ProjectID, Account: c.AccountID, Name: c.Project, CreatedAt: at}},
 	}
 	created, err := store.Bootstrap(ctx, first, account.AccessKey{ID: c.AccessKey, Secret: c.SecretKey, User: user.ID, CreatedAt: at})

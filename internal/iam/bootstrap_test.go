@@ -44,7 +44,7 @@ func TestBootstrap(t *testing.T) {
 		User: account.User{
 			ID: identity.User.ID, Account: got.AccountID, Name: "admin", PasswordHash: identity.User.PasswordHash, Owner: true, CreatedAt: at,
 		},
-		Account:  account.Account{ID: got.AccountID, Name: "lethe", CreatedAt: at},
+		Account:  account.Account{ID: got.AccountID, Name: "lethe", Operator: true, CreatedAt: at},
 		Projects: []account.Project{{ID: got.ProjectID, Account: got.AccountID, Name: "local-1", CreatedAt: at}},
 	}
 	if diff := cmp.Diff(wantIdentity, identity); diff != "" {

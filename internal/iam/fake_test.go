@@ -191,6 +191,8 @@ func newWorld(t *testing.T) *world {
 	}
 	w.boss, w.key = add(acme, "boss", bossPassword, true, projects...)
 	w.robot, w.robotKey = add(acme, "robot", robotPassword, false, projects...)
+	w.robot.Grants = []account.Grant{{Project: projects[1].ID, Policy: account.Policy{Name: "robots", Version: "1.1"}}}
+	w.store.users[w.robot.User.ID] = w.robot
 	w.stranger, _ = add(other, "boss", bossPassword, true, account.Project{ID: account.NewID(), Account: other.ID, Name: "local-1"})
 	return w
 }

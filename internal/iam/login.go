@@ -49,7 +49,8 @@ type scope struct {
 
 // issue checks the password and makes a token: its text, which is nowhere kept, and the caller it stands for. remote is the
 // address the request came from. The error is Unauthenticated for a wrong user or password alike, and NotFound for a scope that
-// the user's account does not have.
+// the user's account does not have. A token is given for each of the account's projects, also to a user who may do nothing there: a
+// token says who calls and for what, and every call asks anew what he may.
 func (s *Service) issue(ctx context.Context, in login, remote string) (string, account.Caller, error) {
 	identity, err := s.check(ctx, in, remote)
 	if err != nil {
@@ -64,6 +65,12 @@ func (s *Service) issue(ctx context.Context, in login, remote string) (string, a
 		return "", account.Caller{}, fmt.Errorf("keep a token: %w", err)
 	}
 	return text, account.Caller{Identity: identity, Scope: project, Token: &token}, nil
+}
+
+// CheckPassword fails with Unauthenticated unless the password is the user's. It counts and locks as a login does.
+func (s *Service) CheckPassword(ctx context.Context, userID, password string) error {
+	_, err := s.check(ctx, login{user: reference{ID: userID}, password: password}, "")
+	return err
 }
 
 // check finds the user and judges the password. A user who does not exist is judged against a decoy, counted and locked like
@@ -87,7 +94,7 @@ func (s *Service) check(ctx context.Context, in login, remote string) (account.I
 		switch {
 		case unusable != nil:
 			return undecided, fmt.Errorf("check the password of user %s: %w", identity.User.ID, unusable)
-		case !ok || !known:
+		case !ok || !known || identity.User.Disabled:
 			return wrong, errPassword
 		}
 		return right, nil

@@ -20,7 +20,7 @@ func (s *Service) Routes(mux *http.ServeMux) {
 	mux.Handle("GET /v3/auth/tokens", s.handle(keystoneForm, s.authenticated(s.showToken)))
 	mux.Handle("GET /v3/projects", s.handle(codeForm, s.authenticated(s.listProjects)))
 	mux.Handle("GET /v3/projects/{project_id}", s.handle(codeForm, s.authenticated(s.showProject)))
-	mux.Handle("GET /v3/auth/projects", s.handle(codeForm, s.authenticated(s.listProjects)))
+	mux.Handle("GET /v3/auth/projects", s.handle(codeForm, s.authenticated(s.listOwnProjects)))
 	mux.Handle("GET /v3/auth/domains", s.handle(codeForm, s.authenticated(s.listDomains)))
 }
 
@@ -150,10 +150,26 @@ func subjectNotFound() error {
 // listProjects gives the projects of the caller's account. It needs no permission: the SDKs ask for the project's id before
 // they can call anything.
 func (s *Service) listProjects(r *http.Request, caller account.Caller) (reply, error) {
+	return s.projects(r, caller.Projects)
+}
+
+// listOwnProjects gives those of them in which a policy counts for the caller (IAM API reference, "Querying the List of Projects
+// Accessible to an IAM User").
+func (s *Service) listOwnProjects(r *http.Request, caller account.Caller) (reply, error) {
+	var own []account.Project
+	for _, p := range caller.Projects {
+		if caller.Enters(p.ID) {
+			own = append(own, p)
+		}
+	}
+	return s.projects(r, own)
+}
+
+func (s *Service) projects(r *http.Request, projects []account.Project) (reply, error) {
 	query := r.URL.Query()
 	base := s.base(r)
 	out := projectsOut{Projects: []projectOut{}, Links: linksOut{Self: base + r.URL.Path}}
-	for _, p := range caller.Projects {
+	for _, p := range projects {
 		if asked(query, "name", p.Name) && asked(query, "domain_id", p.Account) && asked(query, "parent_id", p.Account) &&
 			askedBool(query, "enabled", true) && askedBool(query, "is_domain", false) {
 			out.Projects = append(out.Projects, projectWire(base, p))

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/lethe-cloud/lethe/internal/account"
@@ -102,7 +103,7 @@ func (s *Service) tokenOut(r *http.Request, caller account.Caller) tokenOut {
 		Catalog:   []serviceOut{},
 		ExpiresAt: formatTime(caller.Token.ExpiresAt), IssuedAt: formatTime(caller.Token.IssuedAt),
 		Methods: []string{"password"},
-		Roles:   roles(caller.User),
+		Roles:   roles(caller),
 		User:    userOut{inDomainOut: inDomainOut{Domain: domain, namedOut: namedOut{ID: caller.User.ID, Name: caller.User.Name}}},
 	}
 	base := s.base(r)
@@ -121,16 +122,16 @@ func (s *Service) tokenOut(r *http.Request, caller account.Caller) tokenOut {
 	return tokenOut{Token: body}
 }
 
-// roles names what the user may do: the account's role as in IAM, or the policies that have a name. Every role has the id 0, as
-// in the examples of the IAM API reference.
-func roles(user account.User) []namedOut {
-	if user.Owner {
+// roles names what the user may do with the token: the account's role as in IAM, or the policies that have a name and count in the
+// token's scope, each once. Every role has the id 0, as in the examples of the IAM API reference.
+func roles(caller account.Caller) []namedOut {
+	if caller.User.Owner {
 		return []namedOut{{ID: "0", Name: "te_admin"}}
 	}
 	out := []namedOut{}
-	for _, p := range user.Policies {
-		if p.Name != "" {
-			out = append(out, namedOut{ID: "0", Name: p.Name})
+	for _, p := range caller.Policies(caller.Scope) {
+		if role := (namedOut{ID: "0", Name: p.Name}); p.Name != "" && !slices.Contains(out, role) {
+			out = append(out, role)
 		}
 	}
 	return out

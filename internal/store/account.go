@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	accountColumns = "id, name, created_at"
+	accountColumns = "id, name, operator, own_hosts, created_at"
 	projectColumns = "id, account_id, name, created_at"
-	userColumns    = "id, account_id, name, password_hash, owner, policies, epoch, created_at"
-	keyColumns     = "id, secret, user_id, created_at"
+	userColumns    = "id, account_id, name, password_hash, owner, disabled, policies, epoch, created_at"
+	keyColumns     = "id, secret, user_id, disabled, created_at"
 	tokenColumns   = "hash, user_id, epoch, project_id, issued_at, expires_at"
 )
 
@@ -31,35 +31,48 @@ func (s *Store) Bootstrap(ctx context.Context, who account.Identity, key account
 			return err
 		}
 		created = true
-		a := who.Account
-		if _, err := t.exec(ctx, `INSERT INTO accounts (`+accountColumns+`) VALUES (?, ?, ?)`, a.ID, a.Name, micros(a.CreatedAt)); err != nil {
-			return fmt.Errorf("write the account: %w", err)
-		}
-		for _, p := range who.Projects {
-			if _, err := t.exec(ctx, `INSERT INTO projects (`+projectColumns+`) VALUES (?, ?, ?, ?)`, p.ID, p.Account, p.Name, micros(p.CreatedAt)); err != nil {
-				return fmt.Errorf("write the project: %w", err)
-			}
-		}
-		return t.insertUser(ctx, who.User, key)
+		return t.insertAccount(ctx, who, key)
 	})
 	return created && err == nil, err
 }
 
-// AddUser writes a user and its access key, if that has an id. A name that the account has already is Conflict with ReasonNameTaken.
-func (s *Store) AddUser(ctx context.Context, user account.User, key account.AccessKey) error {
-	return s.tx(ctx, func(t *tx) error { return t.insertUser(ctx, user, key) })
+// insertAccount writes an account with its projects, its owner and the owner's access key.
+func (t *tx) insertAccount(ctx context.Context, who account.Identity, key account.AccessKey) error {
+	a := who.Account
+	_, err := t.exec(ctx, `INSERT INTO accounts (`+accountColumns+`) VALUES (?, ?, ?, ?, ?)`, a.ID, a.Name, a.Operator, a.OwnHosts, micros(a.CreatedAt))
+	if err != nil {
+		return fmt.Errorf("write the account: %w", err)
+	}
+	for _, p := range who.Projects {
+		if err := t.insertProject(ctx, p); err != nil {
+			return err
+		}
+	}
+	return t.insertUser(ctx, who.User, key)
+}
+
+func (t *tx) insertProject(ctx context.Context, p account.Project) error {
+	_, err := t.exec(ctx, `INSERT INTO projects (`+projectColumns+`) VALUES (?, ?, ?, ?)`, p.ID, p.Account, p.Name, micros(p.CreatedAt))
+	if err != nil {
+		return fmt.Errorf("write the project: %w", err)
+	}
+	return nil
 }
 
 func (t *tx) insertUser(ctx context.Context, u account.User, key account.AccessKey) error {
-	_, err := t.exec(ctx, `INSERT INTO users (`+userColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		u.ID, u.Account, u.Name, u.PasswordHash, u.Owner, policiesJSON(u.Policies), u.Epoch, micros(u.CreatedAt))
+	_, err := t.exec(ctx, `INSERT INTO users (`+userColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		u.ID, u.Account, u.Name, u.PasswordHash, u.Owner, u.Disabled, policiesJSON(u.Policies), u.Epoch, micros(u.CreatedAt))
 	if err != nil {
 		return fmt.Errorf("write the user: %w", err)
 	}
 	if key.ID == "" {
 		return nil
 	}
-	_, err = t.exec(ctx, `INSERT INTO access_keys (`+keyColumns+`) VALUES (?, ?, ?, ?)`, key.ID, key.Secret, u.ID, micros(key.CreatedAt))
+	return t.insertKey(ctx, u.ID, key)
+}
+
+func (t *tx) insertKey(ctx context.Context, userID string, key account.AccessKey) error {
+	_, err := t.exec(ctx, `INSERT INTO access_keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?)`, key.ID, key.Secret, userID, key.Disabled, micros(key.CreatedAt))
 	if err != nil {
 		return fmt.Errorf("write the access key: %w", err)
 	}
@@ -72,20 +85,6 @@ func policiesJSON(p []account.Policy) string {
 		return "[]"
 	}
 	return asJSON(p)
-}
-
-// SetPolicies replaces a user's policies; tokens that it was given before are dead from now on. No such user is NotFound.
-func (s *Store) SetPolicies(ctx context.Context, accountID, userName string, policies []account.Policy) error {
-	return s.tx(ctx, func(t *tx) error {
-		n, err := t.exec(ctx, `UPDATE users SET policies = ?, epoch = epoch + 1 WHERE account_id = ? AND name = ?`, policiesJSON(policies), accountID, userName)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return noUser(nil)
-		}
-		return nil
-	})
 }
 
 func noUser(err error) error {
@@ -133,14 +132,35 @@ func (t *tx) identity(ctx context.Context, userID string) (account.Identity, err
 	if who.User, err = scanUser(t.row(ctx, `SELECT `+userColumns+` FROM users WHERE id = ?`, userID)); err != nil {
 		return who, missingUser(err)
 	}
-	var created int64
-	a := &who.Account
-	if err := t.row(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id = ?`, who.User.Account).Scan(&a.ID, &a.Name, &created); err != nil {
+	if who.Account, err = scanAccount(t.row(ctx, `SELECT `+accountColumns+` FROM accounts WHERE id = ?`, who.User.Account)); err != nil {
 		return who, err
 	}
-	a.CreatedAt = timeOf(created)
-	who.Projects, err = all(ctx, t, scanProject, `SELECT `+projectColumns+` FROM projects WHERE account_id = ? ORDER BY name`, a.ID)
+	who.Projects, err = all(ctx, t, scanProject, `SELECT `+projectColumns+` FROM projects WHERE account_id = ? ORDER BY name`, who.Account.ID)
+	if err != nil || who.User.Owner {
+		return who, err
+	}
+	who.Grants, err = all(ctx, t, scanGrant, `SELECT coalesce(g.project_id, ''), g.system_policy, p.name, p.document
+		FROM grants g LEFT JOIN policies p ON p.id = g.policy_id
+		WHERE g.user_id = ? OR g.group_id IN (SELECT group_id FROM group_members WHERE user_id = ?) ORDER BY g.id`, userID, userID)
 	return who, err
+}
+
+// scanGrant reads a policy that counts for somebody. A system policy that this version does not know allows nothing and denies
+// nothing, since there is none that denies.
+func scanGrant(row scanner) (account.Grant, error) {
+	var g account.Grant
+	var system, name, document *string
+	if err := row.Scan(&g.Project, &system, &name, &document); err != nil {
+		return g, err
+	}
+	if system != nil {
+		known, _ := account.SystemPolicy(*system)
+		g.Policy = known.Policy
+		return g, nil
+	}
+	err := fromJSON(*document, &g.Policy)
+	g.Policy.Name = *name
+	return g, err
 }
 
 // AccessKey gives an access key and whose it is, or NotFound.
@@ -149,7 +169,7 @@ func (s *Store) AccessKey(ctx context.Context, ak string) (account.AccessKey, ac
 	var who account.Identity
 	err := s.view(ctx, func(t *tx) error {
 		var created int64
-		err := t.row(ctx, `SELECT `+keyColumns+` FROM access_keys WHERE id = ?`, ak).Scan(&key.ID, &key.Secret, &key.User, &created)
+		err := t.row(ctx, `SELECT `+keyColumns+` FROM access_keys WHERE id = ?`, ak).Scan(&key.ID, &key.Secret, &key.User, &key.Disabled, &created)
 		if errors.Is(err, sql.ErrNoRows) {
 			return &phone.Error{Code: phone.NotFound, Msg: "there is no such access key", Err: err}
 		}
@@ -206,21 +226,19 @@ func (s *Store) DeleteExpiredTokens(ctx context.Context) (int, error) {
 	return int(n), err
 }
 
-// Users gives the account's users by name.
-func (s *Store) Users(ctx context.Context, accountID string) ([]account.User, error) {
-	return readAll(ctx, s, scanUser, `SELECT `+userColumns+` FROM users WHERE account_id = ? ORDER BY name`, accountID)
-}
-
-// Projects gives the account's projects by name.
-func (s *Store) Projects(ctx context.Context, accountID string) ([]account.Project, error) {
-	return readAll(ctx, s, scanProject, `SELECT `+projectColumns+` FROM projects WHERE account_id = ? ORDER BY name`, accountID)
+func scanAccount(row scanner) (account.Account, error) {
+	var a account.Account
+	var created int64
+	err := row.Scan(&a.ID, &a.Name, &a.Operator, &a.OwnHosts, &created)
+	a.CreatedAt = timeOf(created)
+	return a, err
 }
 
 func scanUser(row scanner) (account.User, error) {
 	var u account.User
 	var policies string
 	var created int64
-	if err := row.Scan(&u.ID, &u.Account, &u.Name, &u.PasswordHash, &u.Owner, &policies, &u.Epoch, &created); err != nil {
+	if err := row.Scan(&u.ID, &u.Account, &u.Name, &u.PasswordHash, &u.Owner, &u.Disabled, &policies, &u.Epoch, &created); err != nil {
 		return u, err
 	}
 	u.CreatedAt = timeOf(created)

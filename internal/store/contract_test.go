@@ -8,6 +8,8 @@ import (
 
 var (
 	_ fleet.Store = (*store.Store)(nil)
-	_ work.Store  = (*store.Store)(nil)
-	_ work.Queue  = (*store.Store)(nil)
+
+	_ fleet.AccessStore = (*store.Store)(nil)
+	_ work.Store        = (*store.Store)(nil)
+	_ work.Queue        = (*store.Store)(nil)
 )

@@ -15,8 +15,9 @@ type dialect struct {
 	clock string
 	// lock ends a SELECT that locks what it reads against other writers; SQLite has one writer anyway.
 	lock string
-	// lockWhole ends a SELECT that locks a row in order to remove it, lockExistence one that keeps it from being removed.
-	lockWhole     string
+	// lockRemoval ends a SELECT that locks a row in order to remove it: it also keeps others from beginning to refer to it.
+	// lockExistence ends one that keeps a row from being removed.
+	lockRemoval   string
 	lockExistence string
 	// skipLocked ends a SELECT that locks what it reads in order to remove it, and leaves out what another transaction holds.
 	skipLocked string
@@ -46,7 +47,7 @@ func postgresDialect() dialect {
 		postgres:      true,
 		clock:         `(extract(epoch FROM clock_timestamp()) * 1000000)::bigint`,
 		lock:          ` FOR NO KEY UPDATE`,
-		lockWhole:     ` FOR UPDATE`,
+		lockRemoval:   ` FOR UPDATE`,
 		lockExistence: ` FOR KEY SHARE`,
 		skipLocked:    ` FOR UPDATE SKIP LOCKED`,
 		leaders:       2,

@@ -65,18 +65,16 @@ func scanCustomImage(row scanner) (phone.CustomImage, error) {
 // of any project has is Precondition with ReasonImageInUse. No reset can come to need it meanwhile: accepting one locks the image.
 func (s *Store) DeleteImage(ctx context.Context, project phone.ProjectID, id phone.ImageID) error {
 	return s.tx(ctx, func(t *tx) error {
-		if _, err := t.ownImage(ctx, project, id, t.lockWhole); err != nil {
+		if _, err := t.ownImage(ctx, project, id, t.lockRemoval); err != nil {
 			return err
 		}
-		var used int
-		err := t.row(ctx, `SELECT 1 FROM phones WHERE image_id = ? UNION ALL
-			SELECT 1 FROM jobs WHERE stage <> 'ended' AND (image_id = ? OR prior_image = ?) LIMIT 1`, id, id, id).Scan(&used)
+		used, err := t.imagesInUse(ctx, []phone.ImageID{id})
 		switch {
-		case err == nil:
+		case err != nil:
+			return err
+		case used:
 			return phone.Errorf(phone.Precondition, phone.ReasonImageInUse,
 				"the image is in use: reset the phones that have it to another one, or wait for the jobs that need it")
-		case !errors.Is(err, sql.ErrNoRows):
-			return fmt.Errorf("look who uses the image: %w", err)
 		}
 		if _, err := t.exec(ctx, `DELETE FROM host_images WHERE image_id = ?`, id); err != nil {
 			return fmt.Errorf("forget the image on hosts: %w", err)
@@ -84,6 +82,18 @@ func (s *Store) DeleteImage(ctx context.Context, project phone.ProjectID, id pho
 		_, err = t.exec(ctx, `DELETE FROM images WHERE id = ?`, id)
 		return err
 	})
+}
+
+// imagesInUse says whether a phone or an unfinished job of any project has one of the images.
+func (t *tx) imagesInUse(ctx context.Context, images []phone.ImageID) (bool, error) {
+	ids := list(t.dialect, images)
+	var used int
+	err := t.row(ctx, `SELECT 1 FROM phones WHERE `+t.in("image_id")+` UNION ALL
+		SELECT 1 FROM jobs WHERE stage <> 'ended' AND (`+t.in("image_id")+` OR `+t.in("prior_image")+`) LIMIT 1`, ids, ids, ids).Scan(&used)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, fmt.Errorf("look who uses the images: %w", err)
+	}
+	return err == nil, nil
 }
 
 // ownImage reads an image that is the project's own, and locks it when lock says so.

@@ -109,6 +109,25 @@ func testShare(t *testing.T, f Fixture) {
 	f.consistent(t)
 }
 
+// testDeleteLender deletes a project whose image phones of another project have: not before they have another one.
+func testDeleteLender(t *testing.T, f Fixture) {
+	ctx, borrower := t.Context(), f.Project(0)
+	lender := account.Project{ID: phone.NewID[string](), Account: f.Owner.Account.ID, Name: "lender", CreatedAt: f.Clock.Now()}
+	must(t, "AddProject", f.AddProject(ctx, lender))
+	image := f.own(t, phone.ProjectID(lender.ID), "lent")
+	must(t, "ShareImage", f.ShareImage(ctx, image.Project, image.ID, borrower))
+	must(t, "AnswerShare", f.AnswerShare(ctx, borrower, image.ID, phone.MemberAccepted))
+	f.Fleet(t, borrower, image.ID, 1, 1)
+	equal(t, "hosts that resolved the image", f.count(t, `SELECT count(*) FROM host_images`), 1)
+	refused(t, "delete a project whose image another has", f.DeleteProject(ctx, lender.Account, "lender"), phone.Precondition, phone.ReasonImageInUse)
+	f.exec(t, `UPDATE phones SET image_id = $1 WHERE image_id = $2`, string(f.Image(t).ID), string(image.ID))
+	must(t, "DeleteProject", f.DeleteProject(ctx, lender.Account, "lender"))
+	for _, table := range []string{"image_members", "host_images"} {
+		equal(t, "rows of "+table, f.count(t, `SELECT count(*) FROM `+table), 0)
+	}
+	equal(t, "images of the project", f.count(t, `SELECT count(*) FROM images WHERE project_id = $1`, lender.ID), 0)
+}
+
 // testShareLimit shares with as many projects as may be, at once: none goes over the limit.
 func testShareLimit(t *testing.T, f Fixture) {
 	image := f.own(t, f.Project(0), "mine")

@@ -15,8 +15,9 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// userMemory is a UserStore that behaves.
+// userMemory keeps users as an AccessStore does; nothing else is asked of it.
 type userMemory struct {
+	AccessStore
 	users []account.User
 	keys  []account.AccessKey
 	down  error
@@ -43,6 +44,16 @@ func (m *userMemory) Users(_ context.Context, accountID string) ([]account.User,
 	return all, m.down
 }
 
+func (m *userMemory) User(ctx context.Context, accountID, name string) (UserDetail, error) {
+	users, err := m.Users(ctx, accountID)
+	for _, u := range users {
+		if u.Name == name {
+			return UserDetail{User: u}, err
+		}
+	}
+	return UserDetail{}, errors.Join(NoSuch("user"), err)
+}
+
 func (m *userMemory) SetPolicies(_ context.Context, accountID, userName string, policies []account.Policy) error {
 	for i, u := range m.users {
 		if u.Account == accountID && u.Name == userName {
@@ -64,12 +75,12 @@ func userOfAcme(name string, owner bool, policies ...account.Policy) account.Cal
 	}}
 }
 
-func newUsers() (*Users, *userMemory) {
+func newUsers() (*Access, *userMemory) {
 	m := &userMemory{users: []account.User{
 		userOfAcme("boss", true).User, userOfAcme("robot", false).User,
 		{ID: "x", Account: "other-id", Name: "stranger", PasswordHash: "hash"},
 	}}
-	return NewUsers(UsersConfig{Store: m, Now: func() time.Time { return time.Date(2026, 5, 6, 7, 8, 9, 123_456_789, time.UTC) }}), m
+	return NewAccess(AccessConfig{Store: m, Now: func() time.Time { return time.Date(2026, 5, 6, 7, 8, 9, 123_456_789, time.UTC) }}), m
 }
 
 func TestAddUser(t *testing.T) {
@@ -118,24 +129,24 @@ func TestUsersRefuse(t *testing.T) {
 	}
 	bad := []account.Policy{good[0], {Version: "1.1", Statement: []account.Statement{{Effect: "allow", Action: []string{"*"}}}}}
 
-	add := func(caller account.Caller, name string, policies ...account.Policy) func(*Users) error {
-		return func(u *Users) error {
+	add := func(caller account.Caller, name string, policies ...account.Policy) func(*Access) error {
+		return func(u *Access) error {
 			_, err := u.AddUser(context.Background(), caller, NewUser{Name: name, Policies: policies})
 			return err
 		}
 	}
-	set := func(caller account.Caller, name string, policies ...account.Policy) func(*Users) error {
-		return func(u *Users) error { return u.SetPolicies(context.Background(), caller, name, policies) }
+	set := func(caller account.Caller, name string, policies ...account.Policy) func(*Access) error {
+		return func(u *Access) error { return u.SetPolicies(context.Background(), caller, name, policies) }
 	}
-	list := func(caller account.Caller) func(*Users) error {
-		return func(u *Users) error {
+	list := func(caller account.Caller) func(*Access) error {
+		return func(u *Access) error {
 			_, err := u.Users(context.Background(), caller)
 			return err
 		}
 	}
 	tests := []struct {
 		name  string
-		call  func(*Users) error
+		call  func(*Access) error
 		code  phone.Code // "": it succeeds
 		field string
 	}{
