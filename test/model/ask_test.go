@@ -106,7 +106,7 @@ func (w *world) sendReset(in fleet.ResetPhones) {
 	if err != nil || whole != done {
 		return
 	}
-	if err := w.spec.begin(id, in.Project, wants, got); err != nil {
+	if err := w.spec.begin(id, in.Project, paceOf(in.Pace), wants, got); err != nil {
 		w.fail("the reset %s: %v", w.nameOfCall(in), err)
 		return
 	}
@@ -169,8 +169,9 @@ func (w *world) sendAgain() {
 
 // asked is what a call asks for.
 func asked(in fleet.ResetPhones) string {
-	in.Key = nil
-	return fmt.Sprintf("%+v", in)
+	pace := paceOf(in.Pace)
+	in.Key, in.Pace = nil, nil
+	return fmt.Sprintf("%+v %+v", in, pace)
 }
 
 func (w *world) nameOfCall(in fleet.ResetPhones) (text string) {
@@ -215,8 +216,12 @@ func (w *world) checkCancelled(got phone.Cancellation, err error, known bool, mi
 		}
 		return
 	}
-	if want := w.spec.cancel(is); err != nil || got != want {
+	want, paced := w.spec.cancel(is)
+	if err != nil || got != want {
 		w.fail("cancelling answers %+v (%v), and should %+v", got, err, want)
+	}
+	for _, id := range sorted(paced) {
+		w.paced.add(id)
 	}
 	w.tracef("    %+v", got)
 }
@@ -241,7 +246,7 @@ func (w *world) retrySome() {
 	if err != nil || whole != done {
 		return
 	}
-	if err := w.spec.begin(id, project, wants, got); err != nil {
+	if err := w.spec.begin(id, project, w.spec.requests[of].Pace, wants, got); err != nil {
 		w.fail("the retry: %v", err)
 	}
 }

@@ -22,6 +22,7 @@ type machine struct {
 	missing   map[string]bool                // references that nobody can get
 	pinned    map[string]bool                // volumes that cannot be removed
 	away      bool
+	full      bool
 	hangs     bool
 	plan      func(driver.Ref) boot
 	late      bool // the call at hand is one of a worker that has lost its job: what it makes is marked so
@@ -138,7 +139,7 @@ func (h handle) Info(ctx context.Context) (driver.Info, error) {
 		return driver.Info{}, err
 	}
 	defer end()
-	return driver.Info{Driver: "memory", Version: "1", Architecture: "amd64"}, nil
+	return driver.Info{Driver: "memory", Version: "1", Architecture: "amd64", Capabilities: []string{driver.CapabilitySpace}}, nil
 }
 
 func (h handle) Prepare(ctx context.Context, image phone.Image) (phone.ImageIdentity, error) {
@@ -282,6 +283,45 @@ func (h handle) Erase(ctx context.Context, id phone.ID, below phone.Generation) 
 	}
 	erasure.LookedFor = time.Now()
 	return erasure, nil
+}
+
+func (h handle) Discard(ctx context.Context, ref driver.Ref) error {
+	end, err := h.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if v := h.volumes[volumeName(ref)]; v != nil && v.owner == h.owner {
+		if h.pinned[volumeName(ref)] {
+			return refused(phone.Internal, phone.ReasonEraseFailed, "the volume %s cannot be removed", volumeName(ref))
+		}
+		delete(h.volumes, volumeName(ref))
+	}
+	if h.own(ref) != nil {
+		delete(h.instances, instanceName(ref))
+	}
+	return nil
+}
+
+// Space of a host that is full leaves no room for a second volume, however small.
+func (h handle) Space(ctx context.Context, ref driver.Ref) (phone.Space, error) {
+	end, err := h.begin(ctx)
+	if err != nil {
+		return phone.Space{}, err
+	}
+	defer end()
+	v := h.volumes[volumeName(ref)]
+	if v == nil || v.owner != h.owner {
+		return phone.Space{}, refused(phone.NotFound, "", "there is no volume %s", volumeName(ref))
+	}
+	space := phone.Space{Free: 1 << 30}
+	for _, data := range v.files {
+		space.Used += int64(len(data))
+	}
+	if h.full {
+		space.Free = space.Used
+	}
+	return space, nil
 }
 
 func (h handle) Inspect(ctx context.Context, ref driver.Ref) (driver.Instance, error) {

@@ -54,6 +54,7 @@ type life struct {
 	leaseMu sync.Mutex
 	renewed time.Time
 
+	paced     *pacedEnds
 	deliverTo func(context.Context, phone.Delivery) // nil: the engine takes no deliveries
 	deliverIn context.Context
 	handling  map[phone.Delivery]bool
@@ -69,7 +70,7 @@ func (w *world) start(r *replica) error {
 		return fmt.Errorf("open the database: %w", err)
 	}
 	r.lives++
-	l := &life{world: w, replica: r, number: r.lives, store: real, ended: make(chan struct{}), handling: map[phone.Delivery]bool{}}
+	l := &life{world: w, replica: r, number: r.lives, store: real, ended: make(chan struct{}), handling: map[phone.Delivery]bool{}, paced: newPacedEnds()}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.engine = work.New(work.Config{
 		Store: gatedStore{life: l, real: w.wrong.store(w, real)}, Queue: queue{l}, Hosts: hosts{l}, Replica: r.id, Logger: w.log, Now: w.now,

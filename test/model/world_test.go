@@ -54,7 +54,8 @@ type world struct {
 	lives    []*life
 	gates    gates
 	spec     *spec
-	calls    []call // that were accepted under a key
+	calls    []call     // that were accepted under a key
+	paced    *pacedEnds // of the callers' store
 	planted  []planted
 	passes   int
 	calm     bool // faults are lifted
@@ -153,7 +154,7 @@ func runSeed(t *testing.T, template string, seed uint64, steps int, wrong mutant
 		w := &world{
 			seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), wrong: wrong, log: slog.New(slog.DiscardHandler), began: time.Now(), path: path,
 			callers: map[phone.ProjectID]account.Caller{}, names: map[phone.ID]string{}, machines: map[string]*machine{},
-			queries: map[string]*sql.Stmt{},
+			queries: map[string]*sql.Stmt{}, paced: newPacedEnds(),
 		}
 		w.mood = drawMood(w.rng, steps)
 		w.spec = newSpec(func() int64 { return w.now().UnixMicro() }, func() int64 { return w.databaseClock().UnixMicro() })
