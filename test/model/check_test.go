@@ -195,7 +195,9 @@ func (w *world) checkRows(before rows) {
 			targets[ref] = j.ID
 		}
 		w.checkPhases(before.Jobs[j.ID], j)
+		w.checkGivenBack(before.Jobs[j.ID], j)
 	}
+	w.checkPaces(before)
 	for _, s := range w.servers {
 		if most := w.spec.servers[s.ID].slots; slots[s.ID] > most {
 			w.fail("%d jobs hold boot slots of %s, which has %d", slots[s.ID], s.Name, most)
@@ -236,10 +238,11 @@ func (w *world) checkHosts() {
 				continue
 			}
 			j := w.spec.unfinished(i.spec.Phone)
-			if j == nil || j.Target != i.spec.Generation || !inSlot(j.Phase) {
+			if j == nil || !inSlot(j.Phase) || j.Target != i.spec.Generation && (j.Phase != phone.PhaseRestoring || j.Prior != i.spec.Generation) {
 				w.fail("the instance of %s boots, and no job has a boot slot for it", w.nameOfRef(i.spec.Ref))
 			}
 		}
+		w.checkPorts(m)
 		for _, name := range sorted(m.volumes) {
 			v := m.volumes[name]
 			if mark, marked := v.files[lifeMark]; marked && string(mark) != markOf(v.ref) {

@@ -211,8 +211,13 @@ func (h hosts) hostCall(ctx context.Context, server phone.Server, m *machine, pa
 		m.mu.Lock()
 		m.late = pass == "" && !w.works(h.life, ref, name)
 		m.mu.Unlock()
+		before := m.of(ref.Phone)
 		err := real()
 		w.tracef("    %s", said(err))
+		w.checkDone(g, m, ref.Phone, pass, before)
+		if j := w.spec.unfinished(ref.Phone); name == "space" && err == nil && !m.late {
+			w.told[j.ID] = m.full
+		}
 		return err
 	})
 	if err != nil && (name == "stop" || m.away) {
@@ -230,7 +235,7 @@ func (w *world) works(l *life, ref driver.Ref, name string) bool {
 	if j == nil || j.Owner != l.replica.id || j.Incarnation != l.incarnation {
 		return false
 	}
-	return j.Target == ref.Generation || name == "remove" && j.Target > ref.Generation
+	return j.Target == ref.Generation || ref.Generation < j.Target && (name == "remove" || name == "stop" || name == "space" || j.Phase == phone.PhaseRestoring)
 }
 
 // excuse says why an instance may boot without a boot slot from now on.

@@ -30,6 +30,9 @@ type want struct {
 
 // reset says what a batch answers, before it is sent: for the whole, and for each element.
 func (s *spec) reset(in fleet.ResetPhones) (outcome, []want) {
+	if paceOf(in.Pace).AtOnce == 0 {
+		return outcome{phone.Invalid, phone.ReasonPaceInvalid}, nil
+	}
 	image, named := s.images[phone.ImageID(in.Image)]
 	if in.Image != "" && (!named || image.Project != in.Project) {
 		return outcome{phone.NotFound, phone.ReasonImageNotFound}, nil

@@ -53,7 +53,10 @@ func (s gatedStore) Prepared(ctx context.Context, f phone.Fence, identity phone.
 
 func (s gatedStore) Advance(ctx context.Context, f phone.Fence, to phone.Phase) error {
 	return s.fenced(ctx, "advance to "+string(to), f, func(ctx context.Context) error { return s.real.Advance(ctx, f, to) },
-		func() outcome { return s.world.spec.advance(f, to) })
+		func() outcome {
+			s.world.checkRoom(f, to)
+			return s.world.spec.advance(f, to)
+		})
 }
 
 func (s gatedStore) Erased(ctx context.Context, f phone.Fence, volumes []phone.ErasedVolume, lookedFor time.Time) error {
@@ -78,12 +81,23 @@ func (s gatedStore) Fail(ctx context.Context, f phone.Fence, failure phone.Failu
 
 func (s gatedStore) Restore(ctx context.Context, f phone.Fence, failure phone.Failure) error {
 	return s.fenced(ctx, "restore "+string(failure.Reason), f, func(ctx context.Context) error { return s.real.Restore(ctx, f, failure) },
-		func() outcome { return s.world.spec.restore(f, failure) })
+		func() outcome {
+			answer := s.world.spec.restore(f, failure)
+			if full := s.world.told[f.Job]; answer == done && failure.Reason == phone.ReasonNoSpace && !full {
+				s.world.fail("rollback: %s has no space, and its host says that it has", s.world.nameOfJob(f.Job))
+			}
+			return answer
+		})
 }
 
 func (s gatedStore) RolledBack(ctx context.Context, f phone.Fence, failure phone.Failure) error {
 	return s.fenced(ctx, "rolled back "+string(failure.Reason), f, func(ctx context.Context) error { return s.real.RolledBack(ctx, f, failure) },
-		func() outcome { return s.ended(f, s.world.spec.rolledBack(f, failure)) })
+		func() outcome {
+			if j := s.world.spec.fenced(f); j != nil && j.Phase == phone.PhaseRestoring {
+				s.world.checkRolledBack(j, failure)
+			}
+			return s.ended(f, s.world.spec.rolledBack(f, failure))
+		})
 }
 
 // ended notes that the pace of a job's request has to be looked at.
@@ -235,6 +249,7 @@ func (s gatedStore) Died(ctx context.Context, server phone.ServerID, deaths []ph
 		died, err = s.real.Died(ctx, server, deaths)
 		return err
 	}, func() outcome {
+		s.world.checkDead(server, died)
 		if err := s.world.spec.died(server, deaths, died); err != nil {
 			s.world.fail("phones that died: %v", err)
 		}
