@@ -30,6 +30,7 @@ func actions() []action {
 		{"reset", 22, nil, (*world).resetSome},
 		{"reset what cannot be", 5, nil, (*world).resetBadly},
 		{"send a call again", 6, func(w *world) bool { return len(w.calls) > 0 }, (*world).sendAgain},
+		{"keep the pace of what callers cancelled", 6, func(w *world) bool { return len(w.paced.requests) > 0 }, (*world).keepPace},
 		{"cancel", 10, func(w *world) bool { return len(w.spec.requests) > 0 }, (*world).cancelSome},
 		{"retry", 8, func(w *world) bool { return len(w.spec.requests) > 0 }, (*world).retrySome},
 
@@ -47,6 +48,8 @@ func actions() []action {
 		{"bring the hosts back", 10, (*world).anyAway, (*world).bringHostsBack},
 		{"let a phone die", 5, nil, (*world).letPhoneDie},
 		{"lose the images", 1, nil, (*world).loseImages},
+		{"fill a host, or empty it", 3, nil, (*world).fillHost},
+		{"use a phone", 8, nil, (*world).usePhone},
 		{"pin a volume", 2, func(w *world) bool { return w.mood.faults > 0 }, (*world).pinVolume},
 		{"plant something", 7, nil, (*world).plantSomething},
 		{"take a plant away", 2, func(w *world) bool { return len(w.planted) > 0 }, (*world).takePlantAway},
@@ -280,14 +283,13 @@ func (w *world) letPhoneDie() {
 	i := m.instances[pick(w.rng, names)]
 	switch w.rng.IntN(4) {
 	case 0:
-		delete(m.instances, instanceName(i.spec.Ref))
+		m.lose(i.spec.Ref, false)
 		w.tracef("the instance of %s is removed by hand", w.nameOfRef(i.spec.Ref))
 	case 1:
-		delete(m.instances, instanceName(i.spec.Ref))
-		delete(m.volumes, volumeName(i.spec.Ref))
+		m.lose(i.spec.Ref, true)
 		w.tracef("the instance and the volume of %s are removed by hand", w.nameOfRef(i.spec.Ref))
 	default:
-		i.running, i.exited, i.code = false, true, 139
+		i.running, i.exited, i.code, i.ended = false, true, 139, "it died"
 		w.tracef("the instance of %s dies", w.nameOfRef(i.spec.Ref))
 	}
 }
@@ -301,6 +303,34 @@ func (w *world) loseImages() {
 		m.missing["second"] = !m.missing["second"]
 		w.tracef("the second image can be had there: %v", !m.missing["second"])
 	}
+}
+
+// fillHost leaves no room for a second volume on a host, or makes room again.
+func (w *world) fillHost() {
+	s := pick(w.rng, w.servers)
+	m := w.machines[s.Endpoint]
+	m.full = !m.full
+	w.tracef("the host of %s is full: %v", s.Name, m.full)
+}
+
+// usePhone writes something into a phone, as whoever uses it does.
+func (w *world) usePhone() {
+	m := w.machines[pick(w.rng, w.servers).Endpoint]
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pass()
+	names := slices.DeleteFunc(sorted(m.instances), func(name string) bool {
+		i := m.instances[name]
+		return !i.booted() || m.volumes[volumeName(i.spec.Ref)] == nil
+	})
+	if len(names) == 0 {
+		return
+	}
+	i := m.instances[pick(w.rng, names)]
+	v := m.volumes[volumeName(i.spec.Ref)]
+	v.written++
+	v.files[userFile] = []byte(v.userData())
+	w.tracef("%s is used for the %d. time", w.nameOfRef(i.spec.Ref), v.written)
 }
 
 func (w *world) pinVolume() {

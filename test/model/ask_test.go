@@ -36,7 +36,7 @@ var propertyTexts = []string{
 // resetSome resets some phones of a project, whether they can be or not.
 func (w *world) resetSome() {
 	project := pick(w.rng, w.projects)
-	in := fleet.ResetPhones{Project: project}
+	in := fleet.ResetPhones{Project: project, Rollback: w.rng.IntN(2) == 0, Pace: w.drawPace()}
 	switch w.rng.IntN(6) {
 	case 0, 1:
 		in.Image = string(w.imageOf(project, "second"))
@@ -56,6 +56,21 @@ func (w *world) resetSome() {
 	if len(in.Phones) > 0 {
 		w.sendReset(in)
 	}
+}
+
+// drawPace gives no pace half of the time.
+func (w *world) drawPace() *phone.Pace {
+	if w.rng.IntN(2) == 0 {
+		return nil
+	}
+	some := func(of ...int) *int {
+		if w.rng.IntN(2) == 0 {
+			return nil
+		}
+		n := pick(w.rng, of)
+		return &n
+	}
+	return &phone.Pace{First: some(1, 1, 2, 3, 9), AtOnce: some(1, 2, 3), StopPercent: some(0, 0, 30, 60)}
 }
 
 func (w *world) imageOf(project phone.ProjectID, name string) phone.ImageID {
@@ -85,6 +100,9 @@ func (w *world) resetBadly() {
 		in.Image = string(w.imageOf(project, "odd"))
 	case 1:
 		in.Image = string(pick(w.rng, w.images).ID)
+	case 2:
+		none := 0
+		in.Pace = &phone.Pace{AtOnce: &none}
 	}
 	w.sendReset(in)
 }
@@ -106,15 +124,11 @@ func (w *world) sendReset(in fleet.ResetPhones) {
 	if err != nil || whole != done {
 		return
 	}
-	if err := w.spec.begin(id, in.Project, wants, got); err != nil {
+	if err := w.spec.begin(id, in.Project, paceOf(in.Pace), wants, got); err != nil {
 		w.fail("the reset %s: %v", w.nameOfCall(in), err)
 		return
 	}
-	for _, o := range got {
-		if o.Job != "" {
-			w.tracef("    %s", w.nameOfJob(o.Job))
-		}
-	}
+	w.sayAccepted(got)
 	if in.Key == nil {
 		return
 	}
@@ -169,8 +183,9 @@ func (w *world) sendAgain() {
 
 // asked is what a call asks for.
 func asked(in fleet.ResetPhones) string {
-	in.Key = nil
-	return fmt.Sprintf("%+v", in)
+	pace := paceOf(in.Pace)
+	in.Key, in.Pace = nil, nil
+	return fmt.Sprintf("%+v %+v", in, pace)
 }
 
 func (w *world) nameOfCall(in fleet.ResetPhones) (text string) {
@@ -179,6 +194,9 @@ func (w *world) nameOfCall(in fleet.ResetPhones) (text string) {
 	}
 	if in.Key != nil {
 		text += "(" + *in.Key + ") "
+	}
+	if pace := paceOf(in.Pace); pace != noPace {
+		text += fmt.Sprintf("pace %+v ", pace)
 	}
 	return text + w.spec.images[phone.ImageID(in.Image)].Name
 }
@@ -215,8 +233,12 @@ func (w *world) checkCancelled(got phone.Cancellation, err error, known bool, mi
 		}
 		return
 	}
-	if want := w.spec.cancel(is); err != nil || got != want {
+	want, paced := w.spec.cancel(is)
+	if err != nil || got != want {
 		w.fail("cancelling answers %+v (%v), and should %+v", got, err, want)
+	}
+	for _, id := range sorted(paced) {
+		w.paced.add(id)
 	}
 	w.tracef("    %+v", got)
 }
@@ -241,8 +263,34 @@ func (w *world) retrySome() {
 	if err != nil || whole != done {
 		return
 	}
-	if err := w.spec.begin(id, project, wants, got); err != nil {
+	if err := w.spec.begin(id, project, w.spec.requests[of].Pace, wants, got); err != nil {
 		w.fail("the retry: %v", err)
+		return
+	}
+	w.sayAccepted(got)
+}
+
+// sayAccepted notes what volumes jobs with the rollback policy have to keep.
+func (w *world) sayAccepted(got []phone.Outcome) {
+	for _, o := range got {
+		j := w.spec.jobs[o.Job]
+		if j == nil {
+			continue
+		}
+		w.tracef("    %s, %s, rollback %v", w.nameOfJob(o.Job), j.Phase, j.Rollback)
+		if j.Rollback {
+			w.kept[j.ID] = w.machineOf(j.Server).volumes[volumeName(priorOf(j))]
+		}
+	}
+}
+
+// keepPace does what the process does in which callers cancelled jobs of paced requests.
+func (w *world) keepPace() {
+	w.tracef("the pace of what was cancelled is kept")
+	<-w.paced.woken
+	n, err := w.api.Pace(context.Background())
+	if want := w.spec.keepPaces(w.paced.take()); err != nil || n != want {
+		w.fail("keeping the pace set %d jobs going (%v), and should %d", n, err, want)
 	}
 }
 

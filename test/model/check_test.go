@@ -61,11 +61,11 @@ func (w *world) read() (err error) {
 		return err
 	})
 	each(`SELECT id, request_id, phone_id, server_id, kind, phase, erase, attempt, coalesce(owner, ''), coalesce(incarnation, 0), coalesce(delivered_at, 0), target,
-		prior, prior_status, prior_image, image_id, properties, factory, created_at, coalesce(ended_at, 0), coalesce(failure, '{}') FROM jobs`, func(scan func(...any) error) error {
+		prior, prior_status, prior_image, image_id, properties, factory, created_at, coalesce(ended_at, 0), coalesce(failure, '{}'), rollback, rolled_back FROM jobs`, func(scan func(...any) error) error {
 		var j specJob
 		var failure string
 		err := scan(&j.ID, &j.Request, &j.Phone, &j.Server, &j.Kind, &j.Phase, &j.Erase, &j.Attempt, &j.Owner, &j.Incarnation, &j.Delivered, &j.Target, &j.Prior,
-			&j.PriorStatus, &j.PriorImage, &j.Image, &j.Properties, &j.Factory, &j.Created, &j.Ended, &failure)
+			&j.PriorStatus, &j.PriorImage, &j.Image, &j.Properties, &j.Factory, &j.Created, &j.Ended, &failure, &j.Rollback, &j.RolledBack)
 		j.Properties = canonical(propertiesOf(j.Properties))
 		var f phone.Failure
 		if e := json.Unmarshal([]byte(failure), &f); e != nil {
@@ -92,12 +92,18 @@ func (w *world) read() (err error) {
 		r.Deliveries[d] = process
 		return err
 	})
-	each(`SELECT id, project_id, kind, refused, created_at FROM requests`, func(scan func(...any) error) error {
+	each(`SELECT id, project_id, kind, refused, created_at, coalesce(pace, ''), pacing, coalesce(stopped, '') FROM requests`, func(scan func(...any) error) error {
 		var id phone.RequestID
 		var v specRequest
-		err := scan(&id, &v.Project, &v.Kind, &v.Refused, &v.Created)
+		var pace, stopped string
+		if err := scan(&id, &v.Project, &v.Kind, &v.Refused, &v.Created, &pace, &v.Pacing, &stopped); err != nil {
+			return err
+		}
+		var paceErr, stopErr error
+		v.Pace, paceErr = readPace(pace)
+		v.Stopped, stopErr = readStop(stopped)
 		r.Requests[id] = v
-		return err
+		return cmp.Or(paceErr, stopErr)
 	})
 	each(`SELECT server_id, image_id FROM host_images`, func(scan func(...any) error) error {
 		var h hostImage
@@ -189,7 +195,9 @@ func (w *world) checkRows(before rows) {
 			targets[ref] = j.ID
 		}
 		w.checkPhases(before.Jobs[j.ID], j)
+		w.checkGivenBack(before.Jobs[j.ID], j)
 	}
+	w.checkPaces(before)
 	for _, s := range w.servers {
 		if most := w.spec.servers[s.ID].slots; slots[s.ID] > most {
 			w.fail("%d jobs hold boot slots of %s, which has %d", slots[s.ID], s.Name, most)
@@ -210,7 +218,7 @@ func (w *world) checkRows(before rows) {
 
 // checkPhases: a job only goes on, and its attempts only grow. Bringing an image is the one thing that it returns from.
 func (w *world) checkPhases(was, is specJob) {
-	order := []phone.Phase{phone.PhaseQueued, phone.PhasePreparing, phone.PhaseRemoving, phone.PhaseCreating, phone.PhaseBooting, phone.PhaseVerifying, phone.PhaseSucceeded, phone.PhaseFailed, phone.PhaseCancelled}
+	order := []phone.Phase{phone.PhaseHeld, phone.PhaseQueued, phone.PhasePreparing, phone.PhaseRemoving, phone.PhaseCreating, phone.PhaseBooting, phone.PhaseVerifying, phone.PhaseRestoring, phone.PhaseSucceeded, phone.PhaseFailed, phone.PhaseCancelled}
 	prepared := was.Phase == phone.PhasePreparing && is.Phase == phone.PhaseQueued
 	if was.ID != "" && (slices.Index(order, is.Phase) < slices.Index(order, was.Phase) && !prepared || is.Attempt < was.Attempt || final(was.Phase) && is != was) {
 		w.fail("job %s was %s in attempt %d and is %s in attempt %d", w.nameOfJob(is.ID), was.Phase, was.Attempt, is.Phase, is.Attempt)
@@ -230,10 +238,11 @@ func (w *world) checkHosts() {
 				continue
 			}
 			j := w.spec.unfinished(i.spec.Phone)
-			if j == nil || j.Target != i.spec.Generation || !inSlot(j.Phase) {
+			if j == nil || !inSlot(j.Phase) || j.Target != i.spec.Generation && (j.Phase != phone.PhaseRestoring || j.Prior != i.spec.Generation) {
 				w.fail("the instance of %s boots, and no job has a boot slot for it", w.nameOfRef(i.spec.Ref))
 			}
 		}
+		w.checkPorts(m)
 		for _, name := range sorted(m.volumes) {
 			v := m.volumes[name]
 			if mark, marked := v.files[lifeMark]; marked && string(mark) != markOf(v.ref) {

@@ -49,7 +49,7 @@ func TestHostConformance(t *testing.T) {
 		},
 	}
 	for _, op := range []drivertest.Operation{
-		drivertest.OpPrepare, drivertest.OpEnsure, drivertest.OpStart, drivertest.OpStop, drivertest.OpRemove, drivertest.OpErase,
+		drivertest.OpPrepare, drivertest.OpEnsure, drivertest.OpStart, drivertest.OpStop, drivertest.OpRemove, drivertest.OpErase, drivertest.OpDiscard,
 	} {
 		harness.LostAnswers = append(harness.LostAnswers, drivertest.LostAnswer{
 			Name: "once", Operation: op,

@@ -64,6 +64,14 @@ func (f faultable) Erase(ctx context.Context, id phone.ID, below phone.Generatio
 	return through(f, ctx, "erase", ref, func(ctx context.Context) (driver.Erasure, error) { return f.real.Erase(ctx, id, below) })
 }
 
+func (f faultable) Discard(ctx context.Context, ref driver.Ref) error {
+	return f.run(ctx, "discard", ref, func(ctx context.Context) error { return f.real.Discard(ctx, ref) })
+}
+
+func (f faultable) Space(ctx context.Context, ref driver.Ref) (phone.Space, error) {
+	return through(f, ctx, "space", ref, func(ctx context.Context) (phone.Space, error) { return f.real.(driver.Measurer).Space(ctx, ref) })
+}
+
 func (f faultable) Inspect(ctx context.Context, ref driver.Ref) (driver.Instance, error) {
 	return through(f, ctx, "inspect", ref, func(ctx context.Context) (driver.Instance, error) { return f.real.Inspect(ctx, ref) })
 }

@@ -21,7 +21,9 @@ type machine struct {
 	volumes   map[string]*volume             // by name
 	missing   map[string]bool                // references that nobody can get
 	pinned    map[string]bool                // volumes that cannot be removed
+	lost      map[string]string              // what is not there any more, by name, and why, if no worker's job was the reason
 	away      bool
+	full      bool
 	hangs     bool
 	plan      func(driver.Ref) boot
 	late      bool // the call at hand is one of a worker that has lost its job: what it makes is marked so
@@ -47,6 +49,8 @@ type instance struct {
 	props   map[string]string
 	// excused says why it may boot without a boot slot; "" is not at all.
 	excused string
+	// ended says why it does not run, when it was not stopped by the worker of a job.
+	ended string
 }
 
 type volume struct {
@@ -55,12 +59,37 @@ type volume struct {
 	job   phone.JobID
 	files map[string][]byte
 	late  bool
+	// written is how often its phone was used.
+	written int
+}
+
+const userFile = "/data/user"
+
+// userData is what is in the userFile of a volume that nobody has tampered with.
+func (v *volume) userData() string {
+	return fmt.Sprintf("%s, used %d times", volumeName(v.ref), v.written)
+}
+
+// intact reports whether what its phone was used for is still there.
+func (v *volume) intact() bool {
+	data, there := v.files[userFile]
+	return there == (v.written > 0) && (!there || string(data) == v.userData())
+}
+
+// lose removes an instance, and its volume, as a host or its operator might.
+func (m *machine) lose(ref driver.Ref, volume bool) {
+	delete(m.instances, instanceName(ref))
+	m.lost[instanceName(ref)] = "it was removed by hand"
+	if volume {
+		delete(m.volumes, volumeName(ref))
+		m.lost[volumeName(ref)] = "it was removed by hand"
+	}
 }
 
 func newMachine() *machine {
 	return &machine{
 		images: map[string]phone.ImageIdentity{}, instances: map[string]*instance{}, volumes: map[string]*volume{},
-		missing: map[string]bool{}, pinned: map[string]bool{}, plan: func(driver.Ref) boot { return boot{takes: 20 * time.Millisecond} },
+		missing: map[string]bool{}, pinned: map[string]bool{}, lost: map[string]string{}, plan: func(driver.Ref) boot { return boot{takes: 20 * time.Millisecond} },
 	}
 }
 
@@ -80,9 +109,10 @@ func (m *machine) pass() {
 		}
 		if i.boot.vanishes {
 			delete(m.instances, name)
+			m.lost[name] = "it vanished"
 			continue
 		}
-		i.running, i.exited, i.code = false, true, i.boot.code
+		i.running, i.exited, i.code, i.ended = false, true, i.boot.code, "it ended by itself"
 	}
 }
 
@@ -138,7 +168,7 @@ func (h handle) Info(ctx context.Context) (driver.Info, error) {
 		return driver.Info{}, err
 	}
 	defer end()
-	return driver.Info{Driver: "memory", Version: "1", Architecture: "amd64"}, nil
+	return driver.Info{Driver: "memory", Version: "1", Architecture: "amd64", Capabilities: []string{driver.CapabilitySpace}}, nil
 }
 
 func (h handle) Prepare(ctx context.Context, image phone.Image) (phone.ImageIdentity, error) {
@@ -182,6 +212,9 @@ func (h handle) Ensure(ctx context.Context, spec driver.Spec) (driver.Instance, 
 	}
 	if i == nil {
 		h.instances[instanceName(spec.Ref)] = &instance{owner: h.owner, spec: spec}
+		if h.late {
+			h.instances[instanceName(spec.Ref)].excused = madeLate
+		}
 	}
 	return h.see(spec.Ref), nil
 }
@@ -201,6 +234,8 @@ func (h handle) higher(ref driver.Ref) error {
 	return nil
 }
 
+const madeLate = "it was made by a call that landed late"
+
 func (h handle) Start(ctx context.Context, ref driver.Ref) error {
 	end, err := h.begin(ctx)
 	if err != nil {
@@ -215,7 +250,7 @@ func (h handle) Start(ctx context.Context, ref driver.Ref) error {
 		return nil
 	}
 	i.running, i.exited, i.code, i.started, i.boot = true, false, 0, time.Now(), h.plan(ref)
-	i.excused = ""
+	i.excused, i.ended = "", ""
 	if h.late {
 		i.excused = "it was started by a call that landed late"
 	}
@@ -282,6 +317,45 @@ func (h handle) Erase(ctx context.Context, id phone.ID, below phone.Generation) 
 	}
 	erasure.LookedFor = time.Now()
 	return erasure, nil
+}
+
+func (h handle) Discard(ctx context.Context, ref driver.Ref) error {
+	end, err := h.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if v := h.volumes[volumeName(ref)]; v != nil && v.owner == h.owner {
+		if h.pinned[volumeName(ref)] {
+			return refused(phone.Internal, phone.ReasonEraseFailed, "the volume %s cannot be removed", volumeName(ref))
+		}
+		delete(h.volumes, volumeName(ref))
+	}
+	if h.own(ref) != nil {
+		delete(h.instances, instanceName(ref))
+	}
+	return nil
+}
+
+// Space of a host that is full leaves no room for a second volume, however small.
+func (h handle) Space(ctx context.Context, ref driver.Ref) (phone.Space, error) {
+	end, err := h.begin(ctx)
+	if err != nil {
+		return phone.Space{}, err
+	}
+	defer end()
+	v := h.volumes[volumeName(ref)]
+	if v == nil || v.owner != h.owner {
+		return phone.Space{}, refused(phone.NotFound, "", "there is no volume %s", volumeName(ref))
+	}
+	space := phone.Space{Free: 1 << 30}
+	for _, data := range v.files {
+		space.Used += int64(len(data))
+	}
+	if h.full {
+		space.Free = space.Used
+	}
+	return space, nil
 }
 
 func (h handle) Inspect(ctx context.Context, ref driver.Ref) (driver.Instance, error) {

@@ -54,6 +54,7 @@ type life struct {
 	leaseMu sync.Mutex
 	renewed time.Time
 
+	paced     *pacedEnds
 	deliverTo func(context.Context, phone.Delivery) // nil: the engine takes no deliveries
 	deliverIn context.Context
 	handling  map[phone.Delivery]bool
@@ -69,7 +70,7 @@ func (w *world) start(r *replica) error {
 		return fmt.Errorf("open the database: %w", err)
 	}
 	r.lives++
-	l := &life{world: w, replica: r, number: r.lives, store: real, ended: make(chan struct{}), handling: map[phone.Delivery]bool{}}
+	l := &life{world: w, replica: r, number: r.lives, store: real, ended: make(chan struct{}), handling: map[phone.Delivery]bool{}, paced: newPacedEnds()}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.engine = work.New(work.Config{
 		Store: gatedStore{life: l, real: w.wrong.store(w, real)}, Queue: queue{l}, Hosts: hosts{l}, Replica: r.id, Logger: w.log, Now: w.now,
@@ -210,8 +211,13 @@ func (h hosts) hostCall(ctx context.Context, server phone.Server, m *machine, pa
 		m.mu.Lock()
 		m.late = pass == "" && !w.works(h.life, ref, name)
 		m.mu.Unlock()
+		before := m.of(ref.Phone)
 		err := real()
 		w.tracef("    %s", said(err))
+		w.checkDone(g, m, ref.Phone, pass, before)
+		if j := w.spec.unfinished(ref.Phone); name == "space" && err == nil && !m.late {
+			w.told[j.ID] = m.full
+		}
 		return err
 	})
 	if err != nil && (name == "stop" || m.away) {
@@ -229,7 +235,7 @@ func (w *world) works(l *life, ref driver.Ref, name string) bool {
 	if j == nil || j.Owner != l.replica.id || j.Incarnation != l.incarnation {
 		return false
 	}
-	return j.Target == ref.Generation || name == "remove" && j.Target > ref.Generation
+	return j.Target == ref.Generation || ref.Generation < j.Target && (name == "remove" || name == "stop" || name == "space" || j.Phase == phone.PhaseRestoring)
 }
 
 // excuse says why an instance may boot without a boot slot from now on.

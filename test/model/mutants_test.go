@@ -170,6 +170,10 @@ type brokenDriver struct {
 	stop    func() error
 }
 
+func (b brokenDriver) Space(ctx context.Context, ref driver.Ref) (phone.Space, error) {
+	return b.Driver.(driver.Measurer).Space(ctx, ref)
+}
+
 func (b brokenDriver) Erase(ctx context.Context, id phone.ID, below phone.Generation) (driver.Erasure, error) {
 	if b.erase != nil {
 		return b.erase(ctx, id, below)

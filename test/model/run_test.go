@@ -45,7 +45,7 @@ func (w *world) lift() error {
 	for _, endpoint := range sorted(w.machines) {
 		m := w.machines[endpoint]
 		m.mu.Lock()
-		m.away = false
+		m.away, m.full = false, false
 		clear(m.pinned)
 		clear(m.missing)
 		m.mu.Unlock()
@@ -190,7 +190,7 @@ func (w *world) lastRound() error {
 		}
 	}
 	for _, project := range w.projects {
-		in := fleet.ResetPhones{Project: project}
+		in := fleet.ResetPhones{Project: project, Rollback: w.rng.IntN(2) == 0, Pace: w.drawPace()}
 		for _, p := range w.spec.sortedPhones() {
 			if p.Project == project {
 				in.Phones = append(in.Phones, fleet.ResetPhone{ID: string(p.ID), Property: `{"ro.product.model":"last"}`})

@@ -14,7 +14,7 @@ import (
 
 // newRequest notes a request that will be accepted.
 func (s *spec) newRequest(id phone.RequestID, project phone.ProjectID, kind phone.Kind) *specRequest {
-	s.requests[id] = &specRequest{Project: project, Kind: kind, Created: s.wall()}
+	s.requests[id] = &specRequest{Project: project, Kind: kind, Created: s.wall(), Pace: noPace}
 	return s.requests[id]
 }
 
@@ -25,10 +25,14 @@ type want struct {
 	image      phone.ImageID
 	properties string
 	factory    bool
+	rollback   bool
 }
 
 // reset says what a batch answers, before it is sent: for the whole, and for each element.
 func (s *spec) reset(in fleet.ResetPhones) (outcome, []want) {
+	if paceOf(in.Pace).AtOnce == 0 {
+		return outcome{phone.Invalid, phone.ReasonPaceInvalid}, nil
+	}
 	image, named := s.images[phone.ImageID(in.Image)]
 	if in.Image != "" && (!named || image.Project != in.Project) {
 		return outcome{phone.NotFound, phone.ReasonImageNotFound}, nil
@@ -62,7 +66,7 @@ func (s *spec) reset(in fleet.ResetPhones) (outcome, []want) {
 			clear(merged)
 		}
 		maps.Copy(merged, given)
-		w.phone, w.image, w.properties, w.factory = p, p.Image, canonical(merged), asked.Factory
+		w.phone, w.image, w.properties, w.factory, w.rollback = p, p.Image, canonical(merged), asked.Factory, in.Rollback
 		if named {
 			w.image = image.ID
 		}
@@ -98,7 +102,7 @@ func (s *spec) retry(of phone.RequestID, project phone.ProjectID) (outcome, []wa
 		if len(later) > 0 {
 			continue
 		}
-		w := want{phone: s.phones[j.Phone], image: j.Image, properties: j.Properties, factory: j.Factory}
+		w := want{phone: s.phones[j.Phone], image: j.Image, properties: j.Properties, factory: j.Factory, rollback: j.Rollback}
 		if busy(w.phone.Status) {
 			w = want{outcome: outcome{phone.Precondition, phone.ReasonPhoneBusy}}
 		}
@@ -111,11 +115,12 @@ func (s *spec) retry(of phone.RequestID, project phone.ProjectID) (outcome, []wa
 }
 
 // begin does what was accepted, with the ids of the jobs, and gives what differs between wants and the answer.
-func (s *spec) begin(id phone.RequestID, project phone.ProjectID, wants []want, got []phone.Outcome) error {
+func (s *spec) begin(id phone.RequestID, project phone.ProjectID, pace specPace, wants []want, got []phone.Outcome) error {
 	if len(got) != len(wants) {
 		return fmt.Errorf("%d outcomes for %d elements", len(got), len(wants))
 	}
 	request := s.newRequest(id, project, phone.KindReset)
+	request.Pace = pace
 	servers := map[phone.ServerID]bool{}
 	for i, w := range wants {
 		if answered := answerOf(got[i]); answered != w.outcome {
@@ -125,8 +130,15 @@ func (s *spec) begin(id phone.RequestID, project phone.ProjectID, wants []want, 
 			request.Refused++
 			continue
 		}
-		s.accepted(got[i].Job, id, w.phone, phone.KindReset, w.image, w.properties, w.factory)
+		j := s.accepted(got[i].Job, id, w.phone, phone.KindReset, w.image, w.properties, w.factory)
+		if j.Rollback = w.rollback; pace != noPace {
+			j.Phase = phone.PhaseHeld
+		}
 		servers[w.phone.Server] = true
+	}
+	if pace != noPace {
+		s.letGo(id)
+		request.Pacing = len(servers) > 0 && !s.tallyOf(id).over(pace)
 	}
 	for _, server := range sorted(servers) {
 		s.admit(server)
@@ -141,31 +153,26 @@ func answerOf(o phone.Outcome) outcome {
 	return outcome{o.Err.Code, o.Err.Reason}
 }
 
-// cancel does it, and gives what it answers.
-func (s *spec) cancel(is func(*specJob) bool) phone.Cancellation {
-	var c phone.Cancellation
-	servers := map[phone.ServerID]bool{}
+// cancel does it, and gives what it answers, and the paced requests that have more room now.
+func (s *spec) cancel(is func(*specJob) bool) (c phone.Cancellation, paced map[phone.RequestID]bool) {
+	var cancelled []*specJob
+	paced = map[phone.RequestID]bool{}
 	for _, j := range s.inOrder(is) {
 		switch {
 		case final(j.Phase):
 			c.Ended++
-		case j.Phase == phone.PhaseQueued || j.Phase == phone.PhasePreparing:
+		case cancellable(j.Phase):
 			c.Cancelled++
-			s.end(j, phone.PhaseCancelled, phone.ReasonCancelled)
-			p := s.phones[j.Phone]
-			p.Status, p.Updated = j.PriorStatus, s.wall()
-			if j.Kind == phone.KindCreate {
-				p.Status = phone.StatusCreateFailed
+			cancelled = append(cancelled, j)
+			if s.requests[j.Request].Pace != noPace {
+				paced[j.Request] = true
 			}
-			servers[j.Server] = true
 		default:
 			c.Finishing++
 		}
 	}
-	for _, server := range sorted(servers) {
-		s.admit(server)
-	}
-	return c
+	s.giveBack(cancelled, phone.ReasonCancelled)
+	return c, paced
 }
 
 // died marks phones that were found dead, and begins the jobs that start them again.
@@ -212,6 +219,9 @@ func (s *spec) prune(before int64) (jobs, requests int) {
 		later := s.inOrder(func(n *specJob) bool {
 			return n.Phone == j.Phone && n.Target >= j.Target && s.numbers[n.ID] > s.numbers[j.ID] && final(n.Phase)
 		})
+		if s.tallyOf(j.Request).held > 0 {
+			continue // its pace is decided by what has ended
+		}
 		if len(later) > 0 && (j.Kind == phone.KindStart || s.phones[j.Phone].Generation != j.Target) {
 			gone = append(gone, j)
 		}
@@ -234,7 +244,7 @@ func (s *spec) prune(before int64) (jobs, requests int) {
 }
 
 func (s *spec) claimServer(pass string, server phone.ServerID, ttl time.Duration) outcome {
-	if s.watches[server].expires > s.database() {
+	if e := s.watches[server].expires; e > s.database() && e <= s.database()+2*ttl.Microseconds() {
 		return outcome{Code: phone.Conflict}
 	}
 	s.watches[server] = specWatch{pass, s.database() + ttl.Microseconds()}

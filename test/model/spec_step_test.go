@@ -11,7 +11,7 @@ import (
 
 func (s *spec) claim(d phone.Delivery, replica phone.ReplicaID, incarnation int64) outcome {
 	j := s.jobs[d.Job]
-	if j == nil || j.Phase == phone.PhaseQueued || final(j.Phase) || j.Attempt != d.Attempt || j.Owner != "" && j.Owner != replica {
+	if j == nil || j.Phase == phone.PhaseHeld || j.Phase == phone.PhaseQueued || final(j.Phase) || j.Attempt != d.Attempt || j.Owner != "" && j.Owner != replica {
 		return isFenced
 	}
 	if j.Owner == "" {
@@ -51,7 +51,7 @@ func (s *spec) advance(f phone.Fence, to phone.Phase) outcome {
 		return isFenced
 	case j.Phase == to:
 		return done
-	case !inSlot(j.Phase) || slices.Index(order, to) <= slices.Index(order, j.Phase):
+	case !inSlot(j.Phase) || j.Phase == phone.PhaseRestoring || slices.Index(order, to) <= slices.Index(order, j.Phase):
 		return isRefused
 	}
 	j.Phase = to
@@ -67,6 +67,8 @@ func (s *spec) erased(f phone.Fence) outcome {
 	case j == nil:
 		return isFenced
 	case j.Phase != phone.PhaseCreating && j.Phase != phone.PhaseBooting && j.Phase != phone.PhaseVerifying:
+		return isRefused
+	case j.Rollback && j.Phase != phone.PhaseVerifying: // until then nothing of the old life may be gone
 		return isRefused
 	}
 	j.Erase = phone.EraseDone
@@ -96,6 +98,41 @@ func (s *spec) fail(f phone.Fence, failure phone.Failure) outcome {
 	s.end(j, phone.PhaseFailed, failure.Reason)
 	p := s.phones[j.Phone]
 	p.Status, p.HasCause, p.Updated = failing[j.Kind], j.Kind == phone.KindStart, s.wall()
+	if failure.Reason == phone.ReasonImageNotFound {
+		delete(s.hosts, hostImage{j.Server, j.Image})
+	}
+	s.admit(j.Server)
+	return done
+}
+
+// restore begins the way back; the first failure stays.
+func (s *spec) restore(f phone.Fence, failure phone.Failure) outcome {
+	j := s.fenced(f)
+	switch {
+	case j == nil:
+		return isFenced
+	case j.Phase == phone.PhaseRestoring:
+		return done
+	case !j.Rollback || !inSlot(j.Phase):
+		return isRefused
+	}
+	j.Phase, j.Reason = phone.PhaseRestoring, failure.Reason
+	return done
+}
+
+// rolledBack ends a job whose phone is what it was: of the phone, only the status had changed.
+func (s *spec) rolledBack(f phone.Fence, failure phone.Failure) outcome {
+	j := s.fenced(f)
+	switch {
+	case j == nil:
+		return isFenced
+	case !j.Rollback || j.Phase != phone.PhaseRestoring && j.Phase != phone.PhasePreparing:
+		return isRefused
+	}
+	s.end(j, phone.PhaseFailed, failure.Reason)
+	j.RolledBack = true
+	p := s.phones[j.Phone]
+	p.Status, p.Updated = j.PriorStatus, s.wall()
 	if failure.Reason == phone.ReasonImageNotFound {
 		delete(s.hosts, hostImage{j.Server, j.Image})
 	}
@@ -172,6 +209,8 @@ func (s *spec) attempts() int {
 func (s *spec) sweep(unclaimed time.Duration) int {
 	before := s.attempts()
 	overdue := s.overdue(unclaimed) // what is overdue before the leases are looked at, for then there is a new delivery
+	paced := s.outOfPace()
+	s.setBack()
 	if s.leaseOver() {
 		s.takeOver("", 0)
 	}
@@ -186,7 +225,23 @@ func (s *spec) sweep(unclaimed time.Duration) int {
 			delete(s.keys, key)
 		}
 	}
+	s.keepPaces(paced)
 	return s.attempts() - before
+}
+
+// setBack dates anew what lies further ahead than two leases: the database's clock was set back since that was written.
+func (s *spec) setBack() {
+	now, lease := s.database(), leaseTTL.Microseconds()
+	for _, r := range s.replicas {
+		if r.Expires > now+2*lease {
+			r.Expires = now + lease
+		}
+	}
+	for _, j := range s.jobs {
+		if j.Delivered > now+2*lease {
+			j.Delivered = now
+		}
+	}
 }
 
 // leaseOver reports whether a lease has expired, or a job's owner has none.

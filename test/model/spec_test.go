@@ -78,6 +78,8 @@ type specJob struct {
 	Created     int64
 	Ended       int64
 	Reason      phone.Reason
+	Rollback    bool
+	RolledBack  bool
 }
 
 type specReplica struct {
@@ -91,6 +93,9 @@ type specRequest struct {
 	Kind    phone.Kind
 	Refused int
 	Created int64
+	Pace    specPace
+	Pacing  bool // its pace has to be looked at
+	Stopped specStop
 }
 
 type specKey struct {
@@ -178,7 +183,7 @@ func final(p phone.Phase) bool {
 }
 
 func inSlot(p phone.Phase) bool {
-	return p == phone.PhaseRemoving || p == phone.PhaseCreating || p == phone.PhaseBooting
+	return p == phone.PhaseRemoving || p == phone.PhaseCreating || p == phone.PhaseBooting || p == phone.PhaseRestoring
 }
 
 func busy(s phone.Status) bool {

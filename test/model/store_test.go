@@ -53,7 +53,10 @@ func (s gatedStore) Prepared(ctx context.Context, f phone.Fence, identity phone.
 
 func (s gatedStore) Advance(ctx context.Context, f phone.Fence, to phone.Phase) error {
 	return s.fenced(ctx, "advance to "+string(to), f, func(ctx context.Context) error { return s.real.Advance(ctx, f, to) },
-		func() outcome { return s.world.spec.advance(f, to) })
+		func() outcome {
+			s.world.checkRoom(f, to)
+			return s.world.spec.advance(f, to)
+		})
 }
 
 func (s gatedStore) Erased(ctx context.Context, f phone.Fence, volumes []phone.ErasedVolume, lookedFor time.Time) error {
@@ -67,13 +70,73 @@ func (s gatedStore) Finish(ctx context.Context, f phone.Fence, receipt phone.Rec
 		if answer == done {
 			s.world.checkFinished(f.Job, receipt)
 		}
-		return answer
+		return s.ended(f, answer)
 	})
 }
 
 func (s gatedStore) Fail(ctx context.Context, f phone.Fence, failure phone.Failure) error {
 	return s.fenced(ctx, "fail "+string(failure.Reason), f, func(ctx context.Context) error { return s.real.Fail(ctx, f, failure) },
-		func() outcome { return s.world.spec.fail(f, failure) })
+		func() outcome { return s.ended(f, s.world.spec.fail(f, failure)) })
+}
+
+func (s gatedStore) Restore(ctx context.Context, f phone.Fence, failure phone.Failure) error {
+	return s.fenced(ctx, "restore "+string(failure.Reason), f, func(ctx context.Context) error { return s.real.Restore(ctx, f, failure) },
+		func() outcome {
+			answer := s.world.spec.restore(f, failure)
+			if full := s.world.told[f.Job]; answer == done && failure.Reason == phone.ReasonNoSpace && !full {
+				s.world.fail("rollback: %s has no space, and its host says that it has", s.world.nameOfJob(f.Job))
+			}
+			return answer
+		})
+}
+
+func (s gatedStore) RolledBack(ctx context.Context, f phone.Fence, failure phone.Failure) error {
+	return s.fenced(ctx, "rolled back "+string(failure.Reason), f, func(ctx context.Context) error { return s.real.RolledBack(ctx, f, failure) },
+		func() outcome {
+			if j := s.world.spec.fenced(f); j != nil && j.Phase == phone.PhaseRestoring {
+				s.world.checkRolledBack(j, failure)
+			}
+			return s.ended(f, s.world.spec.rolledBack(f, failure))
+		})
+}
+
+// ended notes that the pace of a job's request has to be looked at.
+func (s gatedStore) ended(f phone.Fence, answer outcome) outcome {
+	if j := s.world.spec.jobs[f.Job]; answer == done && s.world.spec.requests[j.Request].Pace != noPace {
+		s.paced.add(j.Request)
+	}
+	return answer
+}
+
+// Pace waits for the same as the real store does, and stops at its gate before the requests are looked at.
+func (s gatedStore) Pace(ctx context.Context) (n int, err error) {
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	select {
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	case <-s.paced.woken:
+	}
+	looked := false
+	defer func() {
+		if !looked { // the real store does not know of this call
+			s.paced.wake()
+		}
+	}()
+	err = s.call(ctx, "pace", "", func(ctx context.Context) (err error) {
+		looked = true
+		ctx, cancel := context.WithTimeout(ctx, time.Nanosecond) // it has been woken already
+		defer cancel()
+		n, err = s.real.Pace(ctx)
+		return err
+	}, func() outcome {
+		if want := s.world.spec.keepPaces(s.paced.take()); n != want {
+			s.world.fail("keeping the pace set %d jobs going, and should %d", n, want)
+		}
+		return done
+	})
+	return n, err
 }
 
 func (s gatedStore) Sweep(ctx context.Context, unclaimed time.Duration) (n int, err error) {
@@ -186,6 +249,7 @@ func (s gatedStore) Died(ctx context.Context, server phone.ServerID, deaths []ph
 		died, err = s.real.Died(ctx, server, deaths)
 		return err
 	}, func() outcome {
+		s.world.checkDead(server, died)
 		if err := s.world.spec.died(server, deaths, died); err != nil {
 			s.world.fail("phones that died: %v", err)
 		}

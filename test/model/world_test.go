@@ -54,8 +54,11 @@ type world struct {
 	lives    []*life
 	gates    gates
 	spec     *spec
-	calls    []call // that were accepted under a key
+	calls    []call     // that were accepted under a key
+	paced    *pacedEnds // of the callers' store
 	planted  []planted
+	kept     map[phone.JobID]*volume // with the rollback policy: the volume that the phone had when its job was accepted
+	told     map[phone.JobID]bool    // what the host said last, asked whether two volumes fit: that it is full
 	passes   int
 	calm     bool // faults are lifted
 
@@ -153,7 +156,7 @@ func runSeed(t *testing.T, template string, seed uint64, steps int, wrong mutant
 		w := &world{
 			seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), wrong: wrong, log: slog.New(slog.DiscardHandler), began: time.Now(), path: path,
 			callers: map[phone.ProjectID]account.Caller{}, names: map[phone.ID]string{}, machines: map[string]*machine{},
-			queries: map[string]*sql.Stmt{},
+			queries: map[string]*sql.Stmt{}, paced: newPacedEnds(), kept: map[phone.JobID]*volume{}, told: map[phone.JobID]bool{},
 		}
 		w.mood = drawMood(w.rng, steps)
 		w.spec = newSpec(func() int64 { return w.now().UnixMicro() }, func() int64 { return w.databaseClock().UnixMicro() })
