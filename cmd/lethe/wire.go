@@ -38,7 +38,7 @@ type app struct {
 // newBuilder gives a builder whose docker hosts get this helper.
 func newBuilder(helper helperBinary) builder {
 	return func(ctx context.Context, cfg config.Config, in installation, logger *slog.Logger) (_ application, err error) {
-		st, err := store.Open(ctx, store.Config{URL: databaseURL(cfg, in), Logger: logger})
+		st, err := openStore(ctx, cfg, in, logger)
 		if err != nil {
 			return nil, err
 		}

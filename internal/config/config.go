@@ -17,6 +17,7 @@ type Config struct {
 	Database  string // "sqlite", or a postgres:// URL; it may hold a password: never log it
 	TLSCert   string // PEM file; with TLSKey: serve HTTPS
 	TLSKey    string // PEM file
+	KeyFile   string // the installation's keys, the same file for every replica; "": secret.key in the data folder, made at the first start
 	MaxBatch  int    // phones in one batch call
 	Region    string // name of the first project, which clients call the region
 	// HostDeadline is how long a job waits for a host that does not answer before it fails.
@@ -68,7 +69,7 @@ func (c Config) LogValue() slog.Value {
 	}
 	return slog.GroupValue(
 		slog.String("data", c.Data), slog.String("listen", c.Listen), slog.String("advertise", c.Advertise),
-		slog.String("database", database), slog.Bool("tls", c.TLS()), slog.Int("max_batch", c.MaxBatch),
+		slog.String("database", database), slog.Bool("tls", c.TLS()), slog.String("key_file", c.KeyFile), slog.Int("max_batch", c.MaxBatch),
 		slog.String("region", c.Region), slog.Duration("host_deadline", c.HostDeadline),
 		slog.Duration("boot_timeout", c.BootTimeout), slog.Duration("job_retention", c.JobRetention),
 		slog.Duration("reconcile_every", c.ReconcileEvery), slog.Duration("reconcile_grace", c.ReconcileGrace),

@@ -36,6 +36,7 @@ func keys() []key {
 		{name: "database", help: "sqlite, or postgres://USER@HOST/NAME", secret: true, set: setDatabase},
 		{name: "tls_cert", help: "certificate file (PEM); with --tls-key: serve HTTPS", set: func(c *Config, v string) error { c.TLSCert = v; return nil }},
 		{name: "tls_key", help: "private key file (PEM)", set: func(c *Config, v string) error { c.TLSKey = v; return nil }},
+		{name: "key_file", help: "keys that encrypt access keys in the database; every replica needs the same (default: secret.key in the data folder)", set: func(c *Config, v string) error { c.KeyFile = v; return nil }},
 		{name: "max_batch", help: "most phones in one batch call", number: true, set: setMaxBatch},
 		{name: "region", help: "name of the first project, which clients call the region", set: setRegion},
 		{name: "host_deadline", help: "how long a job waits for a host that does not answer", set: durationSetter(func(c *Config) *time.Duration { return &c.HostDeadline })},

@@ -74,6 +74,7 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonFenced:           internal,
 	phone.ReasonHigherGeneration: internal,
 	phone.ReasonForeignObject:    internal,
+	phone.ReasonKeyForeign:       internal, // only at the start
 
 	reasonNoRoute:        {404, "APIGW.0101", "The API does not exist or has not been published in the environment."},
 	reasonBodyTooLarge:   {413, "APIGW.0201", "Request entity too large."},

@@ -61,6 +61,9 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"list images":            testListImages,
 		"list jobs and progress": testListJobs,
 		"missing rows":           testMissing,
+		"sealed access keys":     testSealed,
+		"sealed without traces":  testSealedWithoutTraces,
+		"without keys":           testWithoutKeys,
 		"cancelled context":      testCancelled,
 	} {
 		t.Run(name, func(t *testing.T) {
