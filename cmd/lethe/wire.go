@@ -60,7 +60,7 @@ func newBuilder(helper helperBinary) builder {
 
 func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, logger *slog.Logger) *app {
 	a := &app{store: st, hosts: h, stopping: make(chan struct{})}
-	a.iam = iam.New(iam.Config{Store: st, Log: logger, BaseURL: cfg.Advertise})
+	a.iam = iam.New(iam.Config{Store: st, Log: logger, BaseURL: cfg.Advertise, RateLimit: cfg.RateLimit})
 	a.engine = work.New(work.Config{
 		Store: st, Queue: st, Hosts: h, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline,
 		JobRetention: cfg.JobRetention, ReconcileEvery: cfg.ReconcileEvery, ReconcileGrace: cfg.ReconcileGrace,

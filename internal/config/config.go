@@ -19,6 +19,7 @@ type Config struct {
 	TLSKey    string // PEM file
 	KeyFile   string // the installation's keys, the same file for every replica; "": secret.key in the data folder, made at the first start
 	MaxBatch  int    // phones in one batch call
+	RateLimit int    // calls of one user in a second, in each process; 0: any number
 	Region    string // name of the first project, which clients call the region
 	// HostDeadline is how long a job waits for a host that does not answer before it fails.
 	HostDeadline time.Duration
@@ -43,6 +44,7 @@ func Default() Config {
 		Listen:         "127.0.0.1:8774",
 		Database:       "sqlite",
 		MaxBatch:       1000,
+		RateLimit:      200,
 		Region:         "local-1",
 		HostDeadline:   10 * time.Minute,
 		BootTimeout:    5 * time.Minute,
@@ -69,7 +71,7 @@ func (c Config) LogValue() slog.Value {
 	}
 	return slog.GroupValue(
 		slog.String("data", c.Data), slog.String("listen", c.Listen), slog.String("advertise", c.Advertise),
-		slog.String("database", database), slog.Bool("tls", c.TLS()), slog.String("key_file", c.KeyFile), slog.Int("max_batch", c.MaxBatch),
+		slog.String("database", database), slog.Bool("tls", c.TLS()), slog.String("key_file", c.KeyFile), slog.Int("max_batch", c.MaxBatch), slog.Int("rate_limit", c.RateLimit),
 		slog.String("region", c.Region), slog.Duration("host_deadline", c.HostDeadline),
 		slog.Duration("boot_timeout", c.BootTimeout), slog.Duration("job_retention", c.JobRetention),
 		slog.Duration("reconcile_every", c.ReconcileEvery), slog.Duration("reconcile_grace", c.ReconcileGrace),

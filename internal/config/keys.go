@@ -38,6 +38,7 @@ func keys() []key {
 		{name: "tls_key", help: "private key file (PEM)", set: func(c *Config, v string) error { c.TLSKey = v; return nil }},
 		{name: "key_file", help: "keys that encrypt access keys in the database; every replica needs the same (default: secret.key in the data folder)", set: func(c *Config, v string) error { c.KeyFile = v; return nil }},
 		{name: "max_batch", help: "most phones in one batch call", number: true, set: setMaxBatch},
+		{name: "rate_limit", help: "most calls of one user in a second, counted by each process; 0 is any number", number: true, set: numberSetter(func(c *Config) *int { return &c.RateLimit }, 0, 1_000_000)},
 		{name: "region", help: "name of the first project, which clients call the region", set: setRegion},
 		{name: "host_deadline", help: "how long a job waits for a host that does not answer", set: durationSetter(func(c *Config) *time.Duration { return &c.HostDeadline })},
 		{name: "boot_timeout", help: "how long a phone may take to boot, where its server does not say", set: durationSetter(func(c *Config) *time.Duration { return &c.BootTimeout })},
@@ -105,6 +106,17 @@ func setMaxBatch(c *Config, v string) error {
 	}
 	c.MaxBatch = n
 	return nil
+}
+
+func numberSetter(field func(*Config) *int, least, most int) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < least || n > most {
+			return fmt.Errorf("must be a whole number from %d to %d", least, most)
+		}
+		*field(c) = n
+		return nil
+	}
 }
 
 var regionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
@@ -119,6 +120,9 @@ func (h *Handler) answer(w http.ResponseWriter, c *call, route string, started t
 	}
 	if err != nil {
 		line := lineOf(err)
+		if seconds, wait := phone.RetryAfter(err); wait {
+			w.Header().Set("Retry-After", strconv.Itoa(seconds))
+		}
 		status = line.status
 		body, _ = json.Marshal(errorBody{RequestID: c.id, Code: line.code, Msg: line.sentence(err)}) // three strings always encode
 	}

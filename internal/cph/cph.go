@@ -122,7 +122,9 @@ type gate struct {
 	inside map[string]int
 }
 
-var errThrottled = phone.Errorf(phone.Exhausted, "", "too many requests of this user at once")
+var errThrottled = &phone.Error{
+	Code: phone.Exhausted, Reason: phone.ReasonRateExceeded, RetryAfter: time.Second, Msg: "too many requests of this user at once",
+}
 
 // enter lets one request in; leave lets it out again.
 func (g *gate) enter(user string) error {

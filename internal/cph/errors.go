@@ -62,6 +62,7 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonKeyInvalid:          {400, "APIGW.0201", "API request error. {1}"},
 	phone.ReasonKeyReused:           {400, "APIGW.0201", "API request error. {1}"},
 	phone.ReasonNothingToRetry:      {400, "CPS.0050", "Jobs related to this requestId is not found."},
+	phone.ReasonRateExceeded:        {429, "APIGW.0308", "The throttling threshold has been reached."},
 	phone.ReasonTokenExpired:        {401, "APIGW.0307", "The token must be updated."},
 
 	// Why jobs fail; in a job no HTTP status applies.

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/lethe-cloud/lethe/api"
@@ -62,6 +63,9 @@ func (a *API) serve(route route) http.Handler {
 		c.w = recorded
 		err := a.handle(route, c)
 		if err != nil && recorded.status == 0 {
+			if seconds, wait := phone.RetryAfter(err); wait {
+				w.Header().Set("Retry-After", strconv.Itoa(seconds))
+			}
 			if failed := c.answer(statusOf(err), errorOut(c.requestID, err)); failed != nil {
 				err = fmt.Errorf("%w (and %w)", err, failed)
 			}

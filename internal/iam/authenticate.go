@@ -30,8 +30,16 @@ const (
 // Authenticate finds out who made the request: by X-Auth-Token, or else by Authorization: SDK-HMAC-SHA256. The request must be as
 // it arrived (URL, headers, Host), body all of its body. An error of code Unauthenticated has a message in the API gateway's
 // words, and phone.ReasonTokenExpired for a token that was valid once; it is the same whether an access key does not exist or its
-// signature is wrong.
+// signature is wrong. A caller who is known, and makes too many calls, is Exhausted.
 func (s *Service) Authenticate(r *http.Request, body []byte) (account.Caller, error) {
+	caller, err := s.identify(r, body)
+	if err != nil {
+		return account.Caller{}, err
+	}
+	return caller, s.rates.take(caller.User.ID)
+}
+
+func (s *Service) identify(r *http.Request, body []byte) (account.Caller, error) {
 	tokens := r.Header.Values(headerAuthToken)
 	switch {
 	case len(tokens) > 1:

@@ -49,7 +49,9 @@ type Config struct {
 	// BaseURL is where clients reach this installation, without a slash at its end: the service catalog and the links say so.
 	// "": what the request itself was sent to, with https if it came over TLS.
 	BaseURL string
-	Now     func() time.Time // nil: time.Now
+	// RateLimit is how many calls one user may make in a second; 0: any number.
+	RateLimit int
+	Now       func() time.Time // nil: time.Now
 }
 
 // Service authenticates callers and serves /v3. It is safe for concurrent use.
@@ -60,6 +62,8 @@ type Service struct {
 	now     func() time.Time
 
 	logins  *limiter
+	sprays  *spray
+	rates   *rates
 	hashing chan struct{} // holds one element for each password that is being checked
 
 	// What stands in for a user, or a key, that does not exist, so that both answers take the same work.
@@ -74,7 +78,7 @@ func New(c Config) *Service {
 	}
 	return &Service{
 		store: c.Store, log: c.Log, baseURL: c.BaseURL, now: c.Now,
-		logins: newLimiter(c.Now), hashing: make(chan struct{}, hashesAtOnce),
+		logins: newLimiter(c.Now), sprays: newSpray(c.Now), rates: newRates(c.RateLimit, c.Now), hashing: make(chan struct{}, hashesAtOnce),
 		decoyHash: account.DecoyHash(), decoySecret: account.NewAccessKey("", c.Now()).Secret,
 	}
 }

@@ -69,6 +69,10 @@ func (s *Service) issue(ctx context.Context, in login, remote string) (string, a
 // check finds the user and judges the password. A user who does not exist is judged against a decoy, counted and locked like
 // any other, so that neither answer nor time tells who exists.
 func (s *Service) check(ctx context.Context, in login, remote string) (account.Identity, error) {
+	address := network(remote)
+	if s.sprays.locked(address) {
+		return account.Identity{}, errSprayed
+	}
 	identity, known, err := s.find(ctx, in)
 	if err != nil {
 		return account.Identity{}, err
@@ -77,22 +81,34 @@ func (s *Service) check(ctx context.Context, in login, remote string) (account.I
 	if known {
 		hash, who = identity.User.PasswordHash, identity.User.ID
 	}
-	sum := sha256.Sum256([]byte(who + "\x00" + network(remote)))
+	sum := sha256.Sum256([]byte(who + "\x00" + address))
 	err = s.logins.try(ctx, hex.EncodeToString(sum[:]), func() (verdict, error) {
 		var ok bool
 		var unusable error
-		if err := s.hash(ctx, func() { ok, unusable = account.CheckPassword(hash, in.password) }); err != nil {
+		sprayed := false
+		judge := func() {
+			if sprayed = s.sprays.locked(address); !sprayed { // asked again: it may have waited behind many others
+				ok, unusable = account.CheckPassword(hash, in.password)
+			}
+		}
+		if err := s.hash(ctx, judge); err != nil {
 			return undecided, err
 		}
 		switch {
+		case sprayed:
+			return undecided, errSprayed
 		case unusable != nil:
 			return undecided, fmt.Errorf("check the password of user %s: %w", identity.User.ID, unusable)
 		case !ok || !known:
+			if s.sprays.wrong(address) {
+				s.log.Warn("an address is locked: too many wrong passwords came from it", "remote", address, "wrong", maxSprayed, "for", lockTime)
+			}
 			return wrong, errPassword
 		}
 		return right, nil
 	})
 	switch {
+	case errors.Is(err, errSprayed):
 	case errors.Is(err, errPassword):
 		err = &phone.Error{Code: phone.Unauthenticated, Msg: "The username or password is wrong.", Err: errPassword}
 	case errors.Is(err, errLocked):
@@ -101,6 +117,11 @@ func (s *Service) check(ctx context.Context, in login, remote string) (account.I
 		err = phone.Errorf(phone.Unavailable, "", "the call ended before the password was checked: %w", ctx.Err())
 	}
 	return identity, err
+}
+
+// errSprayed is the answer to an address that has had its tries, whatever the password.
+var errSprayed = &phone.Error{
+	Code: phone.Unauthenticated, Err: errLocked, Msg: "Too many wrong passwords came from this address: it is locked for up to 15 minutes.",
 }
 
 // find gives the user that the request names. Everything that the request says of it must be so: a user's id with another

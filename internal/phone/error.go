@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Code is the kind of an error: what the caller can do about it. Edges map it to their own words (an HTTP status, a CPS code,
@@ -71,6 +72,7 @@ const (
 	ReasonKeyReused           Reason = "idempotency_key_reused" // it stands for another request
 	ReasonNothingToRetry      Reason = "nothing_to_retry"       // no phone's latest job is one that failed in the request
 	ReasonKeyForeign          Reason = "key_foreign"            // the key file is another installation's
+	ReasonRateExceeded        Reason = "rate_exceeded"          // the caller makes too many calls
 )
 
 // Reasons lists every Reason, so that a test can walk them through each edge's table.
@@ -81,7 +83,7 @@ func Reasons() []Reason {
 		ReasonImageNotFound, ReasonImageLabel, ReasonPropertyInvalid, ReasonPropertyUnsupported, ReasonPropertyValue, ReasonJobNotFound,
 		ReasonRequestNotFound, ReasonBootTimeout, ReasonBootExited, ReasonHostGone, ReasonEraseFailed, ReasonCancelled, ReasonFenced,
 		ReasonHigherGeneration, ReasonForeignObject, ReasonVerifyFailed, ReasonTokenExpired, ReasonNameTaken, ReasonNameInvalid,
-		ReasonPortsTaken, ReasonPageInvalid, ReasonKeyInvalid, ReasonKeyReused, ReasonNothingToRetry, ReasonKeyForeign,
+		ReasonPortsTaken, ReasonPageInvalid, ReasonKeyInvalid, ReasonKeyReused, ReasonNothingToRetry, ReasonKeyForeign, ReasonRateExceeded,
 	}
 }
 
@@ -92,6 +94,17 @@ type Error struct {
 	Field  string // the property key or the field that Msg is about, if any
 	Msg    string
 	Err    error
+	// RetryAfter is when the same call may succeed, of an Exhausted error; 0: nobody knows, or never.
+	RetryAfter time.Duration
+}
+
+// RetryAfter gives when the same call may succeed in whole seconds, at least 1, if err is Exhausted for a while.
+func RetryAfter(err error) (seconds int, ok bool) {
+	var e *Error
+	if !errors.As(err, &e) || e.Code != Exhausted || e.RetryAfter <= 0 {
+		return 0, false
+	}
+	return int((e.RetryAfter + time.Second - 1) / time.Second), true
 }
 
 // Errorf makes an *Error; a %w in the format becomes its cause.
