@@ -53,6 +53,8 @@ var operations = map[string]operation{
 
 	"GET /lethe/v1/replicas": {"listReplicas", "The serving processes of the installation, the latest start first. For the account itself only", nil, api.Replicas{}},
 
+	"GET /lethe/v1/audit": {"listAuditEvents", "Who did what to which phone: the account's audit trail, newest first. Action cph:audit:list", nil, api.AuditEvents{}},
+
 	"POST /lethe/v1/users":                     {"addUser", "Add a user of the account; its secrets are in this answer only. Action iam:users:createUser", api.AddUser{}, api.AddedUser{}},
 	"GET /lethe/v1/users":                      {"listUsers", "The account's users. Action iam:users:listUsers", nil, api.Users{}},
 	"PUT /lethe/v1/users/{user_name}/policies": {"setPolicies", "Replace what a user may do; its tokens die at once. Action iam:users:setPolicies", api.SetPolicies{}, api.UserPolicies{}},
@@ -70,6 +72,12 @@ var queries = map[string]struct {
 	"request_id":  {"string", "Only those of this request."},
 	"phone_id":    {"string", "Only those of this phone."},
 	"server_id":   {"string", "Only those of this server."},
+	"user_name":   {"string", "Only what this user did."},
+	"trace":       {"string", "Only calls of this name, such as resetCloudPhone or login."},
+	"result":      {"string", "accepted, refused or failed."},
+	"from":        {"string", "Only from this time on, such as 2026-01-02T15:04:05Z."},
+	"to":          {"string", "Only before this time."},
+	"mark":        {"string", "Where the page begins: what an earlier one gave as next."},
 	"order":       {"string", "newest or oldest."},
 	"wait":        {"string", "How long to wait for the end of the request, such as 30s; at most 60s. The answer may come early while the server stops."},
 }

@@ -17,6 +17,7 @@ func clientCommands(env *environment) []*cobra.Command {
 		env.clientFlags(newJobCommand(env)),
 		env.clientFlags(newUserCommand(env)),
 		env.clientFlags(newReplicaCommand(env)),
+		env.clientFlags(newAuditCommand(env)),
 		newVersionCommand(env),
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/config"
 	"github.com/lethe-cloud/lethe/internal/cph"
 	"github.com/lethe-cloud/lethe/internal/driver/docker"
@@ -60,11 +61,12 @@ func newBuilder(helper helperBinary) builder {
 
 func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, logger *slog.Logger) *app {
 	a := &app{store: st, hosts: h, stopping: make(chan struct{})}
-	a.iam = iam.New(iam.Config{Store: st, Log: logger, BaseURL: cfg.Advertise, RateLimit: cfg.RateLimit})
+	trail := audit.NewLog(st.RecordAudit, logger, nil)
+	a.iam = iam.New(iam.Config{Store: st, Log: logger, Audit: trail, BaseURL: cfg.Advertise, RateLimit: cfg.RateLimit})
 	a.engine = work.New(work.Config{
 		Store: st, Queue: st, Hosts: h, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline,
 		JobRetention: cfg.JobRetention, ReconcileEvery: cfg.ReconcileEvery, ReconcileGrace: cfg.ReconcileGrace,
-		RestartDead: cfg.RestartDead,
+		RestartDead: cfg.RestartDead, AuditRetention: cfg.AuditRetention,
 	})
 	phones := fleet.New(fleet.Config{
 		Store: st, Hosts: h, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch, BootTimeout: cfg.BootTimeout,
@@ -74,6 +76,7 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	native := httpapi.New(httpapi.Config{
 		Fleet: phones, Users: fleet.NewUsers(fleet.UsersConfig{Store: st}), Authenticate: a.iam.Authenticate,
 		Ready: a.ready, Stopping: a.stopping, Version: buildVersion(), Log: logger,
+		Trail: fleet.NewAudit(st), Audit: trail,
 	}).Handler()
 	mux := http.NewServeMux()
 	a.iam.Routes(mux)
@@ -81,7 +84,7 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	for _, probe := range []string{"/healthz", "/readyz"} { // where load balancers and supervisors look
 		mux.Handle("GET "+probe, below(api.Prefix, native))
 	}
-	wire := cph.New(cph.Config{Fleet: phones, Authenticate: a.iam.Authenticate, Logger: logger, Address: adbHost})
+	wire := cph.New(cph.Config{Fleet: phones, Authenticate: a.iam.Authenticate, Logger: logger, Audit: trail, Address: adbHost})
 	mux.Handle("/", wire)
 	a.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path.Clean("/"+r.URL.Path) {

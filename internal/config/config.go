@@ -28,6 +28,8 @@ type Config struct {
 	PhoneModels []PhoneModel // of the file only
 	// JobRetention is how long a finished job is kept, at least; 0 keeps all for ever.
 	JobRetention time.Duration
+	// AuditRetention is how long an event of the audit trail is kept, at least; 0 keeps all for ever.
+	AuditRetention time.Duration
 	// ReconcileEvery is how often each server's host is compared with the database, 0 never; ReconcileGrace is for how long something
 	// must have been seen there that no phone needs before it is removed.
 	ReconcileEvery time.Duration
@@ -49,6 +51,7 @@ func Default() Config {
 		HostDeadline:   10 * time.Minute,
 		BootTimeout:    5 * time.Minute,
 		JobRetention:   90 * day,
+		AuditRetention: 365 * day,
 		ReconcileEvery: 5 * time.Minute,
 		ReconcileGrace: time.Hour,
 		RestartDead:    true,
@@ -74,6 +77,7 @@ func (c Config) LogValue() slog.Value {
 		slog.String("database", database), slog.Bool("tls", c.TLS()), slog.String("key_file", c.KeyFile), slog.Int("max_batch", c.MaxBatch), slog.Int("rate_limit", c.RateLimit),
 		slog.String("region", c.Region), slog.Duration("host_deadline", c.HostDeadline),
 		slog.Duration("boot_timeout", c.BootTimeout), slog.Duration("job_retention", c.JobRetention),
+		slog.Duration("audit_retention", c.AuditRetention),
 		slog.Duration("reconcile_every", c.ReconcileEvery), slog.Duration("reconcile_grace", c.ReconcileGrace),
 		slog.Bool("restart_dead", c.RestartDead),
 		slog.String("log_level", c.LogLevel.String()),

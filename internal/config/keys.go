@@ -43,6 +43,7 @@ func keys() []key {
 		{name: "host_deadline", help: "how long a job waits for a host that does not answer", set: durationSetter(func(c *Config) *time.Duration { return &c.HostDeadline })},
 		{name: "boot_timeout", help: "how long a phone may take to boot, where its server does not say", set: durationSetter(func(c *Config) *time.Duration { return &c.BootTimeout })},
 		{name: "job_retention", help: "how long finished jobs are kept; 0 keeps them for ever", set: periodSetter(func(c *Config) *time.Duration { return &c.JobRetention }, time.Minute)},
+		{name: "audit_retention", help: "how long the audit trail is kept; 0 keeps it for ever", set: periodSetter(func(c *Config) *time.Duration { return &c.AuditRetention }, time.Minute)},
 		{name: "reconcile_every", help: "how often each host is compared with the database; 0 is never", set: periodSetter(func(c *Config) *time.Duration { return &c.ReconcileEvery }, time.Second)},
 		{name: "reconcile_grace", help: "how long something no phone needs stays on a host before it is removed", set: durationSetter(func(c *Config) *time.Duration { return &c.ReconcileGrace })},
 		{name: "restart_dead", help: "what becomes of a phone that died by itself: start or never", set: setRestartDead},

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -41,6 +42,8 @@ type Config struct {
 	// signature covers it, and is nil otherwise.
 	Authenticate func(r *http.Request, body []byte) (account.Caller, error)
 	Logger       *slog.Logger
+	// Audit gets what changes something and what is refused; nil: nothing is audited.
+	Audit *audit.Log
 	// Address gives the host at which the adb ports of a server's phones are reached, "" when it is not known. It asks no host.
 	Address func(phone.Server) string
 	// MaxBody is the largest body in bytes; 0 means 12 MB, the CPH API's limit for signed calls.

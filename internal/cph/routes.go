@@ -3,6 +3,7 @@ package cph
 import (
 	"net/http"
 
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 )
 
@@ -10,6 +11,7 @@ import (
 type route struct {
 	pattern string
 	action  fleet.Action
+	trace   audit.Trace // of what changes something
 	handle  func(*call) (any, error)
 }
 
@@ -17,14 +19,14 @@ type route struct {
 func (h *Handler) routes() {
 	const base = "/v1/{project_id}/cloud-phone"
 	for _, rt := range []route{
-		{"POST " + base + "/phones/batch-reset", fleet.ActionPhonesReset, h.resetPhones}, // ResetCloudPhone
-		{"GET " + base + "/phones", fleet.ActionPhonesList, h.listPhones},                // ListCloudPhones
-		{"GET " + base + "/phones/{phone_id}", fleet.ActionPhonesGet, h.showPhone},       // ShowCloudPhoneDetail
-		{"GET " + base + "/servers", fleet.ActionServersList, h.listServers},             // ListCloudPhoneServers
-		{"GET " + base + "/servers/{server_id}", fleet.ActionServersGet, h.showServer},   // ShowCloudPhoneServerDetail
-		{"GET " + base + "/phone-images", fleet.ActionImagesList, h.listImages},          // ListCloudPhoneImages
-		{"GET " + base + "/jobs", fleet.ActionJobsList, h.listJobs},                      // ListJobs
-		{"GET " + base + "/jobs/{job_id}", fleet.ActionJobsGet, h.showJob},               // ShowJob
+		{"POST " + base + "/phones/batch-reset", fleet.ActionPhonesReset, audit.ResetCloudPhone, h.resetPhones}, // ResetCloudPhone
+		{"GET " + base + "/phones", fleet.ActionPhonesList, "", h.listPhones},                                   // ListCloudPhones
+		{"GET " + base + "/phones/{phone_id}", fleet.ActionPhonesGet, "", h.showPhone},                          // ShowCloudPhoneDetail
+		{"GET " + base + "/servers", fleet.ActionServersList, "", h.listServers},                                // ListCloudPhoneServers
+		{"GET " + base + "/servers/{server_id}", fleet.ActionServersGet, "", h.showServer},                      // ShowCloudPhoneServerDetail
+		{"GET " + base + "/phone-images", fleet.ActionImagesList, "", h.listImages},                             // ListCloudPhoneImages
+		{"GET " + base + "/jobs", fleet.ActionJobsList, "", h.listJobs},                                         // ListJobs
+		{"GET " + base + "/jobs/{job_id}", fleet.ActionJobsGet, "", h.showJob},                                  // ShowJob
 	} {
 		h.mux.Handle(rt.pattern, h.adapt(rt))
 	}

@@ -31,7 +31,7 @@ func Actions() []Action {
 	return []Action{
 		ActionPhonesList, ActionPhonesGet, ActionPhonesReset, ActionPhonesCommand, ActionServersList, ActionServersGet,
 		ActionServersCreate, ActionServersReconcile, ActionJobsList, ActionJobsGet, ActionImagesList, ActionImagesGet, ActionImagesCreate,
-		ActionUsersList, ActionUsersCreate, ActionUsersGrant,
+		ActionUsersList, ActionUsersCreate, ActionUsersGrant, ActionAuditList,
 	}
 }
 

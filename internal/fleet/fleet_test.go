@@ -162,10 +162,10 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 	}
 }
 
-// Every action is listed once: either one of a use case on the fleet, all of which are tested below, or one on users.
+// Every action is listed once: one of a use case on the fleet, all of which are tested below, or one on users or on the audit trail.
 func TestActions(t *testing.T) {
 	t.Parallel()
-	want := map[fleet.Action]bool{fleet.ActionUsersList: true, fleet.ActionUsersCreate: true, fleet.ActionUsersGrant: true}
+	want := map[fleet.Action]bool{fleet.ActionUsersList: true, fleet.ActionUsersCreate: true, fleet.ActionUsersGrant: true, fleet.ActionAuditList: true}
 	for action := range useCases(newBundle(t), owner()) {
 		want[action] = true
 	}

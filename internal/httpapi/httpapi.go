@@ -15,6 +15,8 @@ import (
 
 	"github.com/lethe-cloud/lethe/api"
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
+	"github.com/lethe-cloud/lethe/internal/iam"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -31,6 +33,9 @@ type Config struct {
 	Stopping <-chan struct{}
 	Version  api.Version
 	Log      *slog.Logger
+	// Trail is what callers look at of the audit trail, Audit gets what changes something and what is refused; nil: nothing is audited.
+	Trail Trail
+	Audit *audit.Log
 }
 
 // API serves the native API.
@@ -62,6 +67,7 @@ func (a *API) serve(route route) http.Handler {
 		recorded := &recorder{ResponseWriter: w}
 		c.w = recorded
 		err := a.handle(route, c)
+		a.Audit.Settle(c.Context(), c.audited, err)
 		if err != nil && recorded.status == 0 {
 			if seconds, wait := phone.RetryAfter(err); wait {
 				w.Header().Set("Retry-After", strconv.Itoa(seconds))
@@ -84,6 +90,7 @@ func (a *API) handle(route route, c *call) (err error) {
 		if err := a.identify(route, c); err != nil {
 			return err
 		}
+		a.begin(route, c)
 	}
 	if !route.anyQuery {
 		if err := c.onlyQuery(route.query); err != nil {
@@ -110,6 +117,21 @@ func (a *API) identify(route route, c *call) (err error) {
 		return err
 	}
 	return c.readBody(limit)
+}
+
+// begin lets the audit trail know of the call: who makes it is known now.
+func (a *API) begin(route route, c *call) {
+	target := ""
+	for _, name := range []string{"phone_id", "server_id", "job_id", "request_id", "user_name"} {
+		if target == "" {
+			target = c.PathValue(name)
+		}
+	}
+	ctx, entry := a.Audit.Begin(c.Context(), audit.Event{
+		Project: c.auditProject(route), Source: iam.Source(c.Request), Agent: c.UserAgent(), Trace: route.trace, Route: route.pattern,
+		Target: target, Request: string(c.requestID),
+	}, c.caller)
+	c.Request, c.audited = c.WithContext(ctx), entry
 }
 
 // maxBody is the largest body of a route that names no other.

@@ -533,3 +533,13 @@ func FuzzAddServer(f *testing.F) {
 		}
 	})
 }
+
+// What may change something has a name in the audit trail.
+func TestEveryChangeIsAudited(t *testing.T) {
+	t.Parallel()
+	for _, route := range httpapi.Operations() {
+		if reads := strings.HasPrefix(route.Pattern, "GET "); reads != (route.Trace == "") {
+			t.Errorf("%s is %q in the audit trail", route.Pattern, route.Trace)
+		}
+	}
+}

@@ -21,6 +21,7 @@ func (a *API) addUser(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
+	c.audited.About(in.UserName)
 	added, err := a.Users.AddUser(c.Context(), c.caller, fleet.NewUser{Name: in.UserName, Policies: each(in.Policies, policyIn)})
 	if err != nil {
 		return err

@@ -87,7 +87,7 @@ func (s *Service) bySignature(r *http.Request, body []byte) (account.Caller, err
 	if verified := claim.Verify(key.Secret); !verified || !known {
 		return account.Caller{}, unauthenticated(errSignature, "verify aksk signature fail")
 	}
-	return account.Caller{Identity: identity, Signed: true}, nil
+	return account.Caller{Identity: identity, Signed: true, AccessKey: key.ID}, nil
 }
 
 func unauthenticated(cause error, format string, args ...any) *phone.Error {

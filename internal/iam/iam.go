@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 )
 
 // TokenLifetime is how long a token is valid (IAM API reference: 24 hours).
@@ -51,13 +52,16 @@ type Config struct {
 	BaseURL string
 	// RateLimit is how many calls one user may make in a second; 0: any number.
 	RateLimit int
-	Now       func() time.Time // nil: time.Now
+	// Audit gets every login, granted and refused; nil: nothing is audited.
+	Audit *audit.Log
+	Now   func() time.Time // nil: time.Now
 }
 
 // Service authenticates callers and serves /v3. It is safe for concurrent use.
 type Service struct {
 	store   Store
 	log     *slog.Logger
+	audit   *audit.Log
 	baseURL string
 	now     func() time.Time
 
@@ -77,7 +81,7 @@ func New(c Config) *Service {
 		c.Now = time.Now
 	}
 	return &Service{
-		store: c.Store, log: c.Log, baseURL: c.BaseURL, now: c.Now,
+		store: c.Store, log: c.Log, audit: c.Audit, baseURL: c.BaseURL, now: c.Now,
 		logins: newLimiter(c.Now), sprays: newSpray(c.Now), rates: newRates(c.RateLimit, c.Now), hashing: make(chan struct{}, hashesAtOnce),
 		decoyHash: account.DecoyHash(), decoySecret: account.NewAccessKey("", c.Now()).Secret,
 	}

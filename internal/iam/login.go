@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -50,8 +51,13 @@ type scope struct {
 // issue checks the password and makes a token: its text, which is nowhere kept, and the caller it stands for. remote is the
 // address the request came from. The error is Unauthenticated for a wrong user or password alike, and NotFound for a scope that
 // the user's account does not have.
-func (s *Service) issue(ctx context.Context, in login, remote string) (string, account.Caller, error) {
-	identity, err := s.check(ctx, in, remote)
+func (s *Service) issue(ctx context.Context, in login, event audit.Event) (text string, caller account.Caller, err error) {
+	identity, err := s.check(ctx, in, event.Source)
+	if identity.User.ID != "" { // of nobody there is no account whose trail it could be in: the log has the line
+		var entry *audit.Entry
+		ctx, entry = s.audit.Begin(ctx, event, account.Caller{Identity: identity})
+		defer func() { s.audit.Settle(ctx, entry, err) }()
+	}
 	if err != nil {
 		return "", account.Caller{}, err
 	}
