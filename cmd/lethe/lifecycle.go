@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lethe-cloud/lethe/internal/config"
+	"github.com/lethe-cloud/lethe/internal/intake"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -97,7 +98,7 @@ func startServer(ctx context.Context, cfg config.Config, logger *slog.Logger, bu
 	go func() {
 		defer close(s.ended)
 		defer stop()
-		both := serving{app: app, listener: listener, certificate: certificate, reload: s.reload, drain: drainTime, logger: logger}
+		both := serving{app: app, listener: listener, certificate: certificate, reload: s.reload, connections: cfg.MaxConnections, drain: drainTime, logger: logger}
 		s.err = errors.Join(both.run(running), app.Close(), folder.Close())
 	}()
 	return s, nil
@@ -132,6 +133,7 @@ type serving struct {
 	listener    net.Listener
 	certificate *certificate // nil for plain HTTP
 	reload      <-chan struct{}
+	connections int           // the most at once; 0: any number
 	drain       time.Duration // how long open requests may go on after ctx has ended
 	logger      *slog.Logger
 }
@@ -140,8 +142,9 @@ type serving struct {
 func (s serving) run(ctx context.Context) error {
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
+	handler := s.app.Handler()
 	web := &http.Server{
-		Handler:           s.app.Handler(),
+		Handler:           handler,
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
@@ -149,6 +152,10 @@ func (s serving) run(ctx context.Context) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
+	}
+	if s.connections > 0 {
+		crowd := intake.NewCrowd(min(s.connections, affordable()))
+		web.ConnState, web.ConnContext, web.Handler = crowd.State, crowd.Context, crowd.Handler(handler)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	if s.certificate != nil {
@@ -188,6 +195,15 @@ func (s serving) run(ctx context.Context) error {
 		return nil
 	})
 	return group.Wait()
+}
+
+// affordable is how many connections this process has file descriptors for, with a quarter left for all else.
+func affordable() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 1<<30 {
+		return 1 << 30
+	}
+	return int(limit.Cur) / 4 * 3
 }
 
 func serveHTTP(web *http.Server, listener net.Listener) error {

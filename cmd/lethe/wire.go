@@ -20,6 +20,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/httpapi"
 	"github.com/lethe-cloud/lethe/internal/iam"
+	"github.com/lethe-cloud/lethe/internal/intake"
 	"github.com/lethe-cloud/lethe/internal/phone"
 	"github.com/lethe-cloud/lethe/internal/store"
 	"github.com/lethe-cloud/lethe/internal/work"
@@ -86,15 +87,22 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	}
 	wire := cph.New(cph.Config{Fleet: phones, Authenticate: a.iam.Authenticate, Logger: logger, Audit: trail, Address: adbHost})
 	mux.Handle("/", wire)
-	a.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path.Clean("/"+r.URL.Path) {
 			wire.ServeHTTP(w, r) // the mux would redirect; a client of the CPH API gets its error instead
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
+	a.handler = intake.Source(cfg.TrustedProxies, intake.NewBodies(bodyRoom, maxBody).Handler(all))
 	return a
 }
+
+// bodyRoom is how many bytes of big bodies are held at once: five of the largest.
+const (
+	maxBody  = 12 << 20
+	bodyRoom = 64 << 20
+)
 
 // below answers a path with what handler has for it below prefix.
 func below(prefix string, handler http.Handler) http.Handler {

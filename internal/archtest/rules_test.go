@@ -18,6 +18,7 @@ var rules = map[string]rule{
 	"internal/audit": {[]string{"internal/phone", "internal/account"},
 		"a part of the domain that is about both others: what is written down of a call, and where, is others' business"},
 	"internal/config":    {nil, "configuration is text that becomes values; what they are for is the business of cmd/lethe"},
+	"internal/intake":    {[]string{"internal/phone"}, "it stands before every edge, so it may know none of them"},
 	"internal/seal":      {nil, "a text format and a file format; whose secrets they hold is the store's business"},
 	"internal/signature": {nil, "client and server must sign in exactly the same way, so both take it from a package that knows neither"},
 	"internal/adb":       {nil, "a wire format that the docker driver and the test phone share"},

@@ -109,10 +109,13 @@ func (h *Handler) readBody(w http.ResponseWriter, c *call) error {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, c.Body, h.MaxBody))
 	var (
+		refused  *phone.Error
 		tooLarge *http.MaxBytesError
 		late     interface{ Timeout() bool }
 	)
 	switch {
+	case errors.As(err, &refused):
+		return err
 	case errors.As(err, &tooLarge):
 		return h.errTooLarge()
 	case errors.As(err, &late) && late.Timeout():

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,6 +33,9 @@ type call struct {
 // readBody reads at most limit bytes.
 func (c *call) readBody(limit int64) error {
 	body, err := io.ReadAll(io.LimitReader(c.Body, limit+1))
+	if refused := (*phone.Error)(nil); errors.As(err, &refused) {
+		return err
+	}
 	if err != nil {
 		return &phone.Error{Code: phone.Invalid, Msg: "the body could not be read to its end", Err: err}
 	}
