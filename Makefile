@@ -93,7 +93,7 @@ bench-here:
 	done
 
 .PHONY: check
-check: fmt vet lint imports generated tidy test ## Everything that must hold before a change is merged: format, vet, lint, import rules, tests
+check: fmt vet lint imports generated tidy vuln test ## Everything that must hold before a change is merged: format, vet, lint, import rules, tests
 
 .PHONY: fmt
 fmt:
@@ -114,6 +114,22 @@ lint: bin/staticcheck
 imports:
 	go test ./internal/archtest
 
+# The database of known vulnerabilities; a mirror, or a folder as file:///DIR, where that one cannot be reached.
+VULNDB ?= https://vuln.go.dev
+
+.PHONY: vuln
+vuln: bin/govulncheck ## Look for known vulnerabilities in what the code calls (VULNDB=file:///DIR; VULN=required fails without the database)
+	@case '$(VULNDB)' in
+	http*) reached=$$(curl -fsS -m 20 -o /dev/null '$(VULNDB)/index/db.json' 2>&1 && echo yes || true) ;;
+	*) reached=yes ;;
+	esac
+	if [ "$$reached" != yes ]; then
+		echo "vuln: NOT RUN: $(VULNDB) cannot be reached, so nothing is known about vulnerabilities: $$reached" >&2
+		[ '$(VULN)' != required ] || exit 1
+		exit 0
+	fi
+	bin/govulncheck -db '$(VULNDB)' ./...
+
 # Generated files are what their generators make today.
 .PHONY: generated
 generated:
@@ -131,6 +147,10 @@ generated:
 tidy:
 	go mod tidy -diff
 	cd test/compat && go mod tidy -diff
+
+# The checker at the version that go.mod pins.
+bin/govulncheck: go.mod
+	go build -o $@ golang.org/x/vuln/cmd/govulncheck
 
 # The linter at the version that go.mod pins.
 bin/staticcheck: go.mod

@@ -57,6 +57,8 @@ var operations = map[string]operation{
 
 	"GET /lethe/v1/replicas": {"listReplicas", "The serving processes of the installation, the latest start first. For the operator's account only", nil, api.Replicas{}},
 
+	"GET /lethe/v1/audit": {"listAuditEvents", "Who did what to which phone: the account's audit trail, newest first. Action lethe:audit:list", nil, api.AuditEvents{}},
+
 	"POST /lethe/v1/accounts":                  {"addAccount", "Add an account with a project and an owner; the secrets are in this answer only", api.AddAccount{}, api.AddedAccount{}},
 	"GET /lethe/v1/accounts":                   {"listAccounts", "The installation's accounts", nil, api.Accounts{}},
 	"GET /lethe/v1/accounts/{account_name}":    {"showAccount", "One account, with its projects", nil, api.AccountDetail{}},
@@ -115,6 +117,12 @@ var queries = map[string]struct {
 	"project_name": {"string", "The one project in which the policy counts; absent: the whole account."},
 	"order":        {"string", "newest or oldest."},
 	"wait":         {"string", "How long to wait for the end of the request, such as 30s; at most 60s. The answer may come early while the server stops."},
+	"user_name":    {"string", "Only what this user did."},
+	"trace":        {"string", "Only calls of this name, such as resetCloudPhone or login."},
+	"result":       {"string", "accepted, refused or failed."},
+	"from":         {"string", "Only from this time on, such as 2026-01-02T15:04:05Z."},
+	"to":           {"string", "Only before this time."},
+	"mark":         {"string", "Where the page begins: what an earlier one gave as next."},
 }
 
 // The description is made from the structs, their comments and the routes: it cannot say anything else.

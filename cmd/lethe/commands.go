@@ -22,6 +22,7 @@ func clientCommands(env *environment) []*cobra.Command {
 		env.clientFlags(newGroupCommand(env)),
 		env.clientFlags(newPolicyCommand(env)),
 		env.clientFlags(newReplicaCommand(env)),
+		env.clientFlags(newAuditCommand(env)),
 		newVersionCommand(env),
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/iam"
 	"github.com/lethe-cloud/lethe/internal/phone"
 	"github.com/lethe-cloud/lethe/internal/store"
+	"github.com/lethe-cloud/lethe/internal/store/storetest"
 )
 
 // estate is a whole application over a database: everything but the listener and the engine's loops.
@@ -46,7 +47,7 @@ func newEstate(t *testing.T) *estate {
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.DiscardHandler)
-	st, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(folder, "lethe.db")})
+	st, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(folder, "lethe.db"), Keys: storetest.TestKeys(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

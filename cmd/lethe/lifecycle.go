@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lethe-cloud/lethe/internal/config"
+	"github.com/lethe-cloud/lethe/internal/intake"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -55,15 +55,16 @@ type server struct {
 	Credentials string // path of credentials.json
 	Exposed     bool   // reachable from other machines, without TLS
 
-	stop  context.CancelFunc
-	ended chan struct{}
-	err   error // why it ended, once ended is closed
+	stop   context.CancelFunc
+	reload chan struct{}
+	ended  chan struct{}
+	err    error // why it ended, once ended is closed
 }
 
 // startServer takes the data folder, opens the port, builds the application and starts everything; ctx is only for starting.
 // On an error nothing is left running.
 func startServer(ctx context.Context, cfg config.Config, logger *slog.Logger, build builder) (_ *server, err error) {
-	certificate, err := loadCertificate(cfg)
+	certificate, err := loadCertificate(cfg, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +82,7 @@ func startServer(ctx context.Context, cfg config.Config, logger *slog.Logger, bu
 	if err != nil {
 		return nil, err
 	}
-	s := &server{ListensOn: baseURL(listener.Addr(), cfg.TLS()), Credentials: folder.credentials(), ended: make(chan struct{})}
+	s := &server{ListensOn: baseURL(listener.Addr(), cfg.TLS()), Credentials: folder.credentials(), reload: make(chan struct{}, 1), ended: make(chan struct{})}
 	s.Exposed = !cfg.TLS() && !isLoopback(listener.Addr())
 	if s.URL = cfg.Advertise; s.URL == "" {
 		s.URL = reachableURL(listener.Addr(), cfg.TLS())
@@ -97,10 +98,18 @@ func startServer(ctx context.Context, cfg config.Config, logger *slog.Logger, bu
 	go func() {
 		defer close(s.ended)
 		defer stop()
-		both := serving{app: app, listener: listener, certificate: certificate, drain: drainTime, logger: logger}
+		both := serving{app: app, listener: listener, certificate: certificate, reload: s.reload, connections: cfg.MaxConnections, drain: drainTime, logger: logger}
 		s.err = errors.Join(both.run(running), app.Close(), folder.Close())
 	}()
 	return s, nil
+}
+
+// Reload asks for a look at the files that may be exchanged while the server runs, which are those of the TLS certificate.
+func (s *server) Reload() {
+	select {
+	case s.reload <- struct{}{}:
+	default: // it is asked already
+	}
 }
 
 // Ended is closed when the server has ended, by Stop or by itself.
@@ -122,7 +131,9 @@ func (s *server) Stop(ctx context.Context) error {
 type serving struct {
 	app         application
 	listener    net.Listener
-	certificate *tls.Config   // nil for plain HTTP
+	certificate *certificate // nil for plain HTTP
+	reload      <-chan struct{}
+	connections int           // the most at once; 0: any number
 	drain       time.Duration // how long open requests may go on after ctx has ended
 	logger      *slog.Logger
 }
@@ -131,10 +142,10 @@ type serving struct {
 func (s serving) run(ctx context.Context) error {
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
+	handler := s.app.Handler()
 	web := &http.Server{
-		Handler:           s.app.Handler(),
+		Handler:           handler,
 		BaseContext:       func(net.Listener) context.Context { return requests },
-		TLSConfig:         s.certificate,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -142,7 +153,20 @@ func (s serving) run(ctx context.Context) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
 	}
+	if s.connections > 0 {
+		crowd := intake.NewCrowd(min(s.connections, affordable()))
+		web.ConnState, web.ConnContext, web.Handler = crowd.State, crowd.Context, crowd.Handler(handler)
+	}
 	group, ctx := errgroup.WithContext(ctx)
+	if s.certificate != nil {
+		web.TLSConfig = s.certificate.config()
+		group.Go(func() error {
+			tick := time.NewTicker(certificateLook)
+			defer tick.Stop()
+			s.certificate.watch(ctx, tick.C, s.reload)
+			return nil
+		})
+	}
 	group.Go(func() error {
 		if err := s.app.Run(ctx); err != nil {
 			return fmt.Errorf("work: %w", err)
@@ -173,23 +197,20 @@ func (s serving) run(ctx context.Context) error {
 	return group.Wait()
 }
 
+// affordable is how many connections this process has file descriptors for, with a quarter left for all else.
+func affordable() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 1<<30 {
+		return 1 << 30
+	}
+	return int(limit.Cur) / 4 * 3
+}
+
 func serveHTTP(web *http.Server, listener net.Listener) error {
 	if web.TLSConfig != nil {
 		return web.ServeTLS(listener, "", "")
 	}
 	return web.Serve(listener)
-}
-
-// loadCertificate gives the TLS configuration, or nil when the server speaks plain HTTP.
-func loadCertificate(cfg config.Config) (*tls.Config, error) {
-	if !cfg.TLS() {
-		return nil, nil
-	}
-	certificate, err := tls.LoadX509KeyPair(cfg.TLSCert, cfg.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("the TLS certificate %s and its key %s cannot be used (%w): both must be readable PEM files that belong together", cfg.TLSCert, cfg.TLSKey, err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}, nil
 }
 
 func listen(ctx context.Context, address string) (net.Listener, error) {

@@ -66,7 +66,7 @@ func runHelper(directories []string, stdout, stderr io.Writer) error {
 func newRoot(env *environment, build builder) *cobra.Command {
 	root := group("lethe", "A cloud phone host that you run yourself, with the CPH API")
 	root.Long = root.Short + ".\n\nExit codes: 0 done; 1 what was asked for did not happen; 2 a wrong flag, argument or setting, and nothing was started."
-	root.AddCommand(newDemoCommand(env), newBenchCommand(env), newServeCommand(env, build))
+	root.AddCommand(newDemoCommand(env), newBenchCommand(env), newServeCommand(env, build), newKeyFileCommand(env))
 	root.AddCommand(clientCommands(env)...)
 	root.SetIn(env.stdin)
 	root.SetOut(env.stdout)

@@ -90,6 +90,7 @@ var samples = map[string][]sample{
 	"POST /lethe/v1/requests/{request_id}/cancel": {{missing: true, owner: 404}},
 	"POST /lethe/v1/requests/{request_id}/retry":  {{owner: 409}},
 	"GET /lethe/v1/replicas":                      {{}},
+	"GET /lethe/v1/audit":                         {{}},
 
 	"POST /lethe/v1/accounts":                  {{body: `{"account_name":"a-NEW"}`}},
 	"GET /lethe/v1/accounts":                   {{}},

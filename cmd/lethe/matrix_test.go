@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/cph"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/httpapi"
@@ -265,6 +266,47 @@ func (e *estate) unknown(op operation) {
 	for who, token := range e.dead {
 		if r := e.as(token, op); r.status != http.StatusUnauthorized {
 			e.t.Errorf("%s: %d %s, want 401", who, r.status, r.body)
+		}
+	}
+}
+
+// TestMatrixTrail calls every operation as the owner: what may change something is in the audit trail, with how it ended, and what
+// only reads is not.
+func TestMatrixTrail(t *testing.T) {
+	t.Parallel()
+	e := newEstate(t)
+	newest := func() audit.Event {
+		events, _, err := e.store.AuditEvents(t.Context(), fleet.AuditFilter{
+			Account: e.operator.Account.ID, Projects: []string{e.project, e.second}, Limit: 1,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(events) == 0 {
+			return audit.Event{}
+		}
+		return events[0]
+	}
+	for _, op := range operations(t) {
+		before := newest()
+		reply := e.as(e.standby["the owner"], op)
+		after := newest()
+		permission, _ := fleet.PermissionOf(op.action)
+		if permission.Reads || op.pattern == "POST /lethe/v1/tickets/check" {
+			if after.Seq != before.Seq {
+				t.Errorf("%s only reads, and is in the trail: %+v", op.pattern, after)
+			}
+			continue
+		}
+		want := audit.Accepted
+		if reply.status >= http.StatusBadRequest {
+			want = audit.Refused
+		}
+		if after.Seq == before.Seq || after.Route != op.pattern || after.Trace == "" || after.Result != want || after.UserName != e.operator.User.Name {
+			t.Errorf("%s was answered %d, and the trail has %+v", op.pattern, reply.status, after)
+		}
+		if wantProject := map[bool]string{true: e.project}[permission.Scope == fleet.ScopeProject]; after.Project != wantProject {
+			t.Errorf("%s is in the trail of project %q, want %q", op.pattern, after.Project, wantProject)
 		}
 	}
 }

@@ -13,12 +13,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/config"
 	"github.com/lethe-cloud/lethe/internal/cph"
 	"github.com/lethe-cloud/lethe/internal/driver/docker"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/httpapi"
 	"github.com/lethe-cloud/lethe/internal/iam"
+	"github.com/lethe-cloud/lethe/internal/intake"
 	"github.com/lethe-cloud/lethe/internal/phone"
 	"github.com/lethe-cloud/lethe/internal/store"
 	"github.com/lethe-cloud/lethe/internal/work"
@@ -38,7 +40,7 @@ type app struct {
 // newBuilder gives a builder whose docker hosts get this helper.
 func newBuilder(helper helperBinary) builder {
 	return func(ctx context.Context, cfg config.Config, in installation, logger *slog.Logger) (_ application, err error) {
-		st, err := store.Open(ctx, store.Config{URL: databaseURL(cfg, in), Logger: logger})
+		st, err := openStore(ctx, cfg, in, logger)
 		if err != nil {
 			return nil, err
 		}
@@ -60,11 +62,12 @@ func newBuilder(helper helperBinary) builder {
 
 func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, logger *slog.Logger) *app {
 	a := &app{store: st, hosts: h, stopping: make(chan struct{})}
-	a.iam = iam.New(iam.Config{Store: st, Log: logger, BaseURL: cfg.Advertise})
+	trail := audit.NewLog(st.RecordAudit, logger, nil)
+	a.iam = iam.New(iam.Config{Store: st, Log: logger, Audit: trail, BaseURL: cfg.Advertise, RateLimit: cfg.RateLimit})
 	a.engine = work.New(work.Config{
 		Store: st, Queue: st, Hosts: h, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline,
 		JobRetention: cfg.JobRetention, ReconcileEvery: cfg.ReconcileEvery, ReconcileGrace: cfg.ReconcileGrace,
-		RestartDead: cfg.RestartDead,
+		RestartDead: cfg.RestartDead, AuditRetention: cfg.AuditRetention,
 	})
 	phones := fleet.New(fleet.Config{
 		Store: st, Hosts: h, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch, BootTimeout: cfg.BootTimeout,
@@ -75,6 +78,7 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 		Fleet: phones, Authenticate: a.iam.Authenticate,
 		Access: fleet.NewAccess(fleet.AccessConfig{Store: st, CheckPassword: a.iam.CheckPassword, Region: cfg.Region}),
 		Ready:  a.ready, Stopping: a.stopping, Version: buildVersion(), Log: logger,
+		Trail: fleet.NewAudit(st), Audit: trail,
 	}).Handler()
 	mux := http.NewServeMux()
 	a.iam.Routes(mux)
@@ -82,17 +86,24 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	for _, probe := range []string{"/healthz", "/readyz"} { // where load balancers and supervisors look
 		mux.Handle("GET "+probe, below(api.Prefix, native))
 	}
-	wire := cph.New(cph.Config{Fleet: phones, Authenticate: a.iam.Authenticate, Logger: logger, Address: adbHost})
+	wire := cph.New(cph.Config{Fleet: phones, Authenticate: a.iam.Authenticate, Logger: logger, Audit: trail, Address: adbHost})
 	mux.Handle("/", wire)
-	a.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	all := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != path.Clean("/"+r.URL.Path) {
 			wire.ServeHTTP(w, r) // the mux would redirect; a client of the CPH API gets its error instead
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
+	a.handler = intake.Source(cfg.TrustedProxies, intake.NewBodies(bodyRoom, maxBody).Handler(all))
 	return a
 }
+
+// bodyRoom is how many bytes of big bodies are held at once: five of the largest.
+const (
+	maxBody  = 12 << 20
+	bodyRoom = 64 << 20
+)
 
 // below answers a path with what handler has for it below prefix.
 func below(prefix string, handler http.Handler) http.Handler {

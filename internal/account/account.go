@@ -81,6 +81,8 @@ type Caller struct {
 	// Signed is set: a signed call may enter each of the account's projects.
 	Scope  string
 	Signed bool
+	// AccessKey is the id of the key that signed the call, "" when it came with a token.
+	AccessKey string
 	// Token's data when the caller came with one.
 	Token *Token
 }

@@ -5,6 +5,7 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -17,8 +18,14 @@ type Config struct {
 	Database  string // "sqlite", or a postgres:// URL; it may hold a password: never log it
 	TLSCert   string // PEM file; with TLSKey: serve HTTPS
 	TLSKey    string // PEM file
-	MaxBatch  int    // phones in one batch call
-	Region    string // name of the first project, which clients call the region
+	KeyFile   string // the installation's keys, the same file for every replica; "": secret.key in the data folder, made at the first start
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// MaxConnections is how many connections are held at once; the longest idle one goes when there is one more.
+	MaxConnections int
+	MaxBatch       int    // phones in one batch call
+	RateLimit      int    // calls of one user in a second, in each process; 0: any number
+	Region         string // name of the first project, which clients call the region
 	// HostDeadline is how long a job waits for a host that does not answer before it fails.
 	HostDeadline time.Duration
 	// BootTimeout is how long a phone may take to boot on a server that was added without a timeout of its own.
@@ -27,6 +34,8 @@ type Config struct {
 	ServerModels []ServerModel
 	// JobRetention is how long a finished job is kept, at least; 0 keeps all for ever.
 	JobRetention time.Duration
+	// AuditRetention is how long an event of the audit trail is kept, at least; 0 keeps all for ever.
+	AuditRetention time.Duration
 	// ReconcileEvery is how often each server's host is compared with the database, 0 never; ReconcileGrace is for how long something
 	// must have been seen there that no phone needs before it is removed.
 	ReconcileEvery time.Duration
@@ -43,10 +52,13 @@ func Default() Config {
 		Listen:         "127.0.0.1:8774",
 		Database:       "sqlite",
 		MaxBatch:       1000,
+		MaxConnections: 4096,
+		RateLimit:      200,
 		Region:         "local-1",
 		HostDeadline:   10 * time.Minute,
 		BootTimeout:    5 * time.Minute,
 		JobRetention:   90 * day,
+		AuditRetention: 365 * day,
 		ReconcileEvery: 5 * time.Minute,
 		ReconcileGrace: time.Hour,
 		RestartDead:    true,
@@ -69,9 +81,11 @@ func (c Config) LogValue() slog.Value {
 	}
 	return slog.GroupValue(
 		slog.String("data", c.Data), slog.String("listen", c.Listen), slog.String("advertise", c.Advertise),
-		slog.String("database", database), slog.Bool("tls", c.TLS()), slog.Int("max_batch", c.MaxBatch),
+		slog.String("database", database), slog.Bool("tls", c.TLS()), slog.String("key_file", c.KeyFile), slog.Int("max_batch", c.MaxBatch), slog.Int("rate_limit", c.RateLimit),
+		slog.Int("max_connections", c.MaxConnections), slog.Any("trusted_proxies", c.TrustedProxies),
 		slog.String("region", c.Region), slog.Duration("host_deadline", c.HostDeadline),
 		slog.Duration("boot_timeout", c.BootTimeout), slog.Duration("job_retention", c.JobRetention),
+		slog.Duration("audit_retention", c.AuditRetention),
 		slog.Duration("reconcile_every", c.ReconcileEvery), slog.Duration("reconcile_grace", c.ReconcileGrace),
 		slog.Bool("restart_dead", c.RestartDead),
 		slog.String("log_level", c.LogLevel.String()),

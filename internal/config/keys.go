@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -36,11 +37,16 @@ func keys() []key {
 		{name: "database", help: "sqlite, or postgres://USER@HOST/NAME", secret: true, set: setDatabase},
 		{name: "tls_cert", help: "certificate file (PEM); with --tls-key: serve HTTPS", set: func(c *Config, v string) error { c.TLSCert = v; return nil }},
 		{name: "tls_key", help: "private key file (PEM)", set: func(c *Config, v string) error { c.TLSKey = v; return nil }},
+		{name: "key_file", help: "keys that encrypt access keys in the database; every replica needs the same (default: secret.key in the data folder)", set: func(c *Config, v string) error { c.KeyFile = v; return nil }},
 		{name: "max_batch", help: "most phones in one batch call", number: true, set: setMaxBatch},
+		{name: "rate_limit", help: "most calls of one user in a second, counted by each process; 0 is any number", number: true, set: numberSetter(func(c *Config) *int { return &c.RateLimit }, 0, 1_000_000)},
+		{name: "max_connections", help: "most connections at once; one more ends the one that has been idle for longest", number: true, set: numberSetter(func(c *Config) *int { return &c.MaxConnections }, 16, 1_000_000)},
+		{name: "trusted_proxies", help: "addresses or networks of proxies whose X-Forwarded-For is believed, with commas between them (default: none)", set: setTrustedProxies},
 		{name: "region", help: "name of the first project, which clients call the region", set: setRegion},
 		{name: "host_deadline", help: "how long a job waits for a host that does not answer", set: durationSetter(func(c *Config) *time.Duration { return &c.HostDeadline })},
 		{name: "boot_timeout", help: "how long a phone may take to boot, where its server does not say", set: durationSetter(func(c *Config) *time.Duration { return &c.BootTimeout })},
 		{name: "job_retention", help: "how long finished jobs are kept; 0 keeps them for ever", set: periodSetter(func(c *Config) *time.Duration { return &c.JobRetention }, time.Minute)},
+		{name: "audit_retention", help: "how long the audit trail is kept; 0 keeps it for ever", set: periodSetter(func(c *Config) *time.Duration { return &c.AuditRetention }, time.Minute)},
 		{name: "reconcile_every", help: "how often each host is compared with the database; 0 is never", set: periodSetter(func(c *Config) *time.Duration { return &c.ReconcileEvery }, time.Second)},
 		{name: "reconcile_grace", help: "how long something no phone needs stays on a host before it is removed", set: durationSetter(func(c *Config) *time.Duration { return &c.ReconcileGrace })},
 		{name: "restart_dead", help: "what becomes of a phone that died by itself: start or never", set: setRestartDead},
@@ -104,6 +110,37 @@ func setMaxBatch(c *Config, v string) error {
 	}
 	c.MaxBatch = n
 	return nil
+}
+
+func setTrustedProxies(c *Config, v string) error {
+	var networks []netip.Prefix
+	for part := range strings.SplitSeq(v, ",") {
+		part = strings.TrimSpace(part)
+		if part == "" && v == "" {
+			break
+		}
+		network, err := netip.ParsePrefix(part)
+		if address, single := netip.ParseAddr(part); err != nil && single == nil && address.Zone() == "" {
+			network, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if err != nil {
+			return errors.New("must be addresses or networks with commas between them, such as 10.0.0.7,192.168.0.0/16")
+		}
+		networks = append(networks, network.Masked())
+	}
+	c.TrustedProxies = networks
+	return nil
+}
+
+func numberSetter(field func(*Config) *int, least, most int) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < least || n > most {
+			return fmt.Errorf("must be a whole number from %d to %d", least, most)
+		}
+		*field(c) = n
+		return nil
+	}
 }
 
 var regionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)

@@ -24,9 +24,9 @@ type Flag struct {
 func Flags() []Flag {
 	def := Default()
 	defaults := map[string]string{
-		"listen": def.Listen, "database": def.Database, "max_batch": strconv.Itoa(def.MaxBatch), "region": def.Region,
+		"listen": def.Listen, "database": def.Database, "max_batch": strconv.Itoa(def.MaxBatch), "max_connections": strconv.Itoa(def.MaxConnections), "rate_limit": strconv.Itoa(def.RateLimit), "region": def.Region,
 		"host_deadline": short(def.HostDeadline), "boot_timeout": short(def.BootTimeout),
-		"job_retention": short(def.JobRetention), "reconcile_every": short(def.ReconcileEvery), "reconcile_grace": short(def.ReconcileGrace), "restart_dead": "start",
+		"job_retention": short(def.JobRetention), "audit_retention": short(def.AuditRetention), "reconcile_every": short(def.ReconcileEvery), "reconcile_grace": short(def.ReconcileGrace), "restart_dead": "start",
 		"log_level": "info", "log_format": def.LogFormat,
 	}
 	flags := make([]Flag, 0, len(keys()))

@@ -9,10 +9,13 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/iam"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -23,6 +26,7 @@ type call struct {
 	project phone.ProjectID
 	caller  account.Caller
 	body    []byte
+	audited *audit.Entry
 }
 
 // adapt makes a route's handler out of what it does: everything that all routes have in common is here.
@@ -31,6 +35,7 @@ func (h *Handler) adapt(rt route) http.Handler {
 		started := time.Now()
 		c := &call{Request: r, id: phone.NewID[phone.RequestID](), project: phone.ProjectID(r.PathValue("project_id"))}
 		out, err := h.serve(w, c, rt)
+		h.Audit.Settle(c.Context(), c.audited, err)
 		h.answer(w, c, rt.pattern, started, out, err)
 	})
 }
@@ -59,6 +64,7 @@ func (h *Handler) serve(w http.ResponseWriter, c *call, rt route) (out any, err 
 	if c.caller, err = h.Authenticate(c.Request, c.body); err != nil {
 		return nil, err
 	}
+	h.begin(c, rt)
 	if err := fleet.Authorise(c.caller, c.project, rt.action); err != nil {
 		return nil, err
 	}
@@ -72,6 +78,19 @@ func (h *Handler) serve(w http.ResponseWriter, c *call, rt route) (out any, err 
 		}
 	}
 	return rt.handle(c)
+}
+
+// begin lets the audit trail know of the call: who makes it is known now.
+func (h *Handler) begin(c *call, rt route) {
+	project := ""
+	if c.caller.In(string(c.project)) { // nobody writes into what others read
+		project = string(c.project)
+	}
+	ctx, entry := h.Audit.Begin(c.Context(), audit.Event{
+		Project: project, Source: iam.Source(c.Request), Agent: c.UserAgent(), Trace: rt.trace(), Route: rt.pattern,
+		Target: audit.Target(rt.pattern, c.PathValue), Request: string(c.id),
+	}, c.caller)
+	c.Request, c.audited = c.WithContext(ctx), entry
 }
 
 // limitBody begins the time in which a body must have arrived. It holds also for what is left unread by a refused request, since
@@ -90,10 +109,13 @@ func (h *Handler) readBody(w http.ResponseWriter, c *call) error {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, c.Body, h.MaxBody))
 	var (
+		refused  *phone.Error
 		tooLarge *http.MaxBytesError
 		late     interface{ Timeout() bool }
 	)
 	switch {
+	case errors.As(err, &refused):
+		return err
 	case errors.As(err, &tooLarge):
 		return h.errTooLarge()
 	case errors.As(err, &late) && late.Timeout():
@@ -119,6 +141,9 @@ func (h *Handler) answer(w http.ResponseWriter, c *call, route string, started t
 	}
 	if err != nil {
 		line := lineOf(err)
+		if seconds, wait := phone.RetryAfter(err); wait {
+			w.Header().Set("Retry-After", strconv.Itoa(seconds))
+		}
 		status = line.status
 		body, _ = json.Marshal(errorBody{RequestID: c.id, Code: line.code, Msg: line.sentence(err)}) // three strings always encode
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -57,6 +58,8 @@ type Config struct {
 	// signature covers it, and is nil otherwise.
 	Authenticate func(r *http.Request, body []byte) (account.Caller, error)
 	Logger       *slog.Logger
+	// Audit gets what changes something and what is refused; nil: nothing is audited.
+	Audit *audit.Log
 	// Address gives the host at which the adb ports of a server's phones are reached, "" when it is not known. It asks no host.
 	Address func(phone.Server) string
 	// MaxBody is the largest body in bytes; 0 means 12 MB, the CPH API's limit for signed calls.
@@ -138,7 +141,9 @@ type gate struct {
 	inside map[string]int
 }
 
-var errThrottled = phone.Errorf(phone.Exhausted, "", "too many requests of this user at once")
+var errThrottled = &phone.Error{
+	Code: phone.Exhausted, Reason: phone.ReasonRateExceeded, RetryAfter: time.Second, Msg: "too many requests of this user at once",
+}
 
 // enter lets one request in; leave lets it out again.
 func (g *gate) enter(user string) error {

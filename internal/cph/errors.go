@@ -90,6 +90,7 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonKeyReused:           {400, "APIGW.0201", "API request error. {1}"},
 	phone.ReasonNothingToRetry:      {400, "CPS.0050", "Jobs related to this requestId is not found."},
 	phone.ReasonPaceInvalid:         {400, "APIGW.0201", "API request error. {1}"},
+	phone.ReasonRateExceeded:        {429, "APIGW.0308", "The throttling threshold has been reached."},
 	phone.ReasonTokenExpired:        {401, "APIGW.0307", "The token must be updated."},
 	// The reference has no code for an image in use, for members or for tags: these are the nearest, with the sentence.
 	phone.ReasonImageInUse:       {400, "CPS.0030", "Parameter: image_id is invalid. {1}"},
@@ -116,6 +117,7 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonFenced:           internal,
 	phone.ReasonHigherGeneration: internal,
 	phone.ReasonForeignObject:    internal,
+	phone.ReasonKeyForeign:       internal, // only at the start
 
 	reasonNoRoute:        {404, "APIGW.0101", "The API does not exist or has not been published in the environment."},
 	reasonBodyTooLarge:   {413, "APIGW.0201", "Request entity too large."},

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 )
 
@@ -38,6 +39,14 @@ type route struct {
 	state   State
 	why     string
 	handle  func(*call) (any, error) // nil: not yet
+}
+
+// trace is what the audit trail calls what the route does: the operation's name as CTS writes it. "" is of what only reads.
+func (rt route) trace() audit.Trace {
+	if permission, _ := fleet.PermissionOf(rt.action); permission.Reads {
+		return ""
+	}
+	return audit.Trace(strings.ToLower(rt.name[:1]) + rt.name[1:])
 }
 
 // Operations lists the whole API, in the order of the table.

@@ -69,6 +69,7 @@ func (h *Handler) changeTags(c *call) (any, error) {
 	case "create":
 	case "delete":
 		change = h.Fleet.RemoveTags
+		c.audited.As("batchDeleteTags")
 	default:
 		return nil, errQuery(reasonAction, "action", "must be create or delete")
 	}

@@ -88,6 +88,10 @@ const (
 	ActionAccountsUpdate Action = "lethe:accounts:update"
 	ActionAccountsDelete Action = "lethe:accounts:delete"
 	ActionReplicasList   Action = "lethe:replicas:list"
+
+	// ActionAuditList is looking at the account's audit trail. CTS has actions of its own in IAM; lethe has no such service. It is none
+	// of CPH's, whose ready-made policies must not show who was given what.
+	ActionAuditList Action = "lethe:audit:list"
 )
 
 // Scope is what an action is done on, and so which credentials and which grants count for it.
@@ -200,6 +204,8 @@ var permissions = []Permission{
 	{Action: ActionProjectsCreate, Resource: "project", Scope: ScopeAccount},
 	{Action: ActionProjectsUpdate, Resource: "project", Scope: ScopeAccount, Admin: true}, // conditions go by the name
 	{Action: ActionProjectsDelete, Resource: "project", Scope: ScopeAccount},
+
+	{Action: ActionAuditList, Resource: "audit trail", Scope: ScopeAccount, Reads: true},
 
 	{Action: ActionAccountsList, Resource: "account", Scope: ScopeInstallation, Reads: true},
 	{Action: ActionAccountsGet, Resource: "account", Scope: ScopeInstallation, Reads: true},

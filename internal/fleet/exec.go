@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -40,6 +41,9 @@ func (s *Service) Exec(ctx context.Context, caller account.Caller, project phone
 	d, err := s.hosts.Driver(ctx, server)
 	if err != nil {
 		return driver.Result{}, fmt.Errorf("reach server %s: %w", server.ID, err)
+	}
+	if err := audit.Now(ctx); err != nil {
+		return driver.Result{}, fmt.Errorf("write the audit trail: %w", err)
 	}
 	return d.Exec(ctx, driver.Ref{Phone: p.ID, Generation: p.Generation}, command)
 }

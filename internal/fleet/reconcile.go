@@ -2,8 +2,10 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -38,6 +40,11 @@ func (s *Service) reconcile(
 	}
 	if s.reconciler == nil {
 		return phone.Drift{}, phone.Errorf(phone.Unsupported, "", "this installation does not compare hosts with its database")
+	}
+	if !dryRun {
+		if err := audit.Now(ctx); err != nil {
+			return phone.Drift{}, fmt.Errorf("write the audit trail: %w", err)
+		}
 	}
 	return s.reconciler.Reconcile(ctx, server, dryRun)
 }

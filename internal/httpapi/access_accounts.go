@@ -13,6 +13,7 @@ func (a *API) addAccount(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
+	c.audited.About(in.AccountName)
 	added, err := a.Access.AddAccount(c.Context(), c.caller, fleet.NewAccount{Name: in.AccountName, Owner: in.UserName, Project: in.ProjectName, OwnHosts: in.OwnHosts})
 	if err != nil {
 		return err
@@ -53,6 +54,7 @@ func (a *API) addProject(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
+	c.audited.About(in.ProjectName)
 	project, err := a.Access.AddProject(c.Context(), c.caller, in.ProjectName)
 	if err != nil {
 		return err

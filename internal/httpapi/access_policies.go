@@ -14,6 +14,7 @@ func (a *API) addPolicy(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
+	c.audited.About(in.PolicyName)
 	policy := policyIn(in.Policy)
 	if policy.Name != "" && policy.Name != in.PolicyName {
 		return &phone.Error{Code: phone.Invalid, Field: "policy.Name", Msg: "policy.Name must be policy_name, or be left out"}
@@ -82,6 +83,7 @@ func (a *API) addGroup(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
+	c.audited.About(in.GroupName)
 	group, err := a.Access.AddGroup(c.Context(), c.caller, in.GroupName)
 	if err != nil {
 		return err

@@ -27,6 +27,7 @@ func (a *API) addUser(c *call) error {
 	if err := c.decode(&in); err != nil {
 		return err
 	}
+	c.audited.About(in.UserName)
 	added, err := a.Access.AddUser(c.Context(), c.caller, fleet.NewUser{Name: in.UserName, Policies: each(in.Policies, policyIn)})
 	if err != nil {
 		return err
@@ -88,6 +89,7 @@ func (a *API) resetPassword(c *call) error {
 }
 
 func (a *API) changePassword(c *call) error {
+	c.audited.About(c.caller.User.Name)
 	var in api.ChangePassword
 	if err := c.decode(&in); err != nil {
 		return err

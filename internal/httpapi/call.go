@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
+	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
 	"github.com/lethe-cloud/lethe/internal/strictjson"
 )
@@ -25,11 +28,15 @@ type call struct {
 	body      []byte
 	caller    account.Caller
 	query     url.Values
+	audited   *audit.Entry
 }
 
 // readBody reads at most limit bytes.
 func (c *call) readBody(limit int64) error {
 	body, err := io.ReadAll(io.LimitReader(c.Body, limit+1))
+	if refused := (*phone.Error)(nil); errors.As(err, &refused) {
+		return err
+	}
 	if err != nil {
 		return &phone.Error{Code: phone.Invalid, Msg: "the body could not be read to its end", Err: err}
 	}
@@ -83,6 +90,21 @@ func (c *call) project() (phone.ProjectID, error) {
 		return phone.ProjectID(c.caller.Projects[0].ID), nil
 	}
 	return "", phone.Errorf(phone.Invalid, "", "no project is named: send X-Project-Id, or use a token that is scoped to a project")
+}
+
+// auditProject is the project that the audit trail has of the call: "" where it is about the account, or names none that the caller
+// has, so that nobody writes into what others read.
+func (c *call) auditProject(route route) string {
+	if permission, _ := fleet.PermissionOf(route.action); permission.Scope != fleet.ScopeProject {
+		return ""
+	}
+	named := c.query
+	c.query = c.URL.Query()
+	project, err := c.project()
+	if c.query = named; err != nil || !c.caller.In(string(project)) {
+		return ""
+	}
+	return string(project)
 }
 
 // onlyQuery refuses a query parameter that the route does not have, so that a misspelt filter does not choose everything.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lethe-cloud/lethe/api"
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/fleet/fleettest"
@@ -36,6 +37,7 @@ type fixture struct {
 	users      *userStore
 	host       *host
 	reconciler *fleettest.Reconciler
+	trail      trail
 	api        *httpapi.API
 	url        string
 	log        *lockedBuffer
@@ -54,6 +56,7 @@ func newFixture(t *testing.T) *fixture {
 		Fleet:        fleet.New(fleet.Config{Store: f.store, Hosts: f.host, Reconciler: f.reconciler, Now: now}),
 		Access:       fleet.NewAccess(fleet.AccessConfig{Store: f.users, Now: now}),
 		Authenticate: authenticate,
+		Trail:        fleet.NewAudit(&f.trail),
 		Ready:        func(context.Context) error { return nil },
 		Stopping:     f.stopping,
 		Version:      api.Version{Version: "v1.2.3", Revision: "abc", Go: "go1.26"},
@@ -63,6 +66,24 @@ func newFixture(t *testing.T) *fixture {
 	t.Cleanup(server.Close)
 	f.url = server.URL
 	return f
+}
+
+// trail is an audit trail that remembers what was asked of it.
+type trail struct {
+	mu    sync.Mutex
+	asked []fleet.AuditFilter
+	next  fleet.AuditMark
+}
+
+func (t *trail) AuditEvents(_ context.Context, filter fleet.AuditFilter) ([]audit.Event, fleet.AuditMark, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked = append(t.asked, filter)
+	event := audit.Event{
+		Seq: 7, At: clock, Account: "acc", UserName: "root", Trace: audit.ResetCloudPhone, Result: audit.Accepted,
+		Changes: []audit.Change{{Phones: []string{"p"}, OldImage: "a", NewImage: "b", OldKeys: []string{"k"}, Result: "running"}},
+	}
+	return []audit.Event{event}, t.next, nil
 }
 
 // authenticate knows callers by their token: "owner" (of the operator's account, with one project), "tenant" (of another account),

@@ -10,11 +10,14 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/lethe-cloud/lethe/api"
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/iam"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -31,6 +34,9 @@ type Config struct {
 	Stopping <-chan struct{}
 	Version  api.Version
 	Log      *slog.Logger
+	// Trail is what callers look at of the audit trail, Audit gets what changes something and what is refused; nil: nothing is audited.
+	Trail Trail
+	Audit *audit.Log
 }
 
 // API serves the native API.
@@ -62,7 +68,11 @@ func (a *API) serve(route route) http.Handler {
 		recorded := &recorder{ResponseWriter: w}
 		c.w = recorded
 		err := a.handle(route, c)
+		a.Audit.Settle(c.Context(), c.audited, err)
 		if err != nil && recorded.status == 0 {
+			if seconds, wait := phone.RetryAfter(err); wait {
+				w.Header().Set("Retry-After", strconv.Itoa(seconds))
+			}
 			if failed := c.answer(statusOf(err), errorOut(c.requestID, err)); failed != nil {
 				err = fmt.Errorf("%w (and %w)", err, failed)
 			}
@@ -104,6 +114,7 @@ func (a *API) admit(route route, c *call) (err error) {
 	if c.caller, err = a.Authenticate(c.Request, c.body); err != nil {
 		return err
 	}
+	a.begin(route, c)
 	if err := c.checkQuery(route); err != nil {
 		return err
 	}
@@ -137,6 +148,15 @@ func (c *call) authorise(route route) error {
 		}
 	}
 	return fleet.AuthoriseOne(c.caller, project, actions...)
+}
+
+// begin lets the audit trail know of the call: who makes it is known now.
+func (a *API) begin(route route, c *call) {
+	ctx, entry := a.Audit.Begin(c.Context(), audit.Event{
+		Project: c.auditProject(route), Source: iam.Source(c.Request), Agent: c.UserAgent(), Trace: route.trace, Route: route.pattern,
+		Target: audit.Target(route.pattern, c.PathValue), Request: string(c.requestID),
+	}, c.caller)
+	c.Request, c.audited = c.WithContext(ctx), entry
 }
 
 // maxBody is the largest body of a route that names no other.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 )
 
@@ -21,7 +22,9 @@ type route struct {
 	open     bool  // nobody is asked who is calling
 	quiet    bool  // asked all the time: logged at debug
 	maxBody  int64 // 0: maxBody
-	handle   func(*call) error
+	// trace names what the call does in the audit trail: every route has one that may change something.
+	trace  audit.Trace
+	handle func(*call) error
 }
 
 func (a *API) routes() []route {
@@ -36,71 +39,75 @@ func (a *API) routes() []route {
 		{pattern: "GET " + api.Prefix + "/readyz", open: true, quiet: true, handle: a.readyz},
 		{pattern: "GET " + api.Prefix + "/version", open: true, handle: a.version},
 
-		{pattern: "POST " + api.Prefix + "/servers", action: fleet.ActionServersCreate, handle: a.addServer},
+		{pattern: "POST " + api.Prefix + "/servers", action: fleet.ActionServersCreate, trace: audit.CreateServer, handle: a.addServer},
 		{pattern: "GET " + api.Prefix + "/servers", query: append(page, "server_name", "status"), action: fleet.ActionServersList, handle: a.servers},
 		{pattern: "GET " + api.Prefix + "/servers/{server_id}", action: fleet.ActionServersGet, handle: a.server},
 		{pattern: "GET " + api.Prefix + "/servers/{server_id}/drift", action: fleet.ActionServersGet, handle: a.drift},
-		{pattern: "POST " + api.Prefix + "/servers/{server_id}/reconcile", action: fleet.ActionServersReconcile, handle: a.reconcile},
+		{pattern: "POST " + api.Prefix + "/servers/{server_id}/reconcile", action: fleet.ActionServersReconcile, trace: audit.ReconcileServer, handle: a.reconcile},
 
-		{pattern: "POST " + api.Prefix + "/images", action: fleet.ActionImagesCreate, handle: a.addImage},
+		{pattern: "POST " + api.Prefix + "/images", action: fleet.ActionImagesCreate, trace: audit.CreateImage, handle: a.addImage},
 		{pattern: "GET " + api.Prefix + "/images", query: []string{"image_name"}, action: fleet.ActionImagesList, handle: a.images},
 
 		{pattern: "GET " + api.Prefix + "/phones", query: append(page, "phone_name", "server_id", "status"), action: fleet.ActionPhonesList, handle: a.phones},
 		{pattern: "GET " + api.Prefix + "/phones/{phone_id}", action: fleet.ActionPhonesGet, handle: a.phone},
-		{pattern: "POST " + api.Prefix + "/phones/batch-reset", keyed: true, maxBody: 12 << 20, action: fleet.ActionPhonesReset, handle: a.resetPhones},
-		{pattern: "POST " + api.Prefix + "/phones/{phone_id}/exec", maxBody: 12 << 20, action: fleet.ActionPhonesCommand, handle: a.exec},
+		{pattern: "POST " + api.Prefix + "/phones/batch-reset", keyed: true, maxBody: 12 << 20, action: fleet.ActionPhonesReset, trace: audit.ResetCloudPhone, handle: a.resetPhones},
+		{pattern: "POST " + api.Prefix + "/phones/{phone_id}/exec", maxBody: 12 << 20, action: fleet.ActionPhonesCommand, trace: audit.RunCommand, handle: a.exec},
 
 		{pattern: "POST " + api.Prefix + "/tickets/check", action: fleet.ActionPhonesConnect, handle: a.checkTicket},
 
 		{pattern: "GET " + api.Prefix + "/jobs", query: append(page, "request_id", "phone_id", "server_id", "order"), action: fleet.ActionJobsList, handle: a.jobs},
 		{pattern: "GET " + api.Prefix + "/jobs/{job_id}", action: fleet.ActionJobsGet, handle: a.job},
-		{pattern: "POST " + api.Prefix + "/jobs/{job_id}/cancel", action: fleet.ActionPhonesReset, or: fleet.ActionServersCreate, handle: a.cancelJob},
+		{pattern: "POST " + api.Prefix + "/jobs/{job_id}/cancel", action: fleet.ActionPhonesReset, or: fleet.ActionServersCreate, trace: audit.CancelJob, handle: a.cancelJob},
 		{pattern: "GET " + api.Prefix + "/requests/{request_id}", query: []string{"wait"}, action: fleet.ActionJobsList, handle: a.progress},
-		{pattern: "POST " + api.Prefix + "/requests/{request_id}/cancel", action: fleet.ActionPhonesReset, or: fleet.ActionServersCreate, handle: a.cancelRequest},
-		{pattern: "POST " + api.Prefix + "/requests/{request_id}/retry", keyed: true, action: fleet.ActionPhonesReset, handle: a.retryRequest},
+		{pattern: "POST " + api.Prefix + "/requests/{request_id}/cancel", action: fleet.ActionPhonesReset, or: fleet.ActionServersCreate, trace: audit.CancelRequest, handle: a.cancelRequest},
+		{pattern: "POST " + api.Prefix + "/requests/{request_id}/retry", keyed: true, action: fleet.ActionPhonesReset, trace: audit.ResetCloudPhone, handle: a.retryRequest},
 
 		{pattern: "GET " + api.Prefix + "/replicas", action: fleet.ActionReplicasList, handle: a.replicas},
+		{
+			pattern: "GET " + api.Prefix + "/audit", query: []string{"user_name", "phone_id", "trace", "result", "from", "to", "order", "mark", "limit"},
+			action: fleet.ActionAuditList, handle: a.auditEvents,
+		},
 
-		{pattern: "POST " + api.Prefix + "/accounts", action: fleet.ActionAccountsCreate, handle: a.addAccount},
+		{pattern: "POST " + api.Prefix + "/accounts", action: fleet.ActionAccountsCreate, trace: audit.CreateAccount, handle: a.addAccount},
 		{pattern: "GET " + api.Prefix + "/accounts", action: fleet.ActionAccountsList, handle: a.accounts},
 		{pattern: "GET " + api.Prefix + "/accounts/{account_name}", action: fleet.ActionAccountsGet, handle: a.account},
-		{pattern: "PUT " + api.Prefix + "/accounts/{account_name}", action: fleet.ActionAccountsUpdate, handle: a.setAccount},
-		{pattern: "DELETE " + api.Prefix + "/accounts/{account_name}", action: fleet.ActionAccountsDelete, handle: a.deleteAccount},
+		{pattern: "PUT " + api.Prefix + "/accounts/{account_name}", action: fleet.ActionAccountsUpdate, trace: audit.UpdateAccount, handle: a.setAccount},
+		{pattern: "DELETE " + api.Prefix + "/accounts/{account_name}", action: fleet.ActionAccountsDelete, trace: audit.DeleteAccount, handle: a.deleteAccount},
 
-		{pattern: "POST " + api.Prefix + "/projects", action: fleet.ActionProjectsCreate, handle: a.addProject},
+		{pattern: "POST " + api.Prefix + "/projects", action: fleet.ActionProjectsCreate, trace: audit.CreateProject, handle: a.addProject},
 		{pattern: "GET " + api.Prefix + "/projects", action: fleet.ActionProjectsList, handle: a.projects},
-		{pattern: "PUT " + api.Prefix + "/projects/{project_name}", action: fleet.ActionProjectsUpdate, handle: a.renameProject},
-		{pattern: "DELETE " + api.Prefix + "/projects/{project_name}", action: fleet.ActionProjectsDelete, handle: a.deleteProject},
+		{pattern: "PUT " + api.Prefix + "/projects/{project_name}", action: fleet.ActionProjectsUpdate, trace: audit.UpdateProject, handle: a.renameProject},
+		{pattern: "DELETE " + api.Prefix + "/projects/{project_name}", action: fleet.ActionProjectsDelete, trace: audit.DeleteProject, handle: a.deleteProject},
 
-		{pattern: "POST " + api.Prefix + "/users", action: fleet.ActionUsersCreate, handle: a.addUser},
+		{pattern: "POST " + api.Prefix + "/users", action: fleet.ActionUsersCreate, trace: audit.CreateUser, handle: a.addUser},
 		{pattern: "GET " + api.Prefix + "/users", action: fleet.ActionUsersList, handle: a.users},
 		{pattern: "GET " + user, action: fleet.ActionUsersGet, handle: a.user},
-		{pattern: "PUT " + user, action: fleet.ActionUsersUpdate, handle: a.setUser},
-		{pattern: "DELETE " + user, action: fleet.ActionUsersDelete, handle: a.deleteUser},
-		{pattern: "PUT " + user + "/policies", action: fleet.ActionUsersGrant, handle: a.setPolicies},
-		{pattern: "PUT " + user + "/password", action: fleet.ActionUsersPassword, handle: a.resetPassword},
-		{pattern: "PUT " + api.Prefix + "/password", self: true, handle: a.changePassword},
-		{pattern: "POST " + user + "/keys", action: fleet.ActionKeysCreate, handle: a.addKey},
+		{pattern: "PUT " + user, action: fleet.ActionUsersUpdate, trace: audit.UpdateUser, handle: a.setUser},
+		{pattern: "DELETE " + user, action: fleet.ActionUsersDelete, trace: audit.DeleteUser, handle: a.deleteUser},
+		{pattern: "PUT " + user + "/policies", action: fleet.ActionUsersGrant, trace: audit.SetUserPolicies, handle: a.setPolicies},
+		{pattern: "PUT " + user + "/password", action: fleet.ActionUsersPassword, trace: audit.ResetPassword, handle: a.resetPassword},
+		{pattern: "PUT " + api.Prefix + "/password", self: true, trace: audit.ChangePassword, handle: a.changePassword},
+		{pattern: "POST " + user + "/keys", action: fleet.ActionKeysCreate, trace: audit.CreateKey, handle: a.addKey},
 		{pattern: "GET " + user + "/keys", action: fleet.ActionKeysList, handle: a.keys},
-		{pattern: "PUT " + user + "/keys/{access_key}", action: fleet.ActionKeysUpdate, handle: a.setKey},
-		{pattern: "DELETE " + user + "/keys/{access_key}", action: fleet.ActionKeysDelete, handle: a.deleteKey},
+		{pattern: "PUT " + user + "/keys/{access_key}", action: fleet.ActionKeysUpdate, trace: audit.UpdateKey, handle: a.setKey},
+		{pattern: "DELETE " + user + "/keys/{access_key}", action: fleet.ActionKeysDelete, trace: audit.DeleteKey, handle: a.deleteKey},
 
-		{pattern: "POST " + api.Prefix + "/groups", action: fleet.ActionGroupsCreate, handle: a.addGroup},
+		{pattern: "POST " + api.Prefix + "/groups", action: fleet.ActionGroupsCreate, trace: audit.CreateGroup, handle: a.addGroup},
 		{pattern: "GET " + api.Prefix + "/groups", action: fleet.ActionGroupsList, handle: a.groups},
 		{pattern: "GET " + group, action: fleet.ActionGroupsGet, handle: a.group},
-		{pattern: "DELETE " + group, action: fleet.ActionGroupsDelete, handle: a.deleteGroup},
-		{pattern: "PUT " + group + "/users/{user_name}", action: fleet.ActionGroupsAdd, handle: a.addMember},
-		{pattern: "DELETE " + group + "/users/{user_name}", action: fleet.ActionGroupsRemove, handle: a.removeMember},
+		{pattern: "DELETE " + group, action: fleet.ActionGroupsDelete, trace: audit.DeleteGroup, handle: a.deleteGroup},
+		{pattern: "PUT " + group + "/users/{user_name}", action: fleet.ActionGroupsAdd, trace: audit.AddToGroup, handle: a.addMember},
+		{pattern: "DELETE " + group + "/users/{user_name}", action: fleet.ActionGroupsRemove, trace: audit.RemoveFromGroup, handle: a.removeMember},
 
-		{pattern: "POST " + api.Prefix + "/policies", action: fleet.ActionPoliciesCreate, handle: a.addPolicy},
+		{pattern: "POST " + api.Prefix + "/policies", action: fleet.ActionPoliciesCreate, trace: audit.CreatePolicy, handle: a.addPolicy},
 		{pattern: "GET " + api.Prefix + "/policies", action: fleet.ActionPoliciesList, handle: a.policies},
 		{pattern: "GET " + api.Prefix + "/policies/{policy_name}", action: fleet.ActionPoliciesGet, handle: a.policy},
-		{pattern: "PUT " + api.Prefix + "/policies/{policy_name}", action: fleet.ActionPoliciesUpdate, handle: a.setPolicy},
-		{pattern: "DELETE " + api.Prefix + "/policies/{policy_name}", action: fleet.ActionPoliciesDelete, handle: a.deletePolicy},
-		{pattern: "PUT " + user + "/grants/{policy_name}", query: inProject, action: fleet.ActionAttach, handle: a.attach},
-		{pattern: "DELETE " + user + "/grants/{policy_name}", query: inProject, action: fleet.ActionDetach, handle: a.detach},
-		{pattern: "PUT " + group + "/grants/{policy_name}", query: inProject, action: fleet.ActionAttach, handle: a.attach},
-		{pattern: "DELETE " + group + "/grants/{policy_name}", query: inProject, action: fleet.ActionDetach, handle: a.detach},
+		{pattern: "PUT " + api.Prefix + "/policies/{policy_name}", action: fleet.ActionPoliciesUpdate, trace: audit.UpdatePolicy, handle: a.setPolicy},
+		{pattern: "DELETE " + api.Prefix + "/policies/{policy_name}", action: fleet.ActionPoliciesDelete, trace: audit.DeletePolicy, handle: a.deletePolicy},
+		{pattern: "PUT " + user + "/grants/{policy_name}", query: inProject, action: fleet.ActionAttach, trace: audit.GrantPolicy, handle: a.attach},
+		{pattern: "DELETE " + user + "/grants/{policy_name}", query: inProject, action: fleet.ActionDetach, trace: audit.RevokePolicy, handle: a.detach},
+		{pattern: "PUT " + group + "/grants/{policy_name}", query: inProject, action: fleet.ActionAttach, trace: audit.GrantPolicy, handle: a.attach},
+		{pattern: "DELETE " + group + "/grants/{policy_name}", query: inProject, action: fleet.ActionDetach, trace: audit.RevokePolicy, handle: a.detach},
 	}
 }
 
@@ -112,13 +119,16 @@ type Operation struct {
 	Query   []string     // besides project_id
 	Keyed   bool         // takes an Idempotency-Key
 	Open    bool         // needs no credentials
+	Trace   string       // what it is called in the audit trail
 }
 
 // Operations lists every route, so that a test can hold the description against it.
 func Operations() []Operation {
 	var all []Operation
 	for _, route := range (&API{}).routes() {
-		all = append(all, Operation{Pattern: route.pattern, Action: route.action, Or: route.or, Query: route.query, Keyed: route.keyed, Open: route.open})
+		all = append(all, Operation{
+			Pattern: route.pattern, Action: route.action, Or: route.or, Query: route.query, Keyed: route.keyed, Open: route.open, Trace: string(route.trace),
+		})
 	}
 	return all
 }

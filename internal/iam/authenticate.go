@@ -30,8 +30,16 @@ const (
 // Authenticate finds out who made the request: by X-Auth-Token, or else by Authorization: SDK-HMAC-SHA256. The request must be as
 // it arrived (URL, headers, Host), body all of its body. An error of code Unauthenticated has a message in the API gateway's
 // words, and phone.ReasonTokenExpired for a token that was valid once; it is the same whether an access key does not exist, is
-// disabled, or its signature is wrong.
+// disabled, or its signature is wrong. A caller who is known, and makes too many calls, is Exhausted.
 func (s *Service) Authenticate(r *http.Request, body []byte) (account.Caller, error) {
+	caller, err := s.identify(r, body)
+	if err != nil {
+		return account.Caller{}, err
+	}
+	return caller, s.rates.take(caller.User.ID)
+}
+
+func (s *Service) identify(r *http.Request, body []byte) (account.Caller, error) {
 	tokens := r.Header.Values(headerAuthToken)
 	switch {
 	case len(tokens) > 1:
@@ -80,7 +88,7 @@ func (s *Service) bySignature(r *http.Request, body []byte) (account.Caller, err
 	if verified := claim.Verify(key.Secret); !verified || !inUse {
 		return account.Caller{}, unauthenticated(errSignature, "verify aksk signature fail")
 	}
-	return account.Caller{Identity: identity, Signed: true}, nil
+	return account.Caller{Identity: identity, Signed: true, AccessKey: key.ID}, nil
 }
 
 func unauthenticated(cause error, format string, args ...any) *phone.Error {

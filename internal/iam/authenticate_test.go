@@ -53,7 +53,7 @@ func TestAuthenticateBySignature(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(account.Caller{Identity: w.robot, Signed: true}, got); diff != "" {
+	if diff := cmp.Diff(account.Caller{Identity: w.robot, Signed: true, AccessKey: w.robotKey.ID}, got); diff != "" {
 		t.Errorf("the caller (-want +got):\n%s", diff)
 	}
 	for _, p := range w.robot.Projects {

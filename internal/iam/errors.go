@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -71,7 +72,8 @@ func answerOf(err error, f form) answer {
 	case phone.Conflict, phone.Precondition:
 		return answer{http.StatusConflict, "IAM.0005", "The request conflicts with what is there."}
 	case phone.Exhausted:
-		return answer{http.StatusTooManyRequests, "IAM.0012", "The throttling threshold has been reached."}
+		// The gateway in front of every service counts calls, so this is its code.
+		return answer{http.StatusTooManyRequests, "APIGW.0308", "The throttling threshold has been reached."}
 	case phone.Unsupported:
 		return answer{http.StatusNotImplemented, "IAM.0006", "This is not supported."}
 	case phone.Unavailable:
@@ -83,6 +85,9 @@ func answerOf(err error, f form) answer {
 // writeError answers with an error and gives the status. Nothing but a message that is made to be shown is shown.
 func writeError(w http.ResponseWriter, requestID string, err error, f form) int {
 	a := answerOf(err, f)
+	if seconds, wait := phone.RetryAfter(err); wait {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	}
 	if shown := (*phone.Error)(nil); a.text == "" && errors.As(err, &shown) {
 		a.text = shown.Msg
 	}

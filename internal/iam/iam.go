@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 )
 
 // TokenLifetime is how long a token is valid (IAM API reference: 24 hours).
@@ -49,17 +50,24 @@ type Config struct {
 	// BaseURL is where clients reach this installation, without a slash at its end: the service catalog and the links say so.
 	// "": what the request itself was sent to, with https if it came over TLS.
 	BaseURL string
-	Now     func() time.Time // nil: time.Now
+	// RateLimit is how many calls one user may make in a second; 0: any number.
+	RateLimit int
+	// Audit gets every login, granted and refused; nil: nothing is audited.
+	Audit *audit.Log
+	Now   func() time.Time // nil: time.Now
 }
 
 // Service authenticates callers and serves /v3. It is safe for concurrent use.
 type Service struct {
 	store   Store
 	log     *slog.Logger
+	audit   *audit.Log
 	baseURL string
 	now     func() time.Time
 
 	logins  *limiter
+	sprays  *spray
+	rates   *rates
 	hashing chan struct{} // holds one element for each password that is being checked
 
 	// What stands in for a user, or a key, that does not exist, so that both answers take the same work.
@@ -73,8 +81,8 @@ func New(c Config) *Service {
 		c.Now = time.Now
 	}
 	return &Service{
-		store: c.Store, log: c.Log, baseURL: c.BaseURL, now: c.Now,
-		logins: newLimiter(c.Now), hashing: make(chan struct{}, hashesAtOnce),
+		store: c.Store, log: c.Log, audit: c.Audit, baseURL: c.BaseURL, now: c.Now,
+		logins: newLimiter(c.Now), sprays: newSpray(c.Now), rates: newRates(c.RateLimit, c.Now), hashing: make(chan struct{}, hashesAtOnce),
 		decoyHash: account.DecoyHash(), decoySecret: account.NewAccessKey("", c.Now()).Secret,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -51,8 +52,13 @@ type scope struct {
 // address the request came from. The error is Unauthenticated for a wrong user or password alike, and NotFound for a scope that
 // the user's account does not have. A token is given for each of the account's projects, also to a user who may do nothing there: a
 // token says who calls and for what, and every call asks anew what he may.
-func (s *Service) issue(ctx context.Context, in login, remote string) (string, account.Caller, error) {
-	identity, err := s.check(ctx, in, remote)
+func (s *Service) issue(ctx context.Context, in login, event audit.Event) (text string, caller account.Caller, err error) {
+	identity, err := s.check(ctx, in, event.Source)
+	if identity.User.ID != "" { // of nobody there is no account whose trail it could be in: the log has the line
+		var entry *audit.Entry
+		ctx, entry = s.audit.Begin(ctx, event, account.Caller{Identity: identity})
+		defer func() { s.audit.Settle(ctx, entry, err) }()
+	}
 	if err != nil {
 		return "", account.Caller{}, err
 	}
@@ -76,6 +82,10 @@ func (s *Service) CheckPassword(ctx context.Context, userID, password string) er
 // check finds the user and judges the password. A user who does not exist is judged against a decoy, counted and locked like
 // any other, so that neither answer nor time tells who exists.
 func (s *Service) check(ctx context.Context, in login, remote string) (account.Identity, error) {
+	address := network(remote)
+	if s.sprays.locked(address) {
+		return account.Identity{}, errSprayed
+	}
 	identity, known, err := s.find(ctx, in)
 	if err != nil {
 		return account.Identity{}, err
@@ -84,22 +94,34 @@ func (s *Service) check(ctx context.Context, in login, remote string) (account.I
 	if known {
 		hash, who = identity.User.PasswordHash, identity.User.ID
 	}
-	sum := sha256.Sum256([]byte(who + "\x00" + network(remote)))
+	sum := sha256.Sum256([]byte(who + "\x00" + address))
 	err = s.logins.try(ctx, hex.EncodeToString(sum[:]), func() (verdict, error) {
 		var ok bool
 		var unusable error
-		if err := s.hash(ctx, func() { ok, unusable = account.CheckPassword(hash, in.password) }); err != nil {
+		sprayed := false
+		judge := func() {
+			if sprayed = s.sprays.locked(address); !sprayed { // asked again: it may have waited behind many others
+				ok, unusable = account.CheckPassword(hash, in.password)
+			}
+		}
+		if err := s.hash(ctx, judge); err != nil {
 			return undecided, err
 		}
 		switch {
+		case sprayed:
+			return undecided, errSprayed
 		case unusable != nil:
 			return undecided, fmt.Errorf("check the password of user %s: %w", identity.User.ID, unusable)
 		case !ok || !known || identity.User.Disabled:
+			if s.sprays.wrong(address) {
+				s.log.Warn("an address is locked: too many wrong passwords came from it", "remote", address, "wrong", maxSprayed, "for", lockTime)
+			}
 			return wrong, errPassword
 		}
 		return right, nil
 	})
 	switch {
+	case errors.Is(err, errSprayed):
 	case errors.Is(err, errPassword):
 		err = &phone.Error{Code: phone.Unauthenticated, Msg: "The username or password is wrong.", Err: errPassword}
 	case errors.Is(err, errLocked):
@@ -108,6 +130,11 @@ func (s *Service) check(ctx context.Context, in login, remote string) (account.I
 		err = phone.Errorf(phone.Unavailable, "", "the call ended before the password was checked: %w", ctx.Err())
 	}
 	return identity, err
+}
+
+// errSprayed is the answer to an address that has had its tries, whatever the password.
+var errSprayed = &phone.Error{
+	Code: phone.Unauthenticated, Err: errLocked, Msg: "Too many wrong passwords came from this address: it is locked for up to 15 minutes.",
 }
 
 // find gives the user that the request names. Everything that the request says of it must be so: a user's id with another

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -117,7 +118,9 @@ func (s *Service) createToken(r *http.Request, body []byte) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	text, caller, err := s.issue(r.Context(), in, r.RemoteAddr)
+	text, caller, err := s.issue(r.Context(), in, audit.Event{
+		Source: Source(r), Agent: r.UserAgent(), Trace: audit.Login, Route: r.Pattern, Request: RequestID(r.Context()),
+	})
 	if err != nil {
 		return reply{}, err
 	}

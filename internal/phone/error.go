@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Code is the kind of an error: what the caller can do about it. Edges map it to their own words (an HTTP status, a CPS code,
@@ -84,6 +85,8 @@ const (
 	ReasonPhoneUnreachable    Reason = "phone_unreachable" // it runs, but has no address at which anything answers
 	ReasonTicketInvalid       Reason = "ticket_invalid"    // unknown, expired, or of a life that is over
 	ReasonModelInvalid        Reason = "model_invalid"     // unknown, or no longer given to new servers
+	ReasonKeyForeign          Reason = "key_foreign"       // the key file is another installation's
+	ReasonRateExceeded        Reason = "rate_exceeded"     // the caller makes too many calls
 )
 
 // Reasons lists every Reason, so that a test can walk them through each edge's table.
@@ -98,6 +101,7 @@ func Reasons() []Reason {
 		ReasonPaceInvalid, ReasonRequestStopped,
 		ReasonImageInUse, ReasonMemberInvalid, ReasonMemberNotFound, ReasonMembersTooMany, ReasonMemberStatus, ReasonTagInvalid,
 		ReasonTagsTooMany, ReasonPhoneUnreachable, ReasonTicketInvalid, ReasonModelInvalid,
+		ReasonKeyForeign, ReasonRateExceeded,
 	}
 }
 
@@ -108,6 +112,17 @@ type Error struct {
 	Field  string // the property key or the field that Msg is about, if any
 	Msg    string
 	Err    error
+	// RetryAfter is when the same call may succeed, of an Exhausted error; 0: nobody knows, or never.
+	RetryAfter time.Duration
+}
+
+// RetryAfter gives when the same call may succeed in whole seconds, at least 1, if err is Exhausted for a while.
+func RetryAfter(err error) (seconds int, ok bool) {
+	var e *Error
+	if !errors.As(err, &e) || e.Code != Exhausted || e.RetryAfter <= 0 {
+		return 0, false
+	}
+	return int((e.RetryAfter + time.Second - 1) / time.Second), true
 }
 
 // Errorf makes an *Error; a %w in the format becomes its cause.

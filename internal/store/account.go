@@ -72,7 +72,11 @@ func (t *tx) insertUser(ctx context.Context, u account.User, key account.AccessK
 }
 
 func (t *tx) insertKey(ctx context.Context, userID string, key account.AccessKey) error {
-	_, err := t.exec(ctx, `INSERT INTO access_keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?)`, key.ID, key.Secret, userID, key.Disabled, micros(key.CreatedAt))
+	secret, err := t.sealed(key)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `INSERT INTO access_keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?)`, key.ID, secret, userID, key.Disabled, micros(key.CreatedAt))
 	if err != nil {
 		return fmt.Errorf("write the access key: %w", err)
 	}
@@ -177,6 +181,9 @@ func (s *Store) AccessKey(ctx context.Context, ak string) (account.AccessKey, ac
 			return err
 		}
 		key.CreatedAt = timeOf(created)
+		if key, err = t.unsealed(key); err != nil {
+			return err
+		}
 		who, err = t.identity(ctx, key.User)
 		return err
 	})

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
 	"github.com/lethe-cloud/lethe/internal/store/storetest"
@@ -84,7 +86,9 @@ func benchmarkAccept(b *testing.B, f storetest.Fixture, fleet int) {
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func accept(b *testing.B, f storetest.Fixture, in fleet.AcceptReset) {
-	outcomes, err := f.AcceptReset(b.Context(), in)
+	ctx, _ := f.Trail().Begin(b.Context(), audit.Event{Project: string(in.Request.Project), Trace: audit.ResetCloudPhone, Request: string(in.Request.ID)},
+		account.Caller{Identity: f.Owner})
+	outcomes, err := f.AcceptReset(ctx, in)
 	if err != nil {
 		b.Fatal(err)
 	}

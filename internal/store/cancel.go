@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -99,9 +100,9 @@ func (t *tx) mustHave(ctx context.Context, table string, missing phone.Reason, i
 func (t *tx) lockCancellable(ctx context.Context, scope, id string) ([]cancelledJob, error) {
 	jobs, err := all(ctx, t, func(row scanner) (cancelledJob, error) {
 		var j cancelledJob
-		err := row.Scan(&j.ID, &j.Request, &j.Project, &j.Kind, &j.PriorStatus, &j.paced)
+		err := row.Scan(&j.ID, &j.Request, &j.Project, &j.Phone, &j.Kind, &j.PriorStatus, &j.paced)
 		return j, err
-	}, `SELECT id, request_id, project_id, kind, prior_status, paced FROM jobs WHERE `+scope+cancellable+` ORDER BY id`+t.lock, id)
+	}, `SELECT id, request_id, project_id, phone_id, kind, prior_status, paced FROM jobs WHERE `+scope+cancellable+` ORDER BY id`+t.lock, id)
 	if err != nil {
 		return nil, fmt.Errorf("lock jobs: %w", err)
 	}
@@ -110,14 +111,18 @@ func (t *tx) lockCancellable(ctx context.Context, scope, id string) ([]cancelled
 
 // saveCancelled ends the jobs and gives their phones back.
 func (t *tx) saveCancelled(ctx context.Context, jobs []cancelledJob, failure phone.Failure) error {
-	ids, counts := make([]phone.JobID, len(jobs)), tally{}
+	ids, counts, cancelled := make([]phone.JobID, len(jobs)), tally{}, audit.Change{Result: string(phone.PhaseCancelled)}
 	for i, j := range jobs {
+		cancelled.Phones = append(cancelled.Phones, string(j.Phone))
 		ids[i] = j.ID
 		counts.add(j.Project, j.Kind.Doing(), -1)
 		counts.add(j.Project, j.WhenCancelled(), 1)
 	}
 	if len(ids) == 0 {
 		return nil
+	}
+	if err := t.noteCancelled(ctx, cancelled); err != nil {
+		return err
 	}
 	n, err := t.exec(ctx, `UPDATE jobs SET phase = 'cancelled', owner = NULL, incarnation = NULL, delivered_at = NULL, ended_at = ?, failure = ? WHERE `+t.in("id"),
 		t.at, asJSON(failure), list(t.dialect, ids))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -29,6 +30,7 @@ func (s *Store) acceptOnce(ctx context.Context, r phone.Request, key fleet.Idemp
 		}
 		if !ours {
 			id, outcomes, err = t.answerOf(ctx, r, key)
+			audit.From(ctx).Replay(string(id))
 			return err
 		}
 		id = r.ID

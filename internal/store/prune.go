@@ -19,12 +19,23 @@ func (s *Store) PruneJobs(ctx context.Context, before time.Time, after phone.Mar
 		return step, err
 	}
 	err = s.tx(ctx, func(t *tx) error {
-		requests, err := all(ctx, t, one[string], `DELETE FROM jobs AS j WHERE j.id IN (SELECT l.id FROM jobs l WHERE `+t.in("l.id")+` ORDER BY l.id`+
-			t.skipLocked+`) AND j.ended_at < ? AND `+history+` RETURNING request_id`, list(t.dialect, old), micros(before))
+		removed, err := all(ctx, t, func(row scanner) (auditPhone, error) {
+			var p auditPhone
+			err := row.Scan(&p.Request, &p.Phone, &p.Result)
+			return p, err
+		}, `DELETE FROM jobs AS j WHERE j.id IN (SELECT l.id FROM jobs l WHERE `+t.in("l.id")+` ORDER BY l.id`+
+			t.skipLocked+`) AND j.ended_at < ? AND `+history+` RETURNING request_id, phone_id, phase`, list(t.dialect, old), micros(before))
 		if err != nil {
 			return fmt.Errorf("remove old jobs: %w", err)
 		}
-		step.Jobs = len(requests)
+		step.Jobs = len(removed)
+		requests := make([]string, len(removed))
+		for i, r := range removed {
+			requests[i] = r.Request
+		}
+		if err := t.keepResults(ctx, removed); err != nil {
+			return err
+		}
 		step.Requests, err = t.removeEmptyRequests(ctx, requests)
 		return err
 	})

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -55,6 +56,9 @@ func (t *tx) acceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Out
 // saveAccepted writes a request that was decided, claims its phones, which are locked, fills the jobs into the outcomes and admits.
 func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted []phone.Accepted, outcomes []phone.Outcome) ([]phone.Outcome, error) {
 	request.Refused = len(outcomes) - len(accepted)
+	if entry := audit.From(ctx); entry != nil {
+		entry.Note(string(request.ID), resetChanges(accepted, outcomes))
+	}
 	free, pacing := firstRelease(request.Pace, len(accepted))
 	if err := t.insertRequest(ctx, request, pacing); err != nil {
 		return nil, err

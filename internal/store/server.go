@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -28,16 +29,19 @@ func (t *tx) addServer(ctx context.Context, in fleet.AddServer) error {
 	if err := t.insertServer(ctx, in.Server); err != nil {
 		return err
 	}
+	audit.From(ctx).About(string(in.Server.ID))
 	if len(in.Phones) == 0 {
 		return nil
 	}
 	if err := t.insertPhones(ctx, in.Phones); err != nil {
 		return err
 	}
-	counts := tally{}
+	counts, made := tally{}, audit.Change{NewImage: string(in.Phones[0].Image)}
 	for _, p := range in.Phones {
 		counts.add(p.Project, p.Status, 1)
+		made.Phones = append(made.Phones, string(p.ID))
 	}
+	audit.From(ctx).Note(string(in.Request.ID), []audit.Change{made})
 	if err := t.saveTally(ctx, counts); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
+	"github.com/lethe-cloud/lethe/internal/seal"
 )
 
 // Config says which database to open.
@@ -26,6 +27,8 @@ type Config struct {
 	// URL is "sqlite:PATH" or "postgres://USER:PASSWORD@HOST/DATABASE".
 	URL    string
 	Logger *slog.Logger
+	// Keys encrypt the secrets of access keys. Without any the store can neither write nor read an access key.
+	Keys seal.Keys
 	// Now gives the time of recorded facts; nil is time.Now. Leases expire by the database's clock instead.
 	Now func() time.Time
 	// DatabaseClock takes the place of the database's own clock, for tests that are the masters of all time; nil is the database's,
@@ -41,6 +44,7 @@ type Store struct {
 	pool    *pgxpool.Pool // nil on SQLite
 	log     *slog.Logger
 	now     func() time.Time
+	keys    seal.Keys
 	process string // names this Store among River's clients
 	inserts inserter
 	wakes   *wakeups
@@ -75,6 +79,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 		return nil, err
 	}
 	if err := s.prepare(ctx); err != nil {
+		return nil, errors.Join(translate(ctx, err), s.Close())
+	}
+	if err := s.useKeys(ctx, c.Keys); err != nil {
 		return nil, errors.Join(translate(ctx, err), s.Close())
 	}
 	s.steps = newCombiner(s.leaders, s.runSteps)

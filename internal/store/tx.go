@@ -58,9 +58,14 @@ func (s *Store) tryTx(ctx context.Context, fn func(*tx) error) (err error) {
 	if err := t.deliver(ctx); err != nil {
 		return err
 	}
+	audited, err := t.saveAudit(ctx)
+	if err != nil {
+		return err
+	}
 	if err := begun.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	audited.Written()
 	if len(t.deliveries) > 0 {
 		s.wakes.wake()
 	}

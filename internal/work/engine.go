@@ -30,7 +30,9 @@ type Config struct {
 	Unclaimed    time.Duration // a delivery that nobody claimed for this long is repeated; 30 s
 	HostDeadline time.Duration // how long a step waits for a host that does not answer; 10 min
 	JobRetention time.Duration // how long a finished job is kept, at least; 0 keeps all for ever
-	PruneEvery   time.Duration // how often what is older is looked for; 1 h
+	// AuditRetention is how long an event of the audit trail is kept, at least; 0 keeps all for ever.
+	AuditRetention time.Duration
+	PruneEvery     time.Duration // how often what is older is looked for; 1 h
 	// ReconcileEvery is how often each server's host is compared with the database; 0 is never. An orphan is removed when it has been
 	// seen for ReconcileGrace (1 h), and more than once.
 	ReconcileEvery time.Duration
@@ -129,6 +131,7 @@ func (e *Engine) runLease(ctx context.Context) error {
 	group.Go(func() error { return e.sweep(groupCtx) })
 	group.Go(func() error { return e.pace(groupCtx) })
 	group.Go(func() error { return e.prune(groupCtx) })
+	group.Go(func() error { return e.pruneAudit(groupCtx) })
 	group.Go(func() error { return e.reconcile(groupCtx) })
 	group.Go(func() error {
 		defer delivered()

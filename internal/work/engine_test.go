@@ -20,6 +20,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
 	"github.com/lethe-cloud/lethe/internal/store"
+	"github.com/lethe-cloud/lethe/internal/store/storetest"
 	"github.com/lethe-cloud/lethe/internal/work"
 )
 
@@ -39,7 +40,7 @@ type bench struct {
 func newBench(t *testing.T, phones, slots int) *bench {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	st, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "lethe.db"), Logger: logger})
+	st, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "lethe.db"), Logger: logger, Keys: storetest.TestKeys(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

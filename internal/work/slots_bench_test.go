@@ -58,7 +58,7 @@ type slotBench struct {
 
 func newSlotBench(b *testing.B, f storetest.Fixture) *slotBench {
 	b.Helper()
-	live, err := store.Open(b.Context(), store.Config{URL: f.URL})
+	live, err := store.Open(b.Context(), store.Config{URL: f.URL, Keys: storetest.TestKeys(b)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -55,6 +55,9 @@ type Store interface {
 	PruneJobs(ctx context.Context, before time.Time, after phone.Mark, most int) (phone.Pruned, error)
 	PruneRequests(ctx context.Context, before time.Time, after phone.Mark, most int) (phone.Pruned, error)
 
+	// PruneAudit removes up to most events of the audit trail that are older than before, the oldest first, and says how many.
+	PruneAudit(ctx context.Context, before time.Time, most int) (int, error)
+
 	// DueServer claims, for ttl, the normal server whose comparison with its host is due longest, and makes it due again after
 	// every; false: there is none. ClaimServer claims one now; while another pass has it, it fails with Conflict. ReleaseServer ends
 	// the claim.

@@ -206,6 +206,10 @@ func (s gatedStore) PruneRequests(ctx context.Context, before time.Time, after p
 	return s.real.PruneRequests(ctx, before, after, most)
 }
 
+func (s gatedStore) PruneAudit(ctx context.Context, before time.Time, most int) (int, error) {
+	return s.real.PruneAudit(ctx, before, most)
+}
+
 func (s gatedStore) DueServer(ctx context.Context, pass string, every, ttl time.Duration) (phone.Server, bool, error) {
 	return s.real.DueServer(ctx, pass, every, ttl)
 }

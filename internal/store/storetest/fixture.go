@@ -16,6 +16,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/account"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
+	"github.com/lethe-cloud/lethe/internal/seal"
 	"github.com/lethe-cloud/lethe/internal/store"
 )
 
@@ -65,10 +66,23 @@ func Open(t testing.TB, url string) Fixture {
 	return f
 }
 
+// testKey is the key file of every fixture's installation.
+const testKey = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+
+// TestKeys are the keys of every fixture's installation.
+func TestKeys(t testing.TB) seal.Keys {
+	t.Helper()
+	keys, err := seal.Parse([]byte(testKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
 // Reopen opens a further store on a database, as another process would.
 func Reopen(t testing.TB, url string, clock *Clock) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), store.Config{URL: url, Now: clock.Now})
+	s, err := store.Open(t.Context(), store.Config{URL: url, Now: clock.Now, Keys: TestKeys(t)})
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}

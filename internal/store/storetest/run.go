@@ -92,6 +92,13 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"servers after a place":  testServersAfter,
 		"jobs after a place":     testJobsAfter,
 		"missing rows":           testMissing,
+		"audit of a reset":       testAuditReset,
+		"audit with the change":  testAuditWithTheChange,
+		"audit list":             testAuditList,
+		"audit big pages":        testAuditBigPages,
+		"sealed access keys":     testSealed,
+		"sealed without traces":  testSealedWithoutTraces,
+		"without keys":           testWithoutKeys,
 		"cancelled context":      testCancelled,
 	} {
 		t.Run(name, func(t *testing.T) {
