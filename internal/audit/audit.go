@@ -89,7 +89,10 @@ type Event struct {
 
 // Change is what a call did to phones that it did the same to.
 type Change struct {
-	Phones   []string `json:"phones"`
+	Phones []string `json:"phones,omitempty"`
+	// Rest stands for all phones of the request that no other change names, in a kept event: the store knows them from the jobs.
+	Rest     bool     `json:"rest,omitempty"`
+	Count    int      `json:"count,omitempty"` // how many phones Rest stands for
 	OldImage string   `json:"old_image,omitempty"`
 	NewImage string   `json:"new_image,omitempty"`
 	OldKeys  []string `json:"old_keys,omitempty"` // keys of the properties before
@@ -164,8 +167,54 @@ func Group(changes []Change) []Change {
 	return grouped
 }
 
-// WithResults splits the changes by what became of each phone; a phone that results says nothing of keeps none.
+// Compact leaves the phones of the biggest accepted change out, where that saves much: most batches do the same to all of their
+// phones, and the jobs name them already.
+func (e Event) Compact() Event {
+	biggest := -1
+	for i, c := range e.Changes {
+		if c.Refused == "" && len(c.Phones) >= compactFrom && (biggest < 0 || len(c.Phones) > len(e.Changes[biggest].Phones)) {
+			biggest = i
+		}
+	}
+	if biggest >= 0 {
+		e.Changes = slices.Clone(e.Changes)
+		c := &e.Changes[biggest]
+		c.Phones, c.Rest, c.Count = nil, true, len(c.Phones)
+	}
+	return e
+}
+
+// compactFrom is how many phones a change must have to be kept without them.
+const compactFrom = 20
+
+// whole fills in what Compact left out: of the phones that are known of the request those that no change names.
+func (e Event) whole(known map[string]string) Event {
+	at := slices.IndexFunc(e.Changes, func(c Change) bool { return c.Rest })
+	if at < 0 {
+		return e
+	}
+	named := map[string]bool{}
+	for _, c := range e.Changes {
+		for _, id := range c.Phones { // one that was named twice in the call was accepted and refused
+			named[id] = named[id] || c.Refused == "" || known[id] == c.Refused
+		}
+	}
+	var rest []string
+	for id := range known {
+		if !named[id] {
+			rest = append(rest, id)
+		}
+	}
+	slices.Sort(rest)
+	e.Changes = slices.Clone(e.Changes)
+	e.Changes[at].Phones, e.Changes[at].Rest, e.Changes[at].Count = rest, false, 0
+	return e
+}
+
+// WithResults names every phone of a compact event and splits the changes by what became of each; results has all phones of the
+// request. A phone that it says nothing of keeps no result.
 func (e Event) WithResults(results map[string]string) Event {
+	e = e.whole(results)
 	var split []Change
 	for _, c := range e.Changes {
 		if c.Refused != "" {

@@ -17,7 +17,7 @@ const auditColumns = "at, account_id, project_id, user_id, user_name, access_key
 
 // RecordAudit writes an event that belongs to no transaction.
 func (s *Store) RecordAudit(ctx context.Context, event audit.Event) error {
-	return s.tx(ctx, func(t *tx) error { return t.insertAudit(ctx, event) })
+	return s.tx(ctx, func(t *tx) error { return t.insertAudit(ctx, event, event.Changes) })
 }
 
 // saveAudit writes the event of the call that this transaction does, if it has one that is not written yet.
@@ -27,14 +27,15 @@ func (t *tx) saveAudit(ctx context.Context) (written *audit.Entry, err error) {
 	if !pending {
 		return nil, nil
 	}
-	return entry, t.insertAudit(ctx, event)
+	return entry, t.insertAudit(ctx, event, event.Compact().Changes)
 }
 
-// insertAudit writes one row, whatever the number of phones; and, of phones that were refused, what keeps them findable.
-func (t *tx) insertAudit(ctx context.Context, e audit.Event) error {
+// insertAudit writes one row, whatever the number of phones, with the changes as they are kept; and, of phones that were refused,
+// what keeps them findable.
+func (t *tx) insertAudit(ctx context.Context, e audit.Event, kept []audit.Change) error {
 	changes := ""
-	if len(e.Changes) > 0 {
-		changes = asJSON(e.Changes)
+	if len(kept) > 0 {
+		changes = asJSON(kept)
 	}
 	_, err := t.exec(ctx, `INSERT INTO audit (`+auditColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		micros(e.At), e.Account, e.Project, e.User, e.UserName, e.AccessKey, e.Source, e.Agent, string(e.Trace), e.Route, e.Target, e.Request,
@@ -42,15 +43,24 @@ func (t *tx) insertAudit(ctx context.Context, e audit.Event) error {
 	if err != nil {
 		return fmt.Errorf("write the audit trail: %w", err)
 	}
+	return t.insertAuditPhones(ctx, refusedPhones(e))
+}
+
+// refusedPhones gives the phones that a call was refused for and not accepted too, because it named them twice.
+func refusedPhones(e audit.Event) []auditPhone {
 	var refused []auditPhone
+	accepted := map[string]bool{}
 	for _, c := range e.Changes {
 		for _, id := range c.Phones {
-			if c.Refused != "" && phone.ValidID(id) {
+			switch {
+			case c.Refused == "":
+				accepted[id] = true
+			case phone.ValidID(id):
 				refused = append(refused, auditPhone{Phone: id, Request: e.Request, Result: c.Refused})
 			}
 		}
 	}
-	return t.insertAuditPhones(ctx, refused)
+	return slices.DeleteFunc(refused, func(p auditPhone) bool { return accepted[p.Phone] })
 }
 
 type auditPhone struct {
@@ -126,8 +136,11 @@ func refusal(e *phone.Error) string {
 	return string(e.Code)
 }
 
-// auditPage bounds, in bytes, the changes that one page of events has.
-const auditPage = 1 << 20
+// auditPage bounds, in bytes, the changes that one page of events has; a phone that is named takes phoneSize.
+const (
+	auditPage = 1 << 20
+	phoneSize = 35
+)
 
 // AuditEvents gives a page of an account's audit trail, with what became of each phone as far as it is known now.
 func (s *Store) AuditEvents(ctx context.Context, f fleet.AuditFilter) ([]audit.Event, fleet.AuditMark, error) {
@@ -220,7 +233,11 @@ func scanAudit(row scanner) (audit.Event, int, error) {
 		err = fromJSON(changes, &e.Changes)
 	}
 	e.At = timeOf(at)
-	return e, len(changes), err
+	size := len(changes)
+	for _, c := range e.Changes {
+		size += c.Count * phoneSize
+	}
+	return e, size, err
 }
 
 // fillResults says what became of the phones: the jobs know, and of those that are removed the trail itself.
@@ -255,8 +272,8 @@ func (t *tx) fillResults(ctx context.Context, events []audit.Event) error {
 		return fmt.Errorf("read the results of jobs: %w", err)
 	}
 	for i, e := range events {
-		if known := results[e.Request]; known != nil {
-			events[i] = e.WithResults(known)
+		if len(e.Changes) > 0 {
+			events[i] = e.WithResults(results[e.Request])
 		}
 	}
 	return nil

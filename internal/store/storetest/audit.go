@@ -122,6 +122,48 @@ func testAuditReset(t *testing.T, f Fixture) {
 	}
 }
 
+// testAuditBigBatch sees that a big batch is one small row, and that it names every phone all the same.
+func testAuditBigBatch(t *testing.T, f Fixture) {
+	must(t, "Register", f.Register(t.Context(), "r1", time.Hour))
+	in := f.Fleet(t, f.Project(0), f.Image(t).ID, 30, 30)
+	all := ids(in.Phones)
+	reset := f.ResetInput(f.Project(0), append(append(slices.Clone(all), all[0]), phone.NewID[phone.ID]())...) // one twice, one unknown
+	ctx, _ := f.under(t.Context(), audit.ResetCloudPhone, "x")
+	outcomes, err := f.AcceptReset(ctx, reset)
+	must(t, "AcceptReset", err)
+	if n := f.count(t, `SELECT max(length(changes)) FROM audit`); n > 1000 {
+		t.Errorf("a batch of 30 takes %d bytes", n)
+	}
+	want := make([]string, len(all))
+	for i, id := range all {
+		want[i] = string(id)
+	}
+	slices.Sort(want)
+	check := func(when, result string) {
+		t.Helper()
+		changes := f.changes(t, fleet.AuditFilter{})
+		if len(changes) != 3 || changes[0].Result != result || changes[1].Refused != "phone_duplicate" || changes[2].Refused != "phone_invalid" {
+			t.Errorf("%s: %+v", when, changes)
+			return
+		}
+		equal(t, when+": the phones", changes[0].Phones, want)
+		equal(t, when+": a phone that was named twice", len(f.changes(t, fleet.AuditFilter{Phone: all[0]})), 2)
+		equal(t, when+": another phone", len(f.changes(t, fleet.AuditFilter{Phone: all[9]})), 1)
+	}
+	check("at once", "running")
+	for _, o := range outcomes[:len(all)] {
+		f.finish(t, f.claim(t, o.Job, "r1"))
+	}
+	check("after the jobs have ended", "succeeded")
+	for _, job := range f.Reset(t, f.Project(0), all...) {
+		f.finish(t, f.claim(t, job, "r1"))
+	}
+	f.Clock.Advance(time.Hour)
+	f.pruneAll(t, f.Clock.Now())
+	equal(t, "jobs of the request left", f.count(t, `SELECT count(*) FROM jobs WHERE request_id = '`+string(reset.Request.ID)+`'`), 0)
+	check("after the jobs were removed", "succeeded")
+}
+
 // testAuditWithTheChange sees that there is no change without its event, and no event without its change.
 func testAuditWithTheChange(t *testing.T, f Fixture) {
 	in := f.Fleet(t, f.Project(0), f.Image(t).ID, 2, 1)

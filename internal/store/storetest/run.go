@@ -93,6 +93,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"jobs after a place":     testJobsAfter,
 		"missing rows":           testMissing,
 		"audit of a reset":       testAuditReset,
+		"audit of a big batch":   testAuditBigBatch,
 		"audit with the change":  testAuditWithTheChange,
 		"audit list":             testAuditList,
 		"audit big pages":        testAuditBigPages,
