@@ -48,7 +48,7 @@ func actions() []action {
 		{"bring the hosts back", 10, (*world).anyAway, (*world).bringHostsBack},
 		{"let a phone die", 5, nil, (*world).letPhoneDie},
 		{"lose the images", 1, nil, (*world).loseImages},
-		{"fill a host, or empty it", 3, nil, (*world).fillHost},
+		{"fill a host, or empty it", 6, nil, (*world).fillHost},
 		{"use a phone", 8, nil, (*world).usePhone},
 		{"pin a volume", 2, func(w *world) bool { return w.mood.faults > 0 }, (*world).pinVolume},
 		{"plant something", 7, nil, (*world).plantSomething},

@@ -44,7 +44,7 @@ func (w *world) resetSome() {
 		in.Image = string(w.imageOf(project, "first"))
 	}
 	for _, p := range w.spec.sortedPhones() {
-		if p.Project == project && w.rng.IntN(2) == 0 {
+		if p.Project == project && w.rng.IntN(3) > 0 {
 			in.Phones = append(in.Phones, fleet.ResetPhone{ID: string(p.ID), Property: pick(w.rng, propertyTexts), Factory: w.rng.IntN(4) == 0})
 		}
 	}
@@ -64,7 +64,7 @@ func (w *world) drawPace() *phone.Pace {
 		return nil
 	}
 	some := func(of ...int) *int {
-		if w.rng.IntN(2) == 0 {
+		if w.rng.IntN(3) == 0 {
 			return nil
 		}
 		n := pick(w.rng, of)
@@ -287,7 +287,6 @@ func (w *world) sayAccepted(got []phone.Outcome) {
 // keepPace does what the process does in which callers cancelled jobs of paced requests.
 func (w *world) keepPace() {
 	w.tracef("the pace of what was cancelled is kept")
-	<-w.paced.woken
 	n, err := w.api.Pace(context.Background())
 	if want := w.spec.keepPaces(w.paced.take()); err != nil || n != want {
 		w.fail("keeping the pace set %d jobs going (%v), and should %d", n, err, want)
