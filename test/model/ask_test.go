@@ -214,12 +214,20 @@ func (w *world) cancelSome() {
 	project, ctx := pick(w.rng, w.projects), context.Background()
 	if jobs := w.spec.inOrder(func(j *specJob) bool { return true }); w.rng.IntN(2) == 0 && len(jobs) > 0 {
 		j := pick(w.rng, jobs)
+		if held := w.spec.inOrder(func(j *specJob) bool { return cancellable(j.Phase) }); len(held) > 0 && w.rng.IntN(2) == 0 {
+			j = pick(w.rng, held)
+			project = w.spec.phones[j.Phone].Project
+		}
 		w.tracef("cancel %s", w.nameOfJob(j.ID))
 		got, err := w.fleet.CancelJob(ctx, w.caller(project), project, j.ID)
 		w.checkCancelled(got, err, w.spec.phones[j.Phone].Project == project, phone.ReasonJobNotFound, func(other *specJob) bool { return other == j })
 		return
 	}
 	id := w.someRequest()
+	if paced := w.spec.inOrder(func(j *specJob) bool { return j.Phase == phone.PhaseHeld }); len(paced) > 0 && w.rng.IntN(2) == 0 {
+		id = pick(w.rng, paced).Request
+		project = w.spec.requests[id].Project
+	}
 	r := w.spec.requests[id]
 	w.tracef("cancel the request of %s", w.nameOfRequest(id))
 	got, err := w.fleet.CancelRequest(ctx, w.caller(project), project, id)
