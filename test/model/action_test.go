@@ -396,11 +396,16 @@ func (w *world) takePlantAway() {
 	w.tracef("the plant %s is taken away", w.nameOfRef(p.ref))
 }
 
-// drawBoot says how the next start goes. Where boots fail at all, those do often after which an old life has to come back.
+// drawBoot says how the next start goes. Where boots fail at all, those do often after which an old life has to come back, and seldom those
+// that make a first life: without one there is nothing to come back.
 func (w *world) drawBoot(ref driver.Ref) boot {
 	normal := boot{takes: time.Duration(50+w.rng.IntN(2000)) * time.Millisecond}
 	bad := w.mood.boots
-	if j := w.spec.unfinished(ref.Phone); bad > 0 && j != nil && j.Rollback && j.Target == ref.Generation {
+	switch j := w.spec.unfinished(ref.Phone); {
+	case j == nil || bad == 0:
+	case j.Kind == phone.KindCreate:
+		bad /= 4
+	case j.Rollback && j.Target == ref.Generation:
 		bad = max(bad, 0.6)
 	}
 	if w.calm || w.rng.Float64() >= bad {
