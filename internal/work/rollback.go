@@ -150,7 +150,25 @@ func (t *task) turnBack(failure phone.Failure) error {
 	case !t.failed(err):
 		return err
 	}
+	if phone.ReasonOf(err) != phone.ReasonHostGone {
+		t.stopBooting(t.ref())
+		t.stopBooting(t.prior())
+	}
 	return t.fail(t.notBack(failure, err))
+}
+
+// stopBooting stops an instance that has not booted, or of which that cannot be said: the slot is about to be another phone's.
+func (t *task) stopBooting(ref driver.Ref) {
+	err := t.guarded(func() error {
+		instance, err := t.inspect(ref)
+		if phone.CodeOf(err) == phone.NotFound || err == nil && (!instance.Running || instance.Booted) {
+			return nil
+		}
+		return t.call("stop the instance that did not boot", func(ctx context.Context) error { return t.host.Stop(ctx, ref) })
+	})
+	if err != nil {
+		t.log.Warn("an instance that did not boot may still be running", "generation", ref.Generation, "err", err)
+	}
 }
 
 func (t *task) rolledBack(failure phone.Failure) error {
