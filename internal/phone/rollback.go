@@ -9,6 +9,17 @@ func (j Job) MayTurnBack() bool {
 // BringsBack reports whether turning back starts the old life again: it ran when the job was accepted. Any other stays stopped.
 func (j Job) BringsBack() bool { return j.PriorStatus == StatusRunning }
 
+// FirstInSlot reports whether no earlier attempt can have worked in the boot slot that the job holds: each admission and each repeated
+// delivery counts one, and a job that brought its image was admitted once for that. A job that was delivered again while it brought it is
+// taken for one that was worked on.
+func (j Job) FirstInSlot() bool {
+	first := 1
+	if !j.PhaseAt[PhasePreparing].IsZero() {
+		first = 2
+	}
+	return j.Phase.HoldsSlot() && j.Attempt <= first
+}
+
 // Space is how much room a phone's data takes and how much is left, in bytes.
 type Space struct {
 	Used int64 // by the life's volume

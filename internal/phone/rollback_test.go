@@ -2,6 +2,7 @@ package phone_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -26,6 +27,26 @@ func TestBringsBack(t *testing.T) {
 	for _, status := range phone.Statuses() {
 		if got := (phone.Job{PriorStatus: status}).BringsBack(); got != (status == phone.StatusRunning) {
 			t.Errorf("a phone that was %s is started: %t", status, got)
+		}
+	}
+}
+
+func TestFirstInSlot(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1, 0)
+	for name, c := range map[string]struct {
+		job  phone.Job
+		want bool
+	}{
+		"admitted":                           {phone.Job{Phase: phone.PhaseRemoving, Attempt: 1}, true},
+		"delivered again":                    {phone.Job{Phase: phone.PhaseRemoving, Attempt: 2}, false},
+		"admitted after preparing":           {phone.Job{Phase: phone.PhaseRemoving, Attempt: 2, PhaseAt: map[phone.Phase]time.Time{phone.PhasePreparing: at}}, true},
+		"delivered again after preparing":    {phone.Job{Phase: phone.PhaseRemoving, Attempt: 3, PhaseAt: map[phone.Phase]time.Time{phone.PhasePreparing: at}}, false},
+		"never prepared, with the zero time": {phone.Job{Phase: phone.PhaseRemoving, Attempt: 2, PhaseAt: map[phone.Phase]time.Time{phone.PhasePreparing: {}}}, false},
+		"preparing":                          {phone.Job{Phase: phone.PhasePreparing, Attempt: 1}, false},
+	} {
+		if got := c.job.FirstInSlot(); got != c.want {
+			t.Errorf("%s: %t", name, got)
 		}
 	}
 }

@@ -66,6 +66,7 @@ func (t *task) stopOlder() error {
 	if err != nil {
 		return err
 	}
+	t.touched = true
 	for generation := max(t.Job.Prior, 1); generation < t.Job.Target; generation++ {
 		err := t.call("stop the old instance", func(ctx context.Context) error {
 			return t.host.Stop(ctx, driver.Ref{Phone: t.Phone.ID, Generation: generation})
@@ -121,23 +122,29 @@ var errTurned = errors.New("an earlier attempt has turned back")
 var errNoOld = errors.New("there was no old life to go back to")
 
 // turnBack ends the job as failed, with the phone as it was before. The failure is saved before anything is done about it, so that
-// whoever goes on knows why, and turns back too. In the phase preparing nothing was done to the phone yet.
+// whoever goes on knows why, and turns back too. A phone to which nothing was done is left alone: a start and a boot timeout would make
+// a failed one of a phone that runs and hangs.
 func (t *task) turnBack(failure phone.Failure) error {
-	if t.Job.Phase == phone.PhasePreparing {
+	untouched := t.untouched()
+	if untouched {
 		failure.Detail = "nothing was done to the phone: it is as it was; " + failure.Detail
-		return t.rolledBack(failure)
 	}
-	if t.Job.Phase == phone.PhaseRestoring {
+	switch t.Job.Phase {
+	case phone.PhasePreparing:
+	case phone.PhaseRestoring:
 		failure = *t.Job.Failure
-	} else {
+	default:
 		t.log.Warn("the job failed before its new life was verified: it turns back", "reason", failure.Reason, "msg", failure.Msg)
 		if err := t.save(func(ctx context.Context) error { return t.engine.Store.Restore(ctx, t.Fence, failure) }); err != nil {
 			return err
 		}
 		t.Job.Phase, t.Job.Failure = phone.PhaseRestoring, &failure
-		if t.stop.Err() != nil {
+		if !untouched && t.stop.Err() != nil {
 			return errStopped
 		}
+	}
+	if untouched {
+		return t.rolledBack(failure)
 	}
 	var left error // of the failed life, which harms nobody
 	err := t.guarded(func() (err error) {
@@ -169,6 +176,11 @@ func (t *task) stopBooting(ref driver.Ref) {
 	if err != nil {
 		t.log.Warn("an instance that did not boot may still be running", "generation", ref.Generation, "err", err)
 	}
+}
+
+// untouched reports whether nothing can have been done to the phone, by this attempt or an earlier one.
+func (t *task) untouched() bool {
+	return t.Job.Phase == phone.PhasePreparing || t.Job.Phase == phone.PhaseRemoving && t.Job.FirstInSlot() && !t.touched
 }
 
 func (t *task) rolledBack(failure phone.Failure) error {

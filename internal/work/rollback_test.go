@@ -284,6 +284,90 @@ func TestRollbackNeedsSpace(t *testing.T) {
 	}
 }
 
+// A phone that runs and hangs is left alone when its job fails before anything was done to it: brought back as after a new life that
+// failed, it would be started, waited for and given up.
+func TestRollbackOfAPhoneThatWasNotTouched(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fail   func(call string, ref driver.Ref) error
+		reason phone.Reason
+	}{
+		"no room": {func(string, driver.Ref) error { return nil }, phone.ReasonNoSpace},
+		"the host goes away": {func(call string, _ driver.Ref) error {
+			if call == "space" {
+				return phone.Errorf(phone.Unavailable, "", "no route")
+			}
+			return nil
+		}, phone.ReasonHostGone},
+		"the host is away": {func(_ string, ref driver.Ref) error {
+			if ref.Phone != "" {
+				return phone.Errorf(phone.Unavailable, "", "no route")
+			}
+			return nil
+		}, phone.ReasonHostGone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := keeping(t, 1, 1)
+			b.config.HostDeadline, b.config.Unclaimed = 100*time.Millisecond, time.Hour // an attempt that nobody began is one that may have touched it
+			b.host.space = phone.Space{Used: 10 << 30, Free: 11 << 30}
+			hang := func() { b.host.set(b.ref(0, 1), func(i *memoryInstance) { i.booted = false }) }
+			hang()
+			b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
+				if call == "inspect" {
+					hang()
+				}
+				if ref.Phone != "" && call != "inspect" && call != "space" {
+					t.Errorf("%s of %v", call, ref)
+				}
+				return c.fail(call, ref)
+			})
+			before := b.phone(b.phones[0].ID)
+			// The first job brings its image first; the second finds it there.
+			for _, attempts := range []int{2, 1} {
+				request := b.resetBy(b.phones, nil, true)
+				stop := b.start()
+				j := b.await(request, "ended", ended)[0]
+				stop()
+				if j.Phase != phone.PhaseFailed || !j.RolledBack || j.Attempt != attempts || j.Failure.Reason != c.reason || !strings.HasPrefix(j.Failure.Detail, "nothing was done to the phone: it is as it was; ") {
+					t.Errorf("the job: %s, rolled back %t in attempt %d, %+v", j.Phase, j.RolledBack, j.Attempt, j.Failure)
+				}
+				b.wantOld(before, j)
+			}
+		})
+	}
+}
+
+// An attempt that takes over does not know what the one before it has stopped: it brings the old life back.
+func TestRollbackAfterATakeover(t *testing.T) {
+	t.Parallel()
+	b := keeping(t, 1, 1)
+	b.config.StopGrace = time.Millisecond
+	before := b.phone(b.phones[0].ID)
+	reached := make(chan struct{}, 1)
+	b.host.onCall(func(ctx context.Context, call string, ref driver.Ref) error {
+		if call == "stop" {
+			b.host.set(ref, func(i *memoryInstance) { i.running, i.booted = false, false })
+			reached <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	})
+	request := b.resetBy(b.phones, nil, true)
+	stop := b.start()
+	<-reached
+	stop()
+	b.host.onCall(func(context.Context, string, driver.Ref) error { return nil })
+	b.host.space = phone.Space{Used: 10 << 30, Free: 11 << 30}
+	b.start()
+	j := b.await(request, "ended", ended)[0]
+	if !j.RolledBack || j.Failure.Reason != phone.ReasonNoSpace || !strings.Contains(j.Failure.Detail, "it runs its life 1 again, with its data") {
+		t.Errorf("the job: %s, rolled back %t, %+v", j.Phase, j.RolledBack, j.Failure)
+	}
+	b.wantOld(before, j)
+}
+
 // An old life that does not come back, or is not there any more, leaves the phone failed; the job says both.
 func TestRollbackThatFails(t *testing.T) {
 	t.Parallel()

@@ -17,8 +17,9 @@ type task struct {
 	engine *Engine
 	phone.Assignment
 	attempt
-	host driver.Driver
-	log  *slog.Logger
+	host    driver.Driver
+	log     *slog.Logger
+	touched bool // with the rollback policy: this attempt may have stopped the old life
 }
 
 // attempt is what bounds one attempt in time.
