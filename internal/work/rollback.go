@@ -227,6 +227,7 @@ func (t *task) bringBack() error {
 	if err := t.start(t.prior()); err != nil {
 		return err
 	}
+	again := false
 	for began := time.Now(); ; {
 		instance, err := t.inspect(t.prior())
 		switch {
@@ -237,6 +238,13 @@ func (t *task) bringBack() error {
 				_, err := t.applyProperties(t.prior(), t.Phone.Properties)
 				return err
 			})
+		case instance.Exited && !again:
+			// A stop that an earlier attempt sent may arrive only now. Once: what ends twice ends by itself.
+			again = true
+			t.log.Warn("the old instance ended while it came back: starting it once more", "exit_code", instance.ExitCode)
+			if err := t.start(t.prior()); err != nil {
+				return err
+			}
 		case instance.Exited:
 			return exited(instance)
 		case time.Since(began) > t.Server.BootTimeout:

@@ -368,6 +368,36 @@ func TestRollbackAfterATakeover(t *testing.T) {
 	b.wantOld(before, j)
 }
 
+// A stop that a fenced worker had sent arrives while the old life comes back: that is started once more.
+func TestRollbackOutlivesALateStop(t *testing.T) {
+	t.Parallel()
+	b := keeping(t, 1, 1)
+	before := b.phone(b.phones[0].ID)
+	var late sync.Once
+	starts := b.host.count("start")
+	b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
+		switch {
+		case call == "inspect" && ref.Generation == 2 && b.host.has(ref) > 0:
+			b.host.set(ref, func(i *memoryInstance) { i.running, i.booted, i.exited, i.exitCode = false, false, true, 129 })
+		case call == "inspect" && ref.Generation == 1 && b.host.count("start") == starts+2: // the new life's, and now its own
+			late.Do(func() {
+				b.host.set(ref, func(i *memoryInstance) { i.running, i.booted, i.exited, i.exitCode = false, false, true, 137 })
+			})
+		}
+		return nil
+	})
+	request := b.resetBy(b.phones, phone.Properties{"com.cph.mainkeys": "1"}, true)
+	b.start()
+	j := b.await(request, "ended", ended)[0]
+	if !j.RolledBack || j.Failure.Reason != phone.ReasonBootExited || !strings.Contains(j.Failure.Msg, "exit code 129") {
+		t.Errorf("the job: %s, rolled back %t, %+v", j.Phase, j.RolledBack, j.Failure)
+	}
+	if n := b.host.count("start"); n != starts+3 {
+		t.Errorf("%d starts since the reset, want 3", n-starts)
+	}
+	b.wantOld(before, j)
+}
+
 // An old life that does not come back, or is not there any more, leaves the phone failed; the job says both.
 func TestRollbackThatFails(t *testing.T) {
 	t.Parallel()
