@@ -223,9 +223,13 @@ func (h *memoryHost) Inspect(ctx context.Context, ref driver.Ref) (driver.Instan
 
 func (h *memoryHost) see(ref driver.Ref) driver.Instance {
 	i := h.instances[ref]
+	volume := ""
+	if _, there := h.volumes[ref]; there {
+		volume = fmt.Sprintf("%s-%d-data", ref.Phone, ref.Generation)
+	}
 	return driver.Instance{
 		Ref: ref, Name: fmt.Sprintf("%s-%d", ref.Phone, ref.Generation), Running: i.running, Booted: i.booted, Exited: i.exited,
-		ExitCode: i.exitCode, Log: "last words", Identity: i.spec.Identity, Volume: fmt.Sprintf("%s-%d-data", ref.Phone, ref.Generation),
+		ExitCode: i.exitCode, Log: "last words", Identity: i.spec.Identity, Volume: volume,
 		CheckAfter: time.Millisecond,
 	}
 }
@@ -309,6 +313,17 @@ func (h *memoryHost) lose(ref driver.Ref) {
 	}
 	delete(h.instances, ref)
 	delete(h.volumes, ref)
+}
+
+// loseOnly makes the host forget one of the two.
+func (h *memoryHost) loseOnly(kind driver.ObjectKind, ref driver.Ref) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if kind == driver.ObjectInstance {
+		delete(h.instances, ref)
+	} else {
+		delete(h.volumes, ref)
+	}
 }
 
 // running reports whether the instance is there and runs.

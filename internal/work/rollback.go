@@ -90,6 +90,30 @@ func (t *task) hasOld() (bool, error) {
 	return instance.Volume != "", err
 }
 
+// noOld is the error of a job that has no old life to go back to, or why this attempt has to leave before it knows.
+func (t *task) noOld() error {
+	missing := &noOldError{life: t.Job.Prior}
+	if missing.life == 0 {
+		return missing
+	}
+	var objects []driver.Object
+	err := t.call("look for the old life", func(ctx context.Context) (err error) {
+		objects, err = t.host.List(ctx)
+		return err
+	})
+	if err != nil && !t.failed(err) {
+		return err
+	}
+	missing.unknown = err
+	for _, o := range objects {
+		if o.Phone == t.Phone.ID && o.Generation == missing.life {
+			missing.instance = missing.instance || o.Kind == driver.ObjectInstance
+			missing.volume = missing.volume || o.Kind == driver.ObjectVolume
+		}
+	}
+	return missing
+}
+
 // wantSpace fails unless a second volume as big as the present one fits beside it. A host that cannot tell is taken to have room.
 func (t *task) wantSpace() error {
 	host, can := t.host.(driver.Measurer)
@@ -118,8 +142,42 @@ func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<2
 // errTurned means that the job is on its way back already.
 var errTurned = errors.New("an earlier attempt has turned back")
 
-// errNoOld means that there is nothing to go back to.
-var errNoOld = errors.New("there was no old life to go back to")
+// noOldError means that there is no life to go back to, and says what of it is on the host: who reads that nothing is may delete what is.
+type noOldError struct {
+	life     phone.Generation
+	unknown  error // why it could not be looked for
+	instance bool
+	volume   bool
+}
+
+func (e *noOldError) Error() string {
+	const not = "the old life could not be brought back: "
+	switch {
+	case e.life == 0:
+		return "there was no old life to go back to"
+	case e.unknown != nil:
+		return fmt.Sprintf(not+"instance or volume of life %d is not on the server; which, could not be seen: %s", e.life, failureOf(e.unknown).Msg)
+	case e.instance && e.volume:
+		return fmt.Sprintf(not+"instance and volume of life %d are on the server, but were not found to belong together", e.life)
+	case e.instance:
+		return fmt.Sprintf(not+"the volume of life %d, with the phone's data, is not on the server; its instance is", e.life)
+	case e.volume:
+		return fmt.Sprintf(not+"the instance of life %d is not on the server; its volume, with the phone's data, is", e.life)
+	}
+	return fmt.Sprintf("there was no old life to go back to (life %d is not on the server)", e.life)
+}
+
+// warning says that data may be left, or is "".
+func (e *noOldError) warning() string {
+	has := "has"
+	switch {
+	case e.unknown != nil:
+		has = "may have"
+	case !e.volume:
+		return ""
+	}
+	return fmt.Sprintf("nothing was erased: the volume of life %d on the server %s the phone's data, and a reset of the phone destroys it; ", e.life, has)
+}
 
 // turnBack ends the job as failed, with the phone as it was before. The failure is saved before anything is done about it, so that
 // whoever goes on knows why, and turns back too. A phone to which nothing was done is left alone: a start and a boot timeout would make
@@ -203,11 +261,13 @@ func (t *task) restore() (left, err error) {
 	}
 	if !old {
 		err := t.call("stop the instance that failed", func(ctx context.Context) error { return t.host.Stop(ctx, t.ref()) })
-		if err != nil && t.failed(err) {
+		if err != nil {
+			if !t.failed(err) {
+				return nil, err
+			}
 			t.log.Warn("the instance that failed may still be running", "err", err)
-			err = nil
 		}
-		return nil, errors.Join(err, errNoOld)
+		return nil, t.noOld()
 	}
 	// Before the old instance starts: the two have one adb port.
 	if err := t.eachNewer("remove the instance that failed", t.host.Remove); err != nil {
@@ -245,6 +305,7 @@ func (t *task) bringBack() error {
 	if err := t.start(t.prior()); err != nil {
 		return err
 	}
+	again := false
 	for began := time.Now(); ; {
 		instance, err := t.inspect(t.prior())
 		switch {
@@ -255,6 +316,13 @@ func (t *task) bringBack() error {
 				_, err := t.applyProperties(t.prior(), t.Phone.Properties)
 				return err
 			})
+		case instance.Exited && !again:
+			// A stop that an earlier attempt sent may arrive only now. Once: what ends twice ends by itself.
+			again = true
+			t.log.Warn("the old instance ended while it came back: starting it once more", "exit_code", instance.ExitCode)
+			if err := t.start(t.prior()); err != nil {
+				return err
+			}
 		case instance.Exited:
 			return exited(instance)
 		case time.Since(began) > t.Server.BootTimeout:
@@ -281,8 +349,10 @@ func (t *task) backAgain(failure phone.Failure, left error) phone.Failure {
 
 // notBack adds to a failure that, and why, the phone does not have its old life.
 func (t *task) notBack(failure phone.Failure, err error) phone.Failure {
-	if errors.Is(err, errNoOld) {
-		failure.Msg += fmt.Sprintf("; %s (life %d is not on the server)", errNoOld, t.Job.Prior)
+	var missing *noOldError
+	if errors.As(err, &missing) {
+		failure.Msg += "; and " + missing.Error()
+		failure.Detail = missing.warning() + failure.Detail
 		return failure
 	}
 	why := failureOf(err)

@@ -368,32 +368,84 @@ func TestRollbackAfterATakeover(t *testing.T) {
 	b.wantOld(before, j)
 }
 
+// A stop that a fenced worker had sent arrives while the old life comes back: that is started once more.
+func TestRollbackOutlivesALateStop(t *testing.T) {
+	t.Parallel()
+	b := keeping(t, 1, 1)
+	before := b.phone(b.phones[0].ID)
+	var late sync.Once
+	starts := b.host.count("start")
+	b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
+		switch {
+		case call == "inspect" && ref.Generation == 2 && b.host.has(ref) > 0:
+			b.host.set(ref, func(i *memoryInstance) { i.running, i.booted, i.exited, i.exitCode = false, false, true, 129 })
+		case call == "inspect" && ref.Generation == 1 && b.host.count("start") == starts+2: // the new life's, and now its own
+			late.Do(func() {
+				b.host.set(ref, func(i *memoryInstance) { i.running, i.booted, i.exited, i.exitCode = false, false, true, 137 })
+			})
+		}
+		return nil
+	})
+	request := b.resetBy(b.phones, phone.Properties{"com.cph.mainkeys": "1"}, true)
+	b.start()
+	j := b.await(request, "ended", ended)[0]
+	if !j.RolledBack || j.Failure.Reason != phone.ReasonBootExited || !strings.Contains(j.Failure.Msg, "exit code 129") {
+		t.Errorf("the job: %s, rolled back %t, %+v", j.Phase, j.RolledBack, j.Failure)
+	}
+	if n := b.host.count("start"); n != starts+3 {
+		t.Errorf("%d starts since the reset, want 3", n-starts)
+	}
+	b.wantOld(before, j)
+}
+
 // An old life that does not come back, or is not there any more, leaves the phone failed; the job says both.
 func TestRollbackThatFails(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		spoil func(b *bench, call string, ref driver.Ref) error
 		says  string
-		left  int // of the failed life
+		warns string // what its detail has to say of the data
+		left  int    // of the failed life
 	}{
 		"the old one ends": {func(b *bench, call string, ref driver.Ref) error {
 			if call == "inspect" && ref.Generation == 1 && b.host.count("start") >= 2 && b.host.running(ref) {
 				b.host.set(ref, func(i *memoryInstance) { i.running, i.booted, i.exited, i.exitCode = false, false, true, 7 })
 			}
 			return nil
-		}, "and the old life could not be brought back: the instance ended with exit code 7", 1},
+		}, "and the old life could not be brought back: the instance ended with exit code 7", "of life 1 nothing was erased", 1},
 		"the old one is gone": {func(b *bench, call string, ref driver.Ref) error {
 			if call == "ensure" {
 				b.host.lose(driver.Ref{Phone: ref.Phone, Generation: 1})
 			}
 			return nil
-		}, "there was no old life to go back to (life 1 is not on the server)", 2},
+		}, "and there was no old life to go back to (life 1 is not on the server)", "", 2},
+		"the old instance is gone": {func(b *bench, call string, ref driver.Ref) error {
+			if call == "ensure" {
+				b.host.loseOnly(driver.ObjectInstance, driver.Ref{Phone: ref.Phone, Generation: 1})
+			}
+			return nil
+		}, "and the old life could not be brought back: the instance of life 1 is not on the server; its volume, with the phone's data, is", "the volume of life 1 on the server has the phone's data, and a reset of the phone destroys it", 2},
+		"the old volume is gone": {func(b *bench, call string, ref driver.Ref) error {
+			if call == "ensure" {
+				b.host.loseOnly(driver.ObjectVolume, driver.Ref{Phone: ref.Phone, Generation: 1})
+			}
+			return nil
+		}, "and the old life could not be brought back: the volume of life 1, with the phone's data, is not on the server; its instance is", "", 2},
+		"what is gone cannot be seen": {func(b *bench, call string, ref driver.Ref) error {
+			switch call {
+			case "ensure":
+				b.host.loseOnly(driver.ObjectInstance, driver.Ref{Phone: ref.Phone, Generation: 1})
+			case "list":
+				return phone.Errorf(phone.Conflict, phone.ReasonHostFailed, "no list today")
+			}
+			return nil
+		}, "instance or volume of life 1 is not on the server; which, could not be seen: no list today", "the volume of life 1 on the server may have the phone's data", 2},
 		"the driver panics": {func(_ *bench, call string, ref driver.Ref) error {
 			if call == "remove" {
 				panic("boom")
 			}
 			return nil
-		}, "and the old life could not be brought back: internal error", 2},
+		}, "and the old life could not be brought back: internal error", "of life 1 nothing was erased", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -408,8 +460,11 @@ func TestRollbackThatFails(t *testing.T) {
 			request := b.resetBy(b.phones, nil, true)
 			b.start()
 			j := b.await(request, "ended", ended)[0]
-			if j.Phase != phone.PhaseFailed || j.RolledBack || j.Failure.Reason != phone.ReasonBootExited || !strings.Contains(j.Failure.Msg, "exit code 129") || !strings.Contains(j.Failure.Msg, c.says) {
+			if j.Phase != phone.PhaseFailed || j.RolledBack || j.Failure.Reason != phone.ReasonBootExited || !strings.Contains(j.Failure.Msg, "exit code 129") || !strings.Contains(j.Failure.Msg, c.says) || !strings.Contains(j.Failure.Detail, c.warns) {
 				t.Errorf("the job: %s, rolled back %t, %+v", j.Phase, j.RolledBack, j.Failure)
+			}
+			if c.warns == "" && strings.Contains(j.Failure.Detail, "nothing was erased") {
+				t.Errorf("it speaks of data that is gone: %+v", j.Failure)
 			}
 			if p := b.phone(id); p.Status != phone.StatusResetFailed || p.Generation != 1 {
 				t.Errorf("the phone: %+v", p)
