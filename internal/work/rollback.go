@@ -28,6 +28,7 @@ func (t *task) stepsKeepingOld() error {
 		instance, readings, err = t.verify()
 		return err
 	}
+	verified := false
 	if t.Job.Phase == phone.PhaseBooting {
 		err := t.boot()
 		if err == nil {
@@ -36,8 +37,7 @@ func (t *task) stepsKeepingOld() error {
 		if err := t.then(err, phone.PhaseVerifying); err != nil {
 			return err
 		}
-	} else if err := verify(); err != nil { // what an earlier attempt has read back is not known here
-		return err
+		verified = true
 	}
 	if err := t.removeOlder(); err != nil {
 		return err
@@ -46,6 +46,11 @@ func (t *task) stepsKeepingOld() error {
 	defer erasing.abandon()
 	if err := erasing.wait(); err != nil {
 		return err
+	}
+	if !verified { // by this attempt: what an earlier one has read back is not known here
+		if err := verify(); err != nil {
+			return err
+		}
 	}
 	return t.finish(instance, readings, erasing)
 }

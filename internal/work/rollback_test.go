@@ -541,3 +541,34 @@ func stoppedAtCall(t *testing.T, fails bool, cut int) bool {
 	}
 	return cutCall != ""
 }
+
+// From the point of no return on the old life is destroyed, also when the process stops there and the new life has ended before
+// another goes on.
+func TestVerifiedLifeThatEndsBeforeTheOldOneIsGone(t *testing.T) {
+	t.Parallel()
+	b := keeping(t, 1, 1)
+	b.config.StopGrace = time.Millisecond
+	reached := make(chan struct{}, 16)
+	b.host.onCall(func(ctx context.Context, call string, ref driver.Ref) error {
+		if call == "remove" && ref.Generation == 1 {
+			reached <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	})
+	request := b.resetBy(b.phones, nil, true)
+	stop := b.start()
+	<-reached
+	stop()
+	b.host.onCall(func(context.Context, string, driver.Ref) error { return nil })
+	b.host.set(b.ref(0, 2), func(i *memoryInstance) { i.running, i.booted, i.exited, i.exitCode = false, false, true, 1 })
+	b.start()
+	j := b.await(request, "ended", ended)[0]
+	if j.Phase != phone.PhaseFailed || j.RolledBack || j.Erase != phone.EraseDone {
+		t.Errorf("the job: %s, rolled back %t, erase %s, %+v", j.Phase, j.RolledBack, j.Erase, j.Failure)
+	}
+	if n := b.host.has(b.ref(0, 1)); n != 0 {
+		t.Errorf("%d objects of the old life are left, and nobody can go back to it", n)
+	}
+}
