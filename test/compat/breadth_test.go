@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	sdk "github.com/huaweicloud/huaweicloud-sdk-go-v3/services/cph/v1"
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/cph/v1/model"
 )
 
@@ -117,24 +118,79 @@ var imageJudgements = map[string]judgement{
 			refused(w.client.ListImageMembers(&model.ListImageMembersRequest{ImageId: unknown}))(w, 400, "CPS.0166")
 		},
 	},
-	// Sharing needs a second project; the tests of the wire and of the store have one.
-	"AddImageMember": {wrong: func(w world) {
-		add := func(image, member string) (*model.AddImageMemberResponse, error) {
-			return w.client.AddImageMember(&model.AddImageMemberRequest{ImageId: image, Body: &model.AddImageMemberRequestBody{Member: &member}})
-		}
-		refused(add(w.image, unknown))(w, 400, "CPS.0046")
-		refused(add(w.image, w.in.cred.ProjectID))(w, 400, "CPS.0046")
-		refused(add(unknown, unknown))(w, 400, "CPS.0166")
-	}},
-	"UpdateImageMember": {wrong: func(w world) {
-		accepted := model.GetUpdateImageMemberRequestBodyStatusEnum().ACCEPTED
-		refused(w.client.UpdateImageMember(&model.UpdateImageMemberRequest{ImageId: w.image, Body: &model.UpdateImageMemberRequestBody{Status: accepted}}))(w, 400, "CPS.0166")
-		refused(w.client.UpdateImageMember(&model.UpdateImageMemberRequest{ImageId: w.image, Body: &model.UpdateImageMemberRequestBody{}}))(w, 400, "CPS.0010")
-	}},
-	"DeleteImageMember": {wrong: func(w world) {
-		refused(w.client.DeleteImageMember(&model.DeleteImageMemberRequest{ImageId: w.image, MemberId: unknown}))(w, 404, "CPS.0046")
-		refused(w.client.DeleteImageMember(&model.DeleteImageMemberRequest{ImageId: unknown, MemberId: unknown}))(w, 400, "CPS.0166")
-	}},
+	"AddImageMember": {
+		func(w world) {
+			share := lend(w, "added")
+			members := answered(w.client.ListImageMembers(&model.ListImageMembersRequest{ImageId: share.image}))(w)
+			if len(*members.Members) != 1 || *(*members.Members)[0].MemberId != share.project {
+				w.Errorf("members: %s", members)
+			}
+			if offered := share.usable(w); offered != 0 {
+				w.Errorf("%d images are usable before one was accepted", offered)
+			}
+		},
+		func(w world) {
+			add := func(image, member string) (*model.AddImageMemberResponse, error) {
+				return w.client.AddImageMember(&model.AddImageMemberRequest{ImageId: image, Body: &model.AddImageMemberRequestBody{Member: &member}})
+			}
+			refused(add(w.image, unknown))(w, 400, "CPS.0046")
+			refused(add(w.image, w.in.cred.ProjectID))(w, 400, "CPS.0046")
+			refused(add(unknown, unknown))(w, 400, "CPS.0166")
+		},
+	},
+	"UpdateImageMember": {
+		func(w world) {
+			share := lend(w, "accepted")
+			share.accept(w)
+			if usable := share.usable(w); usable != 1 {
+				w.Errorf("%d images are usable once one was accepted", usable)
+			}
+		},
+		func(w world) {
+			accepted := model.GetUpdateImageMemberRequestBodyStatusEnum().ACCEPTED
+			refused(w.client.UpdateImageMember(&model.UpdateImageMemberRequest{ImageId: w.image, Body: &model.UpdateImageMemberRequestBody{Status: accepted}}))(w, 400, "CPS.0166")
+			refused(w.client.UpdateImageMember(&model.UpdateImageMemberRequest{ImageId: w.image, Body: &model.UpdateImageMemberRequestBody{}}))(w, 400, "CPS.0010")
+		},
+	},
+	"DeleteImageMember": {
+		func(w world) {
+			share := lend(w, "taken-back")
+			share.accept(w)
+			answered(w.client.DeleteImageMember(&model.DeleteImageMemberRequest{ImageId: share.image, MemberId: share.project}))(w)
+			if usable := share.usable(w); usable != 0 {
+				w.Errorf("%d images are usable once it was taken back", usable)
+			}
+		},
+		func(w world) {
+			refused(w.client.DeleteImageMember(&model.DeleteImageMemberRequest{ImageId: w.image, MemberId: unknown}))(w, 404, "CPS.0046")
+			refused(w.client.DeleteImageMember(&model.DeleteImageMemberRequest{ImageId: unknown, MemberId: unknown}))(w, 400, "CPS.0166")
+		},
+	},
+}
+
+// share is an image that another project was offered.
+type share struct {
+	image, project string
+	client         *sdk.CphClient // the other project's
+}
+
+// lend shares a new image with a new project.
+func lend(w world, name string) share {
+	s := share{image: w.in.image(name)}
+	s.project, s.client = w.in.project(name)
+	answered(w.client.AddImageMember(&model.AddImageMemberRequest{ImageId: s.image, Body: &model.AddImageMemberRequestBody{Member: &s.project}}))(w)
+	return s
+}
+
+func (s share) accept(w world) {
+	accepted := model.GetUpdateImageMemberRequestBodyStatusEnum().ACCEPTED
+	answered(s.client.UpdateImageMember(&model.UpdateImageMemberRequest{ImageId: s.image, Body: &model.UpdateImageMemberRequestBody{Status: accepted}}))(w)
+}
+
+// usable says how many images the other project may reset phones to.
+func (s share) usable(w world) int {
+	images := answered(s.client.ListCloudPhoneImages(&model.ListCloudPhoneImagesRequest{}))(w)
+	return len(*images.PhoneImages)
 }
 
 var tagJudgements = map[string]judgement{

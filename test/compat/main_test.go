@@ -182,7 +182,12 @@ func (in *installation) client(credential auth.ICredential) *cph.CphClient {
 
 func (in *installation) signed(ak, sk string) auth.ICredential {
 	in.t.Helper()
-	c, err := basic.NewCredentialsBuilder().WithAk(ak).WithSk(sk).WithProjectId(in.cred.ProjectID).SafeBuild()
+	return in.signedFor(in.cred.ProjectID, ak, sk)
+}
+
+func (in *installation) signedFor(project, ak, sk string) auth.ICredential {
+	in.t.Helper()
+	c, err := basic.NewCredentialsBuilder().WithAk(ak).WithSk(sk).WithProjectId(project).SafeBuild()
 	if err != nil {
 		in.t.Fatal(err)
 	}
@@ -192,6 +197,16 @@ func (in *installation) signed(ak, sk string) auth.ICredential {
 // owner is the official client as the account itself, signing.
 func (in *installation) owner() *cph.CphClient {
 	return in.client(in.signed(in.cred.AccessKey, in.cred.SecretKey))
+}
+
+// project adds a project to the account and gives its id and the official client for it.
+func (in *installation) project(name string) (string, *cph.CphClient) {
+	in.t.Helper()
+	var project struct {
+		ID string `json:"project_id"`
+	}
+	in.lethe(&project, "project", "add", name)
+	return project.ID, in.client(in.signedFor(project.ID, in.cred.AccessKey, in.cred.SecretKey))
 }
 
 // discovering is the official client that is told no project id: it looks its project up by the region's name.
