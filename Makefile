@@ -35,13 +35,13 @@ test: $(SERVICES) ## Test everything: race detector, both databases, Docker, the
 # detector that makes it many times slower: most of its seeds run without, built like the released binary, which others have built already.
 .PHONY: test-here
 test-here:
-	go test -race -timeout 14m -p $(AT_ONCE) ./...
+	go test -race -timeout 40m -p $(AT_ONCE) ./...
 	CGO_ENABLED=0 go test -timeout 14m ./test/model
 
 # The vendor's own SDK as a client of the real binary. A module of its own, so that nobody else downloads the SDK.
 .PHONY: compat
 compat:
-	cd test/compat && go test -race -timeout 14m ./...
+	cd test/compat && go test -race -timeout 40m ./...
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz target for a moment (FUZZTIME=10m for longer)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -230,7 +231,24 @@ func (f resetFlags) phones(ctx context.Context, c *client.Client, args []string)
 		return nil, errors.New("there is no phone to reset: see lethe phone list")
 	}
 	sortPhones(phones)
+	if f.pace.pace != nil {
+		phones = inTurn(phones)
+	}
 	return phones, err
+}
+
+// inTurn orders phones so that each server has one before any has a second: a pace lets them go in their order, and what waits for one
+// server's boot slots while another has free ones would count as under way.
+func inTurn(phones []api.Phone) []api.Phone {
+	nth := make(map[string]int, len(phones))
+	turn := map[string]int{} // how many phones of a server came before, by server
+	for _, p := range phones {
+		nth[p.PhoneID] = turn[p.ServerID]
+		turn[p.ServerID]++
+	}
+	ordered := slices.Clone(phones)
+	slices.SortStableFunc(ordered, func(a, b api.Phone) int { return cmp.Compare(nth[a.PhoneID], nth[b.PhoneID]) })
+	return ordered
 }
 
 // sendResets sends the phones in calls of at most client.MaxBatch; at a pace in one, for a pace is one request's. An error ends it: what was accepted until then is given too.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lethe-cloud/lethe/api"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -179,5 +180,24 @@ func TestResetIdempotencyKey(t *testing.T) {
 	contains(t, other.stderr, "this Idempotency-Key was used for another request")
 	for _, key := range []string{"", strings.Repeat("k", 121), "schlüssel"} {
 		contains(t, in.run("reset", "--all", "--idempotency-key", key).must(t, 2).stderr, "--idempotency-key must be 1 to 120 printable ASCII characters")
+	}
+}
+
+func TestInTurn(t *testing.T) {
+	t.Parallel()
+	of := func(ids ...string) (phones []api.Phone) {
+		for _, id := range ids {
+			phones = append(phones, api.Phone{PhoneID: id, ServerID: id[:1]})
+		}
+		return phones
+	}
+	for _, c := range []struct{ phones, want []api.Phone }{
+		{nil, nil},
+		{of("a1", "a2"), of("a1", "a2")},
+		{of("a1", "a2", "a3", "b1", "c1", "c2"), of("a1", "b1", "c1", "a2", "c2", "a3")},
+	} {
+		if diff := cmp.Diff(c.want, inTurn(c.phones)); diff != "" {
+			t.Error(diff)
+		}
 	}
 }

@@ -65,7 +65,7 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	trail := audit.NewLog(st.RecordAudit, logger, nil)
 	a.iam = iam.New(iam.Config{Store: st, Log: logger, Audit: trail, BaseURL: cfg.Advertise, RateLimit: cfg.RateLimit})
 	a.engine = work.New(work.Config{
-		Store: st, Queue: st, Hosts: h, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline,
+		Store: st, Queue: st, Hosts: h, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline, LeaseTTL: leaseTTL(cfg),
 		JobRetention: cfg.JobRetention, ReconcileEvery: cfg.ReconcileEvery, ReconcileGrace: cfg.ReconcileGrace,
 		RestartDead: cfg.RestartDead, AuditRetention: cfg.AuditRetention,
 	})
@@ -161,4 +161,14 @@ func adbHost(server phone.Server) string {
 		return docker.AdvertisedHost(server)
 	}
 	return ""
+}
+
+// leaseTTL is how long a replica may be silent: 10 s where another may take its work over. A SQLite installation has no other, and its
+// own next start takes its jobs over at once, so there a long lease delays nothing; and one writing connection that thousands of
+// phones keep busy can be late with a heartbeat.
+func leaseTTL(cfg config.Config) time.Duration {
+	if cfg.SQLite() {
+		return 30 * time.Second
+	}
+	return 10 * time.Second
 }

@@ -61,10 +61,10 @@ func openSQLite(path, own string, connections int) (*sql.DB, error) {
 }
 
 // sqliteDSN has the pragmas, because they belong to every connection that a pool ever makes: synchronous=FULL, for an
-// acknowledged write survives power loss.
+// acknowledged write survives power loss. journal_size_limit gives the disk back that a burst of writes made the log take.
 func sqliteDSN(path, own string) string {
 	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(path)}).String() +
-		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(true)&_pragma=cache_size(-65536)&" + own
+		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(true)&_pragma=cache_size(-65536)&_pragma=journal_size_limit(67108864)&" + own
 }
 
 func limit(db *sql.DB, connections int) {

@@ -28,6 +28,7 @@ func (t *task) stepsKeepingOld() error {
 		instance, readings, err = t.verify()
 		return err
 	}
+	verified := false
 	if t.Job.Phase == phone.PhaseBooting {
 		err := t.boot()
 		if err == nil {
@@ -36,8 +37,7 @@ func (t *task) stepsKeepingOld() error {
 		if err := t.then(err, phone.PhaseVerifying); err != nil {
 			return err
 		}
-	} else if err := verify(); err != nil { // what an earlier attempt has read back is not known here
-		return err
+		verified = true
 	}
 	if err := t.removeOlder(); err != nil {
 		return err
@@ -46,6 +46,11 @@ func (t *task) stepsKeepingOld() error {
 	defer erasing.abandon()
 	if err := erasing.wait(); err != nil {
 		return err
+	}
+	if !verified { // by this attempt: what an earlier one has read back is not known here
+		if err := verify(); err != nil {
+			return err
+		}
 	}
 	return t.finish(instance, readings, erasing)
 }
@@ -145,7 +150,25 @@ func (t *task) turnBack(failure phone.Failure) error {
 	case !t.failed(err):
 		return err
 	}
+	if phone.ReasonOf(err) != phone.ReasonHostGone {
+		t.stopBooting(t.ref())
+		t.stopBooting(t.prior())
+	}
 	return t.fail(t.notBack(failure, err))
+}
+
+// stopBooting stops an instance that has not booted, or of which that cannot be said: the slot is about to be another phone's.
+func (t *task) stopBooting(ref driver.Ref) {
+	err := t.guarded(func() error {
+		instance, err := t.inspect(ref)
+		if phone.CodeOf(err) == phone.NotFound || err == nil && (!instance.Running || instance.Booted) {
+			return nil
+		}
+		return t.call("stop the instance that did not boot", func(ctx context.Context) error { return t.host.Stop(ctx, ref) })
+	})
+	if err != nil {
+		t.log.Warn("an instance that did not boot may still be running", "generation", ref.Generation, "err", err)
+	}
 }
 
 func (t *task) rolledBack(failure phone.Failure) error {

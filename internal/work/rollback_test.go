@@ -342,6 +342,69 @@ func TestRollbackThatFails(t *testing.T) {
 	}
 }
 
+// When the way back fails too, nothing goes on booting in a slot that is another phone's.
+func TestRollbackThatFailsLeavesNothingBooting(t *testing.T) {
+	t.Parallel()
+	never := func(b *bench, ref driver.Ref) { b.host.set(ref, func(i *memoryInstance) { i.booted = false }) }
+	refused := phone.Errorf(phone.Internal, phone.ReasonHostFailed, "it does not work")
+	for name, spoil := range map[string]func(b *bench, call string, ref driver.Ref) error{
+		"the old one does not boot": func(b *bench, call string, ref driver.Ref) error {
+			switch {
+			case call == "ensure":
+				return refused
+			case call == "inspect" && b.host.running(ref):
+				never(b, ref)
+			}
+			return nil
+		},
+		"the new one cannot be removed": func(b *bench, call string, ref driver.Ref) error {
+			switch {
+			case call == "remove":
+				return refused
+			case call == "inspect" && ref.Generation == 2:
+				never(b, ref)
+			}
+			return nil
+		},
+		"the host cannot say": func(b *bench, call string, ref driver.Ref) error {
+			if call == "inspect" && b.host.running(driver.Ref{Phone: ref.Phone, Generation: 2}) {
+				never(b, driver.Ref{Phone: ref.Phone, Generation: 2})
+				return refused
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := keeping(t, 1, 1)
+			var mu sync.Mutex
+			stopped := false // the old one was
+			b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if stopped = stopped || call == "stop"; !stopped {
+					return nil
+				}
+				return spoil(b, call, ref)
+			})
+			request := b.resetBy(b.phones, nil, true)
+			b.start()
+			j := b.await(request, "ended", ended)[0]
+			if j.Phase != phone.PhaseFailed || j.RolledBack || !strings.Contains(j.Failure.Msg, "and the old life could not be brought back") {
+				t.Errorf("the job: %s, rolled back %t, %+v", j.Phase, j.RolledBack, j.Failure)
+			}
+			for _, g := range []phone.Generation{1, 2} {
+				if b.host.running(b.ref(0, g)) {
+					t.Errorf("life %d still boots, without a slot", g)
+				}
+			}
+			if n := b.host.has(b.ref(0, 1)); n != 2 {
+				t.Errorf("%d of the old life's instance and volume are left", n)
+			}
+		})
+	}
+}
+
 // What cannot be destroyed of the failed life does not keep the phone from its old one.
 func TestRollbackLeavesWhatCannotBeDestroyed(t *testing.T) {
 	t.Parallel()
@@ -477,4 +540,35 @@ func stoppedAtCall(t *testing.T, fails bool, cut int) bool {
 		t.Fatal(what)
 	}
 	return cutCall != ""
+}
+
+// From the point of no return on the old life is destroyed, also when the process stops there and the new life has ended before
+// another goes on.
+func TestVerifiedLifeThatEndsBeforeTheOldOneIsGone(t *testing.T) {
+	t.Parallel()
+	b := keeping(t, 1, 1)
+	b.config.StopGrace = time.Millisecond
+	reached := make(chan struct{}, 16)
+	b.host.onCall(func(ctx context.Context, call string, ref driver.Ref) error {
+		if call == "remove" && ref.Generation == 1 {
+			reached <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	})
+	request := b.resetBy(b.phones, nil, true)
+	stop := b.start()
+	<-reached
+	stop()
+	b.host.onCall(func(context.Context, string, driver.Ref) error { return nil })
+	b.host.set(b.ref(0, 2), func(i *memoryInstance) { i.running, i.booted, i.exited, i.exitCode = false, false, true, 1 })
+	b.start()
+	j := b.await(request, "ended", ended)[0]
+	if j.Phase != phone.PhaseFailed || j.RolledBack || j.Erase != phone.EraseDone {
+		t.Errorf("the job: %s, rolled back %t, erase %s, %+v", j.Phase, j.RolledBack, j.Erase, j.Failure)
+	}
+	if n := b.host.has(b.ref(0, 1)); n != 0 {
+		t.Errorf("%d objects of the old life are left, and nobody can go back to it", n)
+	}
 }

@@ -79,7 +79,7 @@ func TestChecksFindDamage(t *testing.T) {
 		break
 	}
 	sql := func(query string, args ...any) func() { return func() { in.exec(query, args...) } }
-	in.watch = startWatcher(in.db)
+	in.watch = startWatcher(in.db, "postgres")
 	for _, damage := range []struct {
 		name, says string
 		do, undo   func()

@@ -87,7 +87,7 @@ func install(t testing.TB, c config) *installation {
 	in.open(c.database)
 	in.row(`SELECT id FROM installation`, nil, &in.installationID)
 	in.logIn()
-	in.watch = startWatcher(in.db)
+	in.watch = startWatcher(in.db, c.database)
 	return in
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 )
@@ -21,13 +22,17 @@ type watcher struct {
 	violations map[string]int  // sentence to how often it was so
 }
 
-func startWatcher(db *sql.DB) *watcher {
+func startWatcher(db *sql.DB, database string) *watcher {
+	query := strings.ReplaceAll(watched, "PACE", "CAST(r.pace AS jsonb)")
+	if database == embedded {
+		query = strings.ReplaceAll(watched, "PACE", "r.pace")
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &watcher{cancel: cancel, ended: make(chan struct{}), held: map[string]int{}, open: map[string]int{}, owners: map[string]bool{}, violations: map[string]int{}}
 	go func() {
 		defer close(w.ended)
 		for ctx.Err() == nil {
-			w.look(ctx, db)
+			w.look(ctx, db, query)
 			select {
 			case <-ctx.Done():
 			case <-time.After(3 * time.Millisecond):
@@ -42,7 +47,8 @@ func (w *watcher) stop() {
 	<-w.ended
 }
 
-// watched is one look: for each server its slots, and beside that each phone whose state must not be.
+// watched is one look: for each server its slots, and beside that each phone whose state must not be. PACE stands for a request's pace
+// as the database at hand reads JSON.
 const watched = `SELECT 'slots', s.id, s.max_concurrent_boots, (SELECT count(*) FROM jobs j WHERE j.server_id = s.id AND j.phase IN ('removing', 'creating', 'booting', 'restoring')) FROM servers s
 	UNION ALL
 	SELECT 'owner', j.owner, 0, count(*) FROM jobs j WHERE j.owner IS NOT NULL GROUP BY j.owner
@@ -56,21 +62,21 @@ const watched = `SELECT 'slots', s.id, s.max_concurrent_boots, (SELECT count(*) 
 	SELECT 'I6: a phone runs a generation whose job has not succeeded', p.id, p.status, p.generation FROM phones p
 		WHERE p.status = 2 AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.target = p.generation AND j.phase = 'succeeded')
 	UNION ALL
-	SELECT 'pace: more jobs of a request are under way than it allows', r.id, (r.pace::jsonb->>'at_once')::int, count(*) FROM requests r
-		JOIN jobs j ON j.request_id = r.id WHERE j.ended_at IS NULL AND j.phase <> 'held' AND r.pace::jsonb->>'at_once' IS NOT NULL
-		GROUP BY r.id, r.pace HAVING count(*) > (r.pace::jsonb->>'at_once')::int
+	SELECT 'pace: more jobs of a request are under way than it allows', r.id, CAST(PACE ->> 'at_once' AS INTEGER), count(*) FROM requests r
+		JOIN jobs j ON j.request_id = r.id WHERE j.ended_at IS NULL AND j.phase <> 'held' AND PACE ->> 'at_once' IS NOT NULL
+		GROUP BY r.id, r.pace HAVING count(*) > CAST(PACE ->> 'at_once' AS INTEGER)
 	UNION ALL
-	SELECT 'pace: others were let go before the canary had ended', r.id, (r.pace::jsonb->>'first')::int, count(*) FROM requests r
-		JOIN jobs j ON j.request_id = r.id WHERE j.phase NOT IN ('held', 'cancelled') AND r.pace::jsonb->>'first' IS NOT NULL GROUP BY r.id, r.pace
-		HAVING count(*) > (r.pace::jsonb->>'first')::int AND count(*) FILTER (WHERE j.phase IN ('succeeded', 'failed')) < (r.pace::jsonb->>'first')::int
+	SELECT 'pace: others were let go before the canary had ended', r.id, CAST(PACE ->> 'first' AS INTEGER), count(*) FROM requests r
+		JOIN jobs j ON j.request_id = r.id WHERE j.phase NOT IN ('held', 'cancelled') AND PACE ->> 'first' IS NOT NULL GROUP BY r.id, r.pace
+		HAVING count(*) > CAST(PACE ->> 'first' AS INTEGER) AND count(*) FILTER (WHERE j.phase IN ('succeeded', 'failed')) < CAST(PACE ->> 'first' AS INTEGER)
 	UNION ALL
 	SELECT 'pace: a job is held, and nobody looks at it any more', j.id, 0, 0 FROM jobs j JOIN requests r ON r.id = j.request_id
 		WHERE j.phase = 'held' AND NOT r.pacing
 	UNION ALL
 	SELECT 'open', j.request_id, 0, count(*) FROM jobs j WHERE j.ended_at IS NULL AND j.phase <> 'held' AND j.paced GROUP BY j.request_id`
 
-func (w *watcher) look(ctx context.Context, db *sql.DB) {
-	rows, err := db.QueryContext(ctx, watched)
+func (w *watcher) look(ctx context.Context, db *sql.DB, query string) {
+	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return // the database is away, which may be what the test is about
 	}

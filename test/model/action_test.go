@@ -27,7 +27,7 @@ func actions() []action {
 		{"hand a delivery out", 150, func(w *world) bool { return len(w.deliverable()) > 0 }, func(w *world) { w.handOne() }},
 		{"let time pass", 110, nil, (*world).letTimePass},
 
-		{"reset", 22, nil, (*world).resetSome},
+		{"reset", 30, nil, (*world).resetSome},
 		{"reset what cannot be", 5, nil, (*world).resetBadly},
 		{"send a call again", 6, func(w *world) bool { return len(w.calls) > 0 }, (*world).sendAgain},
 		{"keep the pace of what callers cancelled", 6, func(w *world) bool { return len(w.paced.requests) > 0 }, (*world).keepPace},
@@ -48,7 +48,7 @@ func actions() []action {
 		{"bring the hosts back", 10, (*world).anyAway, (*world).bringHostsBack},
 		{"let a phone die", 5, nil, (*world).letPhoneDie},
 		{"lose the images", 1, nil, (*world).loseImages},
-		{"fill a host, or empty it", 3, nil, (*world).fillHost},
+		{"fill a host, or empty it", 6, nil, (*world).fillHost},
 		{"use a phone", 8, nil, (*world).usePhone},
 		{"pin a volume", 2, func(w *world) bool { return w.mood.faults > 0 }, (*world).pinVolume},
 		{"plant something", 7, nil, (*world).plantSomething},
@@ -396,10 +396,19 @@ func (w *world) takePlantAway() {
 	w.tracef("the plant %s is taken away", w.nameOfRef(p.ref))
 }
 
-// drawBoot says how the next start goes.
-func (w *world) drawBoot(driver.Ref) boot {
+// drawBoot says how the next start goes. Where boots fail at all, those do often after which an old life has to come back, and seldom those
+// that make a first life: without one there is nothing to come back.
+func (w *world) drawBoot(ref driver.Ref) boot {
 	normal := boot{takes: time.Duration(50+w.rng.IntN(2000)) * time.Millisecond}
-	if w.calm || w.rng.Float64() >= w.mood.boots {
+	bad := w.mood.boots
+	switch j := w.spec.unfinished(ref.Phone); {
+	case j == nil || bad == 0:
+	case j.Kind == phone.KindCreate:
+		bad /= 4
+	case j.Rollback && j.Target == ref.Generation:
+		bad = max(bad, 0.6)
+	}
+	if w.calm || w.rng.Float64() >= bad {
 		return normal
 	}
 	switch w.rng.IntN(4) {

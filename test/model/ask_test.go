@@ -44,7 +44,7 @@ func (w *world) resetSome() {
 		in.Image = string(w.imageOf(project, "first"))
 	}
 	for _, p := range w.spec.sortedPhones() {
-		if p.Project == project && w.rng.IntN(2) == 0 {
+		if p.Project == project && w.rng.IntN(3) > 0 {
 			in.Phones = append(in.Phones, fleet.ResetPhone{ID: string(p.ID), Property: pick(w.rng, propertyTexts), Factory: w.rng.IntN(4) == 0})
 		}
 	}
@@ -64,7 +64,7 @@ func (w *world) drawPace() *phone.Pace {
 		return nil
 	}
 	some := func(of ...int) *int {
-		if w.rng.IntN(2) == 0 {
+		if w.rng.IntN(3) == 0 {
 			return nil
 		}
 		n := pick(w.rng, of)
@@ -214,12 +214,20 @@ func (w *world) cancelSome() {
 	project, ctx := pick(w.rng, w.projects), context.Background()
 	if jobs := w.spec.inOrder(func(j *specJob) bool { return true }); w.rng.IntN(2) == 0 && len(jobs) > 0 {
 		j := pick(w.rng, jobs)
+		if held := w.spec.inOrder(func(j *specJob) bool { return cancellable(j.Phase) }); len(held) > 0 && w.rng.IntN(2) == 0 {
+			j = pick(w.rng, held)
+			project = w.spec.phones[j.Phone].Project
+		}
 		w.tracef("cancel %s", w.nameOfJob(j.ID))
 		got, err := w.fleet.CancelJob(ctx, w.caller(project), project, j.ID)
 		w.checkCancelled(got, err, w.spec.phones[j.Phone].Project == project, phone.ReasonJobNotFound, func(other *specJob) bool { return other == j })
 		return
 	}
 	id := w.someRequest()
+	if paced := w.spec.inOrder(func(j *specJob) bool { return j.Phase == phone.PhaseHeld }); len(paced) > 0 && w.rng.IntN(2) == 0 {
+		id = pick(w.rng, paced).Request
+		project = w.spec.requests[id].Project
+	}
 	r := w.spec.requests[id]
 	w.tracef("cancel the request of %s", w.nameOfRequest(id))
 	got, err := w.fleet.CancelRequest(ctx, w.caller(project), project, id)
@@ -287,7 +295,6 @@ func (w *world) sayAccepted(got []phone.Outcome) {
 // keepPace does what the process does in which callers cancelled jobs of paced requests.
 func (w *world) keepPace() {
 	w.tracef("the pace of what was cancelled is kept")
-	<-w.paced.woken
 	n, err := w.api.Pace(context.Background())
 	if want := w.spec.keepPaces(w.paced.take()); err != nil || n != want {
 		w.fail("keeping the pace set %d jobs going (%v), and should %d", n, err, want)

@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 )
 
 // mutantSeeds is within how many seeds each mutant must be found out.
-const mutantSeeds = 40
+const mutantSeeds = 60
 
 // The model finds what it is there to find: each of these breaks one promise, and a seed says which.
 func TestMutants(t *testing.T) {
@@ -50,6 +51,36 @@ type brokenStore struct {
 	sweep   func() (int, error)
 	recover func() (int, error)
 	beat    func(context.Context, phone.ReplicaID, time.Duration) error
+	rolled  func(context.Context, phone.Fence, phone.Failure) error
+	paced   func(ctx context.Context, keep func() (int, error)) (int, error) // around whatever lets jobs go
+}
+
+func (b brokenStore) Restore(ctx context.Context, f phone.Fence, failure phone.Failure) error {
+	return b.Store.Restore(ctx, b.fence(ctx, f), failure)
+}
+
+func (b brokenStore) RolledBack(ctx context.Context, f phone.Fence, failure phone.Failure) error {
+	if b.rolled != nil {
+		return b.rolled(ctx, f, failure)
+	}
+	return b.Store.RolledBack(ctx, b.fence(ctx, f), failure)
+}
+
+func (b brokenStore) Pace(ctx context.Context) (int, error) {
+	if b.paced != nil {
+		return b.paced(ctx, func() (int, error) { return b.Store.Pace(ctx) })
+	}
+	return b.Store.Pace(ctx)
+}
+
+// instead keeps the paces that have a rule as if that had another value.
+func (b brokenStore) instead(rule string, value int) func(context.Context, func() (int, error)) (int, error) {
+	return func(ctx context.Context, keep func() (int, error)) (int, error) {
+		b.w.move(`UPDATE requests SET pace = json_set(pace, '$.was', pace ->> ('$.' || ?1), '$.' || ?1, ?2) WHERE pace ->> ('$.' || ?1) IS NOT NULL`, rule, value)
+		n, err := keep()
+		b.w.move(`UPDATE requests SET pace = json_remove(json_set(pace, '$.' || ?1, pace ->> '$.was'), '$.was') WHERE pace ->> '$.was' IS NOT NULL`, rule)
+		return n, err
+	}
 }
 
 func (b brokenStore) Claim(ctx context.Context, d phone.Delivery, r phone.ReplicaID) (phone.Assignment, error) {
@@ -92,6 +123,9 @@ func (b brokenStore) Sweep(ctx context.Context, d time.Duration) (int, error) {
 	if b.sweep != nil {
 		return b.sweep()
 	}
+	if b.paced != nil {
+		return b.paced(ctx, func() (int, error) { return b.Store.Sweep(ctx, d) })
+	}
 	return b.Store.Sweep(ctx, d)
 }
 
@@ -125,11 +159,21 @@ type brokenCalls struct {
 	keyless  bool
 	careless bool
 	tooLate  bool
+	hasty    bool
 }
 
 func (b brokenCalls) AcceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Outcome, error) {
 	if b.careless { // it does not look at what the phones are
 		_, _ = b.w.db.ExecContext(ctx, `UPDATE phones SET status = 2 WHERE status = 3 AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = phones.id AND j.stage <> 'ended' AND j.stage <> 'queued')`)
+	}
+	if pace := in.Request.Pace; b.hasty && pace != nil && pace.First != nil { // it does not hold what the canary is for
+		with, without := *pace, *pace
+		without.First, in.Request.Pace = nil, &without
+		outcomes, err := b.Store.AcceptReset(ctx, in)
+		text, _ := json.Marshal(with)
+		_, _ = b.w.db.ExecContext(ctx, `UPDATE requests SET pace = ? WHERE id = ?`, string(text), in.Request.ID)
+		b.w.version = 0
+		return outcomes, err
 	}
 	return b.Store.AcceptReset(ctx, in)
 }
@@ -167,7 +211,23 @@ type brokenDriver struct {
 	ensure  func(context.Context, driver.Spec) (driver.Instance, error)
 	list    func(context.Context) ([]driver.Object, error)
 	inspect func(context.Context, driver.Ref) (driver.Instance, error)
-	stop    func() error
+	stop    func(context.Context, driver.Ref) error
+	start   func(context.Context, driver.Ref) error
+	discard func(context.Context, driver.Ref) error
+}
+
+func (b brokenDriver) Start(ctx context.Context, ref driver.Ref) error {
+	if b.start != nil {
+		return b.start(ctx, ref)
+	}
+	return b.Driver.Start(ctx, ref)
+}
+
+func (b brokenDriver) Discard(ctx context.Context, ref driver.Ref) error {
+	if b.discard != nil {
+		return b.discard(ctx, ref)
+	}
+	return b.Driver.Discard(ctx, ref)
 }
 
 func (b brokenDriver) Space(ctx context.Context, ref driver.Ref) (phone.Space, error) {
@@ -204,7 +264,7 @@ func (b brokenDriver) Inspect(ctx context.Context, ref driver.Ref) (driver.Insta
 
 func (b brokenDriver) Stop(ctx context.Context, ref driver.Ref) error {
 	if b.stop != nil {
-		return b.stop()
+		return b.stop(ctx, ref)
 	}
 	return b.Driver.Stop(ctx, ref)
 }
@@ -283,7 +343,7 @@ func mutants() []named {
 				return i, err
 			}
 		})},
-		{"a driver that does not stop what failed", "no job has a boot slot for it", inDriver(func(b *brokenDriver) { b.stop = func() error { return nil } })},
+		{"a driver that does not stop what failed", "", inDriver(func(b *brokenDriver) { b.stop = func(context.Context, driver.Ref) error { return nil } })},
 		{"a driver that takes others' things for its own", "I4: ", inDriver(func(b *brokenDriver) {
 			b.ensure = func(ctx context.Context, spec driver.Spec) (driver.Instance, error) {
 				b.machine.mu.Lock()
@@ -296,6 +356,40 @@ func mutants() []named {
 				}
 				b.machine.mu.Unlock()
 				return b.Driver.Ensure(ctx, spec)
+			}
+		})},
+		{"a pace that ignores how many may be let go at once", "pace: ", inStore(func(b *brokenStore) { b.paced = b.instead("at_once", 1000) })},
+		{"a pace that waits for one phone only", "differs from the reference", inStore(func(b *brokenStore) { b.paced = b.instead("first", 1) })},
+		{"a pace that never stops", "differs from the reference", inStore(func(b *brokenStore) { b.paced = b.instead("stop_percent", 100) })},
+		{"an acceptance that holds nothing back for the canary", "pace: ", inCalls(func(b *brokenCalls) { b.hasty = true })},
+		{"a driver that destroys what it stops", "destroys the volume of", inDriver(func(b *brokenDriver) {
+			b.stop = func(ctx context.Context, ref driver.Ref) error {
+				err := b.Driver.Stop(ctx, ref)
+				b.machine.mu.Lock()
+				defer b.machine.mu.Unlock()
+				if v := b.machine.volumes[volumeName(ref)]; err == nil && v != nil && v.owner == b.Driver.(handle).owner {
+					delete(b.machine.volumes, volumeName(ref))
+				}
+				return err
+			}
+		})},
+		{"a driver that leaves the life that failed", "which failed, is still there", inDriver(func(b *brokenDriver) {
+			b.discard = func(context.Context, driver.Ref) error { return nil }
+		})},
+		{"a driver that starts an old life with a new volume", "is not what it was", inDriver(func(b *brokenDriver) {
+			b.start = func(ctx context.Context, ref driver.Ref) error {
+				b.machine.mu.Lock()
+				v, i := b.machine.volumes[volumeName(ref)], b.machine.instances[instanceName(ref)]
+				if v != nil && i != nil && i.exited {
+					b.machine.volumes[volumeName(ref)] = &volume{owner: v.owner, ref: v.ref, job: v.job, files: map[string][]byte{}}
+				}
+				b.machine.mu.Unlock()
+				return b.Driver.Start(ctx, ref)
+			}
+		})},
+		{"a store that forgets that a phone was rolled back", "differs from the reference", inStore(func(b *brokenStore) {
+			b.rolled = func(ctx context.Context, f phone.Fence, failure phone.Failure) error {
+				return b.Store.Fail(ctx, f, failure)
 			}
 		})},
 		{"an engine that believes in its lease for too long", "I3: ", mutant{inStore: nil, inLease: 4}},

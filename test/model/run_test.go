@@ -11,7 +11,7 @@ import (
 )
 
 // run does as many actions as the seed's mood says, lifts all faults, and waits until everything has ended. Then it resets every phone
-// once more: whatever has happened, that must succeed.
+// with the rollback policy, of which most fail, and once more: whatever has happened, that must succeed.
 func (w *world) run() error {
 	for range w.mood.steps {
 		a := w.drawAction()
@@ -27,7 +27,29 @@ func (w *world) run() error {
 	if err := w.settle("after the faults"); err != nil {
 		return err
 	}
+	if err := w.rollbackRound(); err != nil {
+		return err
+	}
 	return w.lastRound()
+}
+
+// rollbackRound resets what there is with the rollback policy, while most new lives do not boot, and some old ones do not either. Seeds are
+// mostly over before so many phones run that this would come about by itself.
+func (w *world) rollbackRound() error {
+	w.tracef("--- every phone is reset with the rollback policy")
+	w.calm, w.mood.boots = false, 0.25
+	for _, project := range w.projects {
+		in := fleet.ResetPhones{Project: project, Rollback: true, Pace: w.drawPace()}
+		for _, p := range w.spec.sortedPhones() {
+			if p.Project == project {
+				in.Phones = append(in.Phones, fleet.ResetPhone{ID: string(p.ID), Property: pick(w.rng, propertyTexts)})
+			}
+		}
+		w.sendReset(in)
+	}
+	err := w.settle("after the round with the rollback policy")
+	w.calm, w.mood.boots = true, 0
+	return err
 }
 
 // tick lets a moment pass, another one each time: no two timers that were set in different steps are due at the same moment, so the

@@ -212,7 +212,12 @@ func (p *pacedEnds) wake() {
 	}
 }
 
+// take gives the requests. What has ended since a caller was woken is among them, and wakes nobody again.
 func (p *pacedEnds) take() []phone.RequestID {
+	select {
+	case <-p.woken:
+	default:
+	}
 	ids := sorted(p.requests)
 	clear(p.requests)
 	return ids

@@ -263,7 +263,7 @@ func (w *world) addServer(project phone.ProjectID, number int, image phone.Image
 	m := newMachine()
 	m.plan = w.drawBoot
 	w.machines[endpoint] = m
-	phones, slots := 2+w.rng.IntN(3), 1+w.rng.IntN(2)
+	phones, slots := 2+w.rng.IntN(4), 1+w.rng.IntN(2)
 	server, request, err := w.fleet.AddServer(ctx, w.callers[project], fleet.NewServer{
 		Project: project, Name: name, Driver: "memory", Endpoint: endpoint, Config: []byte("{}"), Image: image, Phones: phones, MaxConcurrentBoots: slots,
 	})

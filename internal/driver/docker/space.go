@@ -32,17 +32,25 @@ func (d *Driver) Space(ctx context.Context, ref driver.Ref) (phone.Space, error)
 	if len(of) == 0 {
 		return phone.Space{}, phone.Errorf(phone.NotFound, "", "the volume %s is not on the host", volumeName(ref))
 	}
-	said, complaint, err := h.measure(ctx, measuringPrefix+instanceName(ref), of[0])
+	stdout, stderr, err := h.measure(ctx, measuringPrefix+instanceName(ref), of[0])
 	if err != nil {
 		return phone.Space{}, err
 	}
-	usage, err := emptydir.ReadUsage(bytes.NewReader(said))
+	return readSpace(of[0].Name, stdout, stderr)
+}
+
+// readSpace reads what the helper printed of a volume. The reason is one that lets whoever asked see why there is no measurement.
+func readSpace(volume string, stdout, stderr []byte) (phone.Space, error) {
+	usage, err := emptydir.ReadUsage(bytes.NewReader(stdout))
 	if err == nil && usage.Error != "" {
 		err = errors.New(usage.Error)
 	}
+	if complaint := said(errors.New(string(stderr))); err != nil && complaint != "" {
+		err = fmt.Errorf("%w: %s", err, complaint)
+	}
 	if err != nil {
-		return phone.Space{}, phone.Errorf(phone.Internal, "", "the volume %s could not be measured (%s): is the template's helper_image of another version? %w",
-			of[0].Name, bytes.TrimSpace(complaint), err)
+		return phone.Space{}, phone.Errorf(phone.Internal, phone.ReasonHostFailed,
+			"the volume %s could not be measured: is the template's helper_image of another version? %w", volume, err)
 	}
 	return phone.Space{Used: usage.Used, Free: usage.Free}, nil
 }

@@ -1,12 +1,14 @@
 package docker
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/moby/moby/api/types/volume"
 	"github.com/moby/moby/client"
 
 	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
 // leaveMeasuring makes the container that measures a life's volume and goes no further, as a process that is killed does.
@@ -56,5 +58,23 @@ func TestMeasuringCannotWrite(t *testing.T) {
 	mounts, added := options.HostConfig.Mounts, options.HostConfig.CapAdd
 	if len(mounts) != 1 || mounts[0].Source != "v" || !mounts[0].ReadOnly || !options.HostConfig.ReadonlyRootfs || len(added) != 1 || added[0] != "DAC_READ_SEARCH" {
 		t.Errorf("mounts %+v, capabilities %v", mounts, added)
+	}
+}
+
+// A helper image of another version measures nothing, and the operator is told so: not that lethe has failed.
+func TestMeasurementThatIsNone(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ stdout, stderr, says string }{
+		"a report of what was emptied": {`{"dir":"--measure","files":0,"dirs":0,"bytes":0,"error":"open --measure"}`, "", "helper_image of another version"},
+		"nothing":                      {"", "exec: no such file", "exec: no such file"},
+		"a volume that cannot be read": {`{"dir":"/volumes/0","used":0,"free":0,"error":"input/output error"}`, "", "input/output error"},
+	} {
+		_, err := readSpace("v", []byte(c.stdout), []byte(c.stderr))
+		if phone.ReasonOf(err) != phone.ReasonHostFailed || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v (%s)", name, err, phone.ReasonOf(err))
+		}
+	}
+	if space, err := readSpace("v", []byte(`{"dir":"/volumes/0","used":7,"free":9}`), nil); err != nil || space != (phone.Space{Used: 7, Free: 9}) {
+		t.Errorf("a measurement: %+v, %v", space, err)
 	}
 }
