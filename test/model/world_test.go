@@ -21,7 +21,9 @@ import (
 	"github.com/lethe-cloud/lethe/internal/driver/simulated"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
+	"github.com/lethe-cloud/lethe/internal/seal"
 	"github.com/lethe-cloud/lethe/internal/store"
+	"github.com/lethe-cloud/lethe/internal/store/storetest"
 )
 
 var rules = simulated.Rules()
@@ -37,6 +39,7 @@ type world struct {
 	trace []string
 
 	path         string // of the database
+	keys         seal.Keys
 	db           *sql.DB
 	queries      map[string]*sql.Stmt
 	api          *store.Store
@@ -127,7 +130,7 @@ func (w *world) owner(server phone.ServerID) drivertest.Owner {
 
 // open opens the seed's database as one more process.
 func (w *world) open() (*store.Store, error) {
-	return store.Open(context.Background(), store.Config{URL: "sqlite:" + w.path, Logger: w.log, Now: w.now, DatabaseClock: w.databaseClock})
+	return store.Open(context.Background(), store.Config{URL: "sqlite:" + w.path, Keys: w.keys, Logger: w.log, Now: w.now, DatabaseClock: w.databaseClock})
 }
 
 // result is what a seed came to.
@@ -154,7 +157,7 @@ func runSeed(t *testing.T, template string, seed uint64, steps int, wrong mutant
 	var r result
 	synctest.Test(t, func(*testing.T) {
 		w := &world{
-			seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), wrong: wrong, log: slog.New(slog.DiscardHandler), began: time.Now(), path: path,
+			seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), wrong: wrong, log: slog.New(slog.DiscardHandler), began: time.Now(), path: path, keys: storetest.TestKeys(t),
 			callers: map[phone.ProjectID]account.Caller{}, names: map[phone.ID]string{}, machines: map[string]*machine{},
 			queries: map[string]*sql.Stmt{}, paced: newPacedEnds(), kept: map[phone.JobID]*volume{}, told: map[phone.JobID]bool{},
 		}
@@ -189,7 +192,7 @@ func copyFile(from, to string) error {
 func newTemplate(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "lethe.db")
-	s, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + path, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + path, Keys: storetest.TestKeys(t), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +217,7 @@ func (w *world) setUp() error {
 		Store: w.wrong.calls(w, w.api), Hosts: apiHosts{w}, Check: func(_ string, p phone.Properties) *phone.Error { return rules.Check(p) }, Now: w.now,
 		BootTimeout: bootTimeout,
 	})
-	tenant := account.Account{ID: phone.NewID[string](), Name: "tenant", CreatedAt: w.now()}
+	tenant := account.Account{ID: phone.NewID[string](), Name: "tenant", OwnHosts: true, CreatedAt: w.now()}
 	owner := account.User{ID: phone.NewID[string](), Account: tenant.ID, Name: "owner", Owner: true, CreatedAt: w.now()}
 	identity := account.Identity{User: owner, Account: tenant}
 	for i := range 2 {
