@@ -36,7 +36,7 @@ test: $(SERVICES) ## Test everything: race detector, both databases, Docker, the
 .PHONY: test-here
 test-here:
 	go test -race -timeout 40m -p $(AT_ONCE) ./...
-	CGO_ENABLED=0 go test -timeout 14m ./test/model
+	CGO_ENABLED=0 go test -timeout 40m ./test/model
 
 # The vendor's own SDK as a client of the real binary. A module of its own, so that nobody else downloads the SDK.
 .PHONY: compat
