@@ -566,7 +566,7 @@ func TestRollbackLeavesWhatCannotBeDestroyed(t *testing.T) {
 	// The reconciler destroys it when that is possible, although it is younger than the present life.
 	stop()
 	b.host.onCall(func(context.Context, string, driver.Ref) error { return nil })
-	b.config.ReconcileEvery, b.config.ReconcileGrace = 20*time.Millisecond, time.Millisecond
+	b.config.ReconcileEvery, b.config.ReconcileGrace = 300*time.Millisecond, time.Millisecond
 	b.start()
 	eventually(t, "the rest of the failed life is gone", func() bool { return b.host.has(b.ref(0, 2)) == 0 })
 	if b.host.has(b.ref(0, 1)) != 2 || !b.host.running(b.ref(0, 1)) {
@@ -578,7 +578,7 @@ func TestRollbackLeavesWhatCannotBeDestroyed(t *testing.T) {
 func TestReconcilerLeavesAStoppedOldLife(t *testing.T) {
 	t.Parallel()
 	b := keeping(t, 1, 1)
-	b.config.RestartDead, b.config.ReconcileEvery, b.config.ReconcileGrace = true, 10*time.Millisecond, time.Millisecond
+	b.config.RestartDead, b.config.ReconcileEvery, b.config.ReconcileGrace = true, 300*time.Millisecond, time.Millisecond
 	reached, release := make(chan struct{}, 64), make(chan struct{})
 	b.host.onCall(func(ctx context.Context, call string, ref driver.Ref) error {
 		if call == "ensure" {

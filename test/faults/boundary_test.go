@@ -74,6 +74,7 @@ func (h *folderHost) strikes(t testing.TB) int64 {
 
 // A replica that is killed at each step boundary of a reset, and started again: the reset goes on where it was and succeeds.
 func TestKillAtEachBoundary(t *testing.T) {
+	longForm(t)
 	t.Parallel()
 	everywhere(t, killAtEachBoundary)
 }

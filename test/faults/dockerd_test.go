@@ -154,6 +154,7 @@ func (d *dockerd) end() {
 // on, and nothing fails but a phone whose volume the daemon was making at that moment. Without, a phone that was booting has ended with its container: it says so and is reset again, and those that
 // ran are started again by the reconciler.
 func TestDockerDaemonKilled(t *testing.T) {
+	longForm(t)
 	t.Parallel()
 	d := newDockerd(t)
 	reference := testenv.SimphoneOn(t, d.endpoint)

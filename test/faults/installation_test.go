@@ -82,6 +82,9 @@ func install(t testing.TB, c config) *installation {
 			r.database = c.serve[i]
 		}
 		in.replicas = append(in.replicas, r)
+		if i > 0 {
+			shareKey(t, in.replicas[0].data, r.data)
+		}
 		r.start()
 	}
 	in.open(c.database)
@@ -443,4 +446,19 @@ func rowsOf[T any](in *installation, scan func(*sql.Rows) (T, error), query stri
 
 func (j jobRow) String() string {
 	return fmt.Sprintf("job %s (%s of phone %s to generation %d)", j.id, j.kind, j.phone, j.target)
+}
+
+// shareKey gives a new replica the key file that the first one has made, as an operator does.
+func shareKey(t testing.TB, from, to string) {
+	t.Helper()
+	key, err := os.ReadFile(filepath.Join(from, "secret.key"))
+	if err == nil {
+		err = os.MkdirAll(to, 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(to, "secret.key"), key, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
