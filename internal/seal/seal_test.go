@@ -158,7 +158,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add("", "")
 	f.Fuzz(func(t *testing.T, owner, text string) {
 		got, err := keys.Open(owner, text)
-		if err == nil && (owner != "AK" || text != sealed || got != "secret") {
+		if err == nil && (owner != "AK" || got != "secret") { // every fuzzing process seals its own seed
 			t.Errorf("%q of %q opens as %q", text, owner, got)
 		}
 	})
