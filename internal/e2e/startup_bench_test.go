@@ -51,6 +51,7 @@ func benchmarkStartup(b *testing.B, database string) {
 	storetest.Fill(b, db, database != "", storetest.Filling{
 		Project: phone.ProjectID(p.project), Image: phone.ImageID(image), Servers: servers, Each: startEach, Slots: startSlots,
 		Endpoint: endpoint, Config: `{"boot_time":"2s"}`,
+		Status: phone.StatusStopped, // hosts have no instances of them: running ones would all be found dead, at once
 	})
 	if _, err := db.Exec(`UPDATE host_images SET identity_id = $1`, identity.ID); err != nil {
 		b.Fatal(err)

@@ -39,6 +39,12 @@ type bench struct {
 
 func newBench(t *testing.T, phones, slots int) *bench {
 	t.Helper()
+	return newBenchWhere(t, phones, slots, 5*time.Second)
+}
+
+// newBenchWhere is newBench with a boot timeout of its own.
+func newBenchWhere(t *testing.T, phones, slots int, bootTimeout time.Duration) *bench {
+	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	st, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "lethe.db"), Logger: logger, Keys: storetest.TestKeys(t)})
 	if err != nil {
@@ -69,7 +75,7 @@ func newBench(t *testing.T, phones, slots int) *bench {
 		}
 		b.images = append(b.images, image)
 	}
-	b.addServer(phones, slots)
+	b.addServer(phones, slots, bootTimeout)
 	return b
 }
 
@@ -84,14 +90,14 @@ func (b *bench) addImage() phone.ImageID {
 	return id
 }
 
-func (b *bench) addServer(phones, slots int) {
+func (b *bench) addServer(phones, slots int, bootTimeout time.Duration) {
 	b.t.Helper()
 	now := time.Now()
 	in := fleet.AddServer{
 		Request: phone.Request{ID: phone.NewID[phone.RequestID](), Project: b.project, Kind: phone.KindCreate, Caller: "test", CreatedAt: now},
 		Server: phone.Server{
 			ID: phone.NewID[phone.ServerID](), Name: "rack", Project: b.project, Driver: "memory", Endpoint: "memory:", Config: []byte("{}"),
-			ImageLabel: "cloud_phone", Status: phone.ServerNormal, MaxConcurrentBoots: slots, BootTimeout: 5 * time.Second, PortBase: 5000,
+			ImageLabel: "cloud_phone", Status: phone.ServerNormal, MaxConcurrentBoots: slots, BootTimeout: bootTimeout, PortBase: 5000,
 			Capacity: phones, CreatedAt: now, UpdatedAt: now,
 		},
 	}

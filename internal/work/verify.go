@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -40,8 +41,12 @@ func (t *task) identity(instance driver.Instance) phone.ImageIdentity {
 }
 
 // looks is how often a phone that is not as asked is looked at before that is believed. What a phone answers comes through a
-// stream whose end looks the same when the connection broke, and a phone under load is late at times.
+// stream whose end looks the same when the connection broke, and a phone under load is late at times. One that does not answer at all, on
+// a host whose processors are all taken, has as long as it had to boot.
 const looks = 5
+
+// errSilent is the cause of an error of a phone that runs, had booted, and does not answer as a booted one now.
+var errSilent = errors.New("the phone runs and does not answer")
 
 func (t *task) verify() (instance driver.Instance, readings []phone.PropertyReading, err error) {
 	err = t.lookAgain(func() error {
@@ -52,10 +57,11 @@ func (t *task) verify() (instance driver.Instance, readings []phone.PropertyRead
 }
 
 func (t *task) lookAgain(verify func() error) error {
-	wait := newBackoff(100*time.Millisecond, time.Second)
+	began, wait := time.Now(), newBackoff(100*time.Millisecond, time.Second)
 	for look := 1; ; look++ {
 		err := verify()
-		if phone.ReasonOf(err) != phone.ReasonVerifyFailed || look == looks {
+		patient := look < looks || errors.Is(err, errSilent) && time.Since(began) < t.Server.BootTimeout
+		if phone.ReasonOf(err) != phone.ReasonVerifyFailed || !patient {
 			return err
 		}
 		t.log.Warn("the phone is not as asked: looking again", "look", look, "err", err)
@@ -72,7 +78,7 @@ func (t *task) verifyOnce() (driver.Instance, []phone.PropertyReading, error) {
 	case instance.Exited:
 		err = exited(instance)
 	case !instance.Booted:
-		err = phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone is not booted any more")
+		err = silent(instance)
 	case instance.Identity.ID != t.identity(instance).ID:
 		err = phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone runs image %s, not %s as asked", instance.Identity.ID, t.Identity.ID)
 	case instance.Volume == "":
@@ -83,6 +89,15 @@ func (t *task) verifyOnce() (driver.Instance, []phone.PropertyReading, error) {
 	}
 	readings, err := t.applyProperties(t.ref(), t.Job.Properties)
 	return instance, readings, err
+}
+
+// silent is the error of an instance that runs and is not booted any more.
+func silent(instance driver.Instance) error {
+	lacks := ""
+	if instance.Waiting != "" {
+		lacks = ": " + instance.Waiting
+	}
+	return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonVerifyFailed, Msg: "the phone is not booted any more" + lacks, Err: errSilent}
 }
 
 // applyProperties sets what takes effect after boot, reads everything back, and fails on the first value that is not as asked.

@@ -14,7 +14,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// Filling is a fleet that Fill writes: running phones of one image, in their first generation, which is on every host.
+// Filling is a fleet that Fill writes: phones of one image, in their first generation, which is on every host.
 type Filling struct {
 	Project  phone.ProjectID
 	Image    phone.ImageID
@@ -22,7 +22,8 @@ type Filling struct {
 	Each     int // phones per server
 	Slots    int // boot slots per server
 	Endpoint func(server int) string
-	Config   string // of every server; "" is {}
+	Config   string       // of every server; "" is {}
+	Status   phone.Status // of every phone; 0 is running
 }
 
 // FilledPhone is the id of the i-th phone that Fill writes, counted from 0; its server is FilledServer(i / Each).
@@ -42,6 +43,9 @@ func Fill(t testing.TB, db *sql.DB, postgres bool, in Filling) {
 	t.Helper()
 	if in.Config == "" {
 		in.Config = "{}"
+	}
+	if in.Status == 0 {
+		in.Status = phone.StatusRunning
 	}
 	if in.Endpoint == nil {
 		in.Endpoint = func(server int) string { return "sim:///nowhere/" + strconv.Itoa(server) }
@@ -88,8 +92,8 @@ func Fill(t testing.TB, db *sql.DB, postgres bool, in Filling) {
 	write(in.Servers*in.Each, `value ->> 'id' AS id, value ->> 'name' AS name, value ->> 'server' AS server, CAST(value ->> 'port' AS BIGINT) AS port,
 			CAST(value ->> 'at' AS BIGINT) AS at`,
 		fmt.Sprintf(`INSERT INTO phones (id, name, project_id, server_id, model, image_id, status, generation, last_generation, properties, adb_port,
-			created_at, updated_at) SELECT v.id, v.name, '%s', v.server, 'cloudphone.1', '%s', 2, 1, 1, '{"ro.com.cph.non_root":"1"}', v.port, v.at, v.at`,
-			in.Project, in.Image),
+			created_at, updated_at) SELECT v.id, v.name, '%s', v.server, 'cloudphone.1', '%s', %d, 1, 1, '{"ro.com.cph.non_root":"1"}', v.port, v.at, v.at`,
+			in.Project, in.Image, in.Status),
 		func(i int) row {
 			server := i / in.Each
 			return row{
