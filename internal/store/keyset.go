@@ -26,6 +26,12 @@ func (k *keyset) find(column, condition string, arg any) {
 	k.searchColumns = append(k.searchColumns, column)
 }
 
+// where gives all conditions of the list, for reading it by offset.
+func (k keyset) where() where {
+	w := k.scope.and()
+	return where{conditions: append(w.conditions, k.search.conditions...), args: append(w.args, k.search.args...)}
+}
+
 // How many rows one page looks at: as many as take a few milliseconds, out of an index that has all that is searched, or one by
 // one from the table. So a page that finds little costs no more than one that finds much, and the caller asks again.
 const (
@@ -78,16 +84,16 @@ func readAfter[T any](ctx context.Context, s *Store, k keyset, scan func(scanner
 
 const listOrder = ` ORDER BY created_at DESC, id LIMIT ?`
 
-// query reads a page's rows; their ids come first, from an index alone where it has all that is asked.
+// query reads a page's rows. Of a search their ids come first, from an index alone where it has all that is asked.
 func (k keyset) query(span where, limit int) (string, []any) {
-	ids, args := `SELECT id AS page_id FROM `+k.table+span.String()+listOrder, span.args
-	if len(k.searchColumns) > 0 {
-		ids = `SELECT id AS page_id FROM (SELECT ` + strings.Join(append([]string{"id", "created_at"}, k.searchColumns...), ", ") + ` FROM ` + k.table +
-			span.String() + listOrder + `) AS walked` + k.search.String() + listOrder
-		args = append(append(span.and().args, k.walk), k.search.args...)
+	if len(k.searchColumns) == 0 {
+		return `SELECT ` + k.columns + ` FROM ` + k.table + span.String() + listOrder, append(span.and().args, limit)
 	}
+	ids := `SELECT id AS page_id FROM (SELECT ` + strings.Join(append([]string{"id", "created_at"}, k.searchColumns...), ", ") + ` FROM ` + k.table +
+		span.String() + listOrder + `) AS walked` + k.search.String() + listOrder
+	args := append(append(span.and().args, k.walk), k.search.args...)
 	return `SELECT ` + columns("r", k.columns) + ` FROM ` + k.table + ` r JOIN (` + ids + `) AS page ON r.id = page.page_id ORDER BY r.created_at DESC, r.id`,
-		append(args[:len(args):len(args)], limit)
+		append(args, limit)
 }
 
 // walked gives the place that a search has come to, nil when it has seen the whole span.
@@ -95,13 +101,15 @@ func (t *tx) walked(ctx context.Context, k keyset, span where) (*fleet.Place, er
 	if len(k.searchColumns) == 0 {
 		return nil, nil
 	}
-	places, err := all(ctx, t, func(row scanner) (fleet.Place, error) {
-		var p fleet.Place
-		err := row.Scan(&p.Order, &p.ID)
-		return p, err
-	}, `SELECT created_at, id FROM `+k.table+span.String()+listOrder+` OFFSET ?`, append(span.and().args, 1, k.walk-1)...)
+	places, err := all(ctx, t, scanPlace, `SELECT created_at, id FROM `+k.table+span.String()+listOrder+` OFFSET ?`, append(span.and().args, 1, k.walk-1)...)
 	if err != nil || len(places) == 0 {
 		return nil, err
 	}
 	return &places[0], nil
+}
+
+func scanPlace(row scanner) (fleet.Place, error) {
+	var p fleet.Place
+	err := row.Scan(&p.Order, &p.ID)
+	return p, err
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -75,18 +76,25 @@ func readOne[T any](ctx context.Context, s *Store, missing phone.Reason, scan fu
 	return found, err
 }
 
-// readPage reads a page of a table, created last first, and how many rows match in all, which count says. The page's ids come
-// first, from an index alone where the conditions allow, so that rows which an offset skips are not read.
-func readPage[T any](ctx context.Context, s *Store, table, list string, scan func(scanner) (T, error), w where, offset, limit int,
-	count func(*tx) (int, error)) ([]T, int, error) {
+// readPage reads a page of a list by its offset, and how many rows match in all, which count says. Rows that the offset skips are not read
+// where an index has what is asked: of a list that is not searched it gives the row before the page, which is read from there on; of a
+// searched one the page's ids.
+func readPage[T any](ctx context.Context, s *Store, k keyset, scan func(scanner) (T, error), offset, limit int,
+	count func(t *tx, w where) (int, error)) ([]T, int, error) {
+	w := k.where()
 	var found []T
 	var total int
 	err := s.view(ctx, func(t *tx) error {
+		found = nil
 		var err error
-		if total, err = count(t); err != nil || offset >= total {
+		if total, err = count(t, w); err != nil || offset >= total {
 			return err
 		}
-		found, err = all(ctx, t, scan, `SELECT `+columns("r", list)+` FROM `+table+` r JOIN (SELECT id AS page_id FROM `+table+w.String()+
+		if len(k.searchColumns) == 0 {
+			found, err = pageOf(ctx, t, k, scan, offset, limit)
+			return err
+		}
+		found, err = all(ctx, t, scan, `SELECT `+columns("r", k.columns)+` FROM `+k.table+` r JOIN (SELECT id AS page_id FROM `+k.table+w.String()+
 			` ORDER BY created_at DESC, id LIMIT ? OFFSET ?) AS page ON r.id = page.page_id ORDER BY r.created_at DESC, r.id`,
 			append(slices.Clone(w.args), page(offset, limit)...)...)
 		return err
@@ -95,6 +103,29 @@ func readPage[T any](ctx context.Context, s *Store, table, list string, scan fun
 		return nil, 0, err
 	}
 	return found, total, nil
+}
+
+// pageOf reads the page of a list that begins after offset rows.
+func pageOf[T any](ctx context.Context, t *tx, k keyset, scan func(scanner) (T, error), offset, limit int) ([]T, error) {
+	var after fleet.Place
+	if offset > 0 {
+		before, err := all(ctx, t, scanPlace, `SELECT created_at, id FROM `+k.table+k.scope.String()+listOrder+` OFFSET ?`,
+			append(k.scope.and().args, 1, offset-1)...)
+		if err != nil || len(before) == 0 {
+			return nil, err
+		}
+		after = before[0]
+	}
+	most := int(page(0, limit)[0].(int64))
+	var found []T
+	for _, span := range k.spans(after) {
+		query, args := k.query(span, most-len(found))
+		some, err := all(ctx, t, scan, query, args...)
+		if found = append(found, some...); err != nil || len(found) == most {
+			return found, err
+		}
+	}
+	return found, nil
 }
 
 // readAll reads every row of a query.

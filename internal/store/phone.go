@@ -14,21 +14,16 @@ func (s *Store) Phone(ctx context.Context, project phone.ProjectID, id phone.ID)
 
 // Phones gives a page of phones, created last first, and how many match in all.
 func (s *Store) Phones(ctx context.Context, f fleet.PhoneFilter) ([]phone.Phone, int, error) {
-	var w where
-	w.project(f.Project, f.Server != "")
-	w.text("server_id", string(f.Server))
-	if f.Name != "" {
-		w.add(s.contains("name"), f.Name)
-	}
-	if f.Status != nil {
-		w.add("status = ?", *f.Status)
-	}
-	return readPage(ctx, s, "phones", phoneColumns, scanPhone, w, f.Offset, f.Limit,
-		func(t *tx) (int, error) { return t.countPhones(ctx, f, w) })
+	return readPage(ctx, s, s.phoneList(f), scanPhone, f.Offset, f.Limit,
+		func(t *tx, w where) (int, error) { return t.countPhones(ctx, f, w) })
 }
 
 // PhonesAfter gives the phones that follow a place, in the order of Phones, and where the next page begins.
 func (s *Store) PhonesAfter(ctx context.Context, f fleet.PhoneFilter, after fleet.Place) ([]phone.Phone, *fleet.Place, error) {
+	return readAfter(ctx, s, s.phoneList(f), scanPhone, fleet.PlaceOfPhone, after, f.Limit)
+}
+
+func (s *Store) phoneList(f fleet.PhoneFilter) keyset {
 	k := keyset{table: "phones", columns: phoneColumns, walk: walkTable}
 	if f.Name != "" {
 		k.find("name", s.contains("name"), f.Name)
@@ -41,5 +36,5 @@ func (s *Store) PhonesAfter(ctx context.Context, f fleet.PhoneFilter, after flee
 	if f.Status != nil {
 		k.find("status", "status = ?", *f.Status)
 	}
-	return readAfter(ctx, s, k, scanPhone, fleet.PlaceOfPhone, after, f.Limit)
+	return k
 }

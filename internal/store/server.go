@@ -180,23 +180,7 @@ func (s *Store) Server(ctx context.Context, project phone.ProjectID, id phone.Se
 
 // Servers gives a page of servers, created last first, and how many match in all.
 func (s *Store) Servers(ctx context.Context, f fleet.ServerFilter) ([]phone.Server, int, error) {
-	var w where
-	w.text("project_id", string(f.Project))
-	w.text("id", string(f.ID))
-	if f.Name != "" {
-		w.add(s.contains("name"), f.Name)
-	}
-	if f.Status != nil {
-		w.add("status = ?", *f.Status)
-	}
-	w.text("phone_model", f.PhoneModel)
-	if !f.CreatedFrom.IsZero() {
-		w.add("created_at >= ?", micros(f.CreatedFrom))
-	}
-	if !f.CreatedTo.IsZero() {
-		w.add("created_at <= ?", micros(f.CreatedTo))
-	}
-	return readPage(ctx, s, "servers", serverColumns, scanServer, w, f.Offset, f.Limit, func(t *tx) (int, error) {
+	return readPage(ctx, s, s.serverList(f), scanServer, f.Offset, f.Limit, func(t *tx, w where) (int, error) {
 		var n int
 		err := t.row(ctx, `SELECT count(*) FROM servers`+w.String(), w.args...).Scan(&n)
 		return n, err
@@ -205,6 +189,10 @@ func (s *Store) Servers(ctx context.Context, f fleet.ServerFilter) ([]phone.Serv
 
 // ServersAfter gives the servers that follow a place, in the order of Servers, and where the next page begins.
 func (s *Store) ServersAfter(ctx context.Context, f fleet.ServerFilter, after fleet.Place) ([]phone.Server, *fleet.Place, error) {
+	return readAfter(ctx, s, s.serverList(f), scanServer, fleet.PlaceOfServer, after, f.Limit)
+}
+
+func (s *Store) serverList(f fleet.ServerFilter) keyset {
 	k := keyset{table: "servers", columns: serverColumns, walk: walkTable}
 	k.scope.text("project_id", string(f.Project))
 	k.scope.text("id", string(f.ID))
@@ -223,7 +211,7 @@ func (s *Store) ServersAfter(ctx context.Context, f fleet.ServerFilter, after fl
 	if !f.CreatedTo.IsZero() {
 		k.scope.add("created_at <= ?", micros(f.CreatedTo))
 	}
-	return readAfter(ctx, s, k, scanServer, fleet.PlaceOfServer, after, f.Limit)
+	return k
 }
 
 // ServerUse counts the boot slots that the server's jobs hold and its phones by status, at one moment. A server that is not
