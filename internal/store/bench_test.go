@@ -238,7 +238,7 @@ func (w *bare) learn() {
 }
 
 func (w *bare) read(query string) [][]any {
-	rows, err := w.db.Query(query)
+	rows, err := w.f.DB.Query(query)
 	if err != nil {
 		w.b.Fatal(err)
 	}
@@ -365,7 +365,8 @@ func (w *bare) claim(tx *sql.Tx) {
 	}
 }
 
-// clean takes the fleet back to where it was.
+// clean takes the fleet back to where it was, on a connection of its own: SQLite keeps the pages that a connection has written for that
+// connection alone, and drops those of all others, so the side that cleaned would find the phones at hand and the other would not.
 func (w *bare) clean() {
 	statements := []string{
 		`UPDATE phones SET status = 2, last_generation = 1 WHERE id IN (SELECT phone_id FROM jobs WHERE kind = 'reset')`,
@@ -375,7 +376,7 @@ func (w *bare) clean() {
 		statements = append(statements, `VACUUM jobs`, `VACUUM phones`, `VACUUM requests`, `VACUUM river_job`)
 	}
 	for _, statement := range statements {
-		if _, err := w.db.Exec(statement); err != nil {
+		if _, err := w.f.DB.Exec(statement); err != nil {
 			w.b.Fatalf("%s: %v", statement, err)
 		}
 	}
