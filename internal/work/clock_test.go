@@ -35,7 +35,11 @@ func TestClockStepsDuringBoot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, 1, 1)
+			timeout := soon
+			if c.boots { // not at the first look
+				timeout = 5 * time.Second
+			}
+			b := newBenchBooting(t, 1, 1, timeout)
 			clock := &stepping{}
 			b.config.Now = clock.now
 			b.start()
