@@ -47,7 +47,9 @@ func newEstate(t *testing.T) *estate {
 		t.Fatal(err)
 	}
 	logger := slog.New(slog.DiscardHandler)
-	st, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(folder, "lethe.db"), Keys: storetest.TestKeys(t)})
+	path := filepath.Join(folder, "lethe.db")
+	storetest.CopySQLite(t, path)
+	st, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + path, Keys: storetest.TestKeys(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"testing"
 
 	"github.com/lethe-cloud/lethe/internal/account"
@@ -24,7 +23,7 @@ import (
 // The wire over the databases: what the tests above check with a store in memory, here once with each real one.
 func TestOverSQLite(t *testing.T) {
 	t.Parallel()
-	testOverStore(t, storetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "lethe.db")))
+	testOverStore(t, storetest.SQLite(t))
 }
 
 func TestOverPostgres(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 // PreparedStatements gives the statements that this SQLite store has run so far.
 func (s *Store) PreparedStatements() []string {
 	var all []string
-	for _, kept := range []*statements{s.writes, s.reads} {
+	for _, kept := range []*statements{s.writes, s.leases, s.reads} {
 		kept.mu.RLock()
 		all = append(all, slices.Collect(maps.Keys(kept.ready))...)
 		kept.mu.RUnlock()

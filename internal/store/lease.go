@@ -13,7 +13,7 @@ import (
 // its lease keeps the time at which it registered first.
 func (s *Store) Register(ctx context.Context, replica phone.ReplicaID, ttl time.Duration) error {
 	var incarnation int64
-	err := s.tx(ctx, func(t *tx) error {
+	err := s.leaseTx(ctx, func(t *tx) error {
 		return t.row(ctx, `INSERT INTO replicas (id, incarnation, process, expires_at, registered_at) VALUES (?, 1, ?, `+t.clock+` + ?, ?)
 			ON CONFLICT (id) DO UPDATE SET incarnation = replicas.incarnation + 1, process = excluded.process, expires_at = excluded.expires_at,
 			registered_at = CASE WHEN replicas.process = excluded.process THEN replicas.registered_at ELSE excluded.registered_at END RETURNING incarnation`, replica, s.process, ttl.Microseconds(), t.at).Scan(&incarnation)
@@ -45,7 +45,7 @@ func (s *Store) incarnation(replica phone.ReplicaID) int64 {
 // Heartbeat renews the lease for ttl by the database's clock. It fails with ReasonFenced when the lease was taken over or
 // released, or belongs to a later start of the replica.
 func (s *Store) Heartbeat(ctx context.Context, replica phone.ReplicaID, ttl time.Duration) error {
-	return s.tx(ctx, func(t *tx) error {
+	return s.leaseTx(ctx, func(t *tx) error {
 		n, err := t.exec(ctx, `UPDATE replicas SET expires_at = `+t.clock+` + ? WHERE id = ? AND incarnation = ? AND expires_at > 0`,
 			ttl.Microseconds(), replica, s.incarnation(replica))
 		if err != nil {

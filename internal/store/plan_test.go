@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -63,7 +62,7 @@ func plan(t *testing.T, f storetest.Fixture, statement string) []string {
 func TestAcceptStatements(t *testing.T) {
 	t.Parallel()
 	count := func(servers, phones int) int {
-		f := storetest.Open(t, "sqlite:"+filepath.Join(t.TempDir(), "lethe.db"))
+		f := storetest.SQLite(t)
 		image := f.Image(t)
 		var ids []phone.ID
 		for range servers {

@@ -39,7 +39,7 @@ func (s *Store) connectPostgres(ctx context.Context, url string) error {
 	}
 	s.pool = pool
 	s.write = stdlib.OpenDBFromPool(pool)
-	s.read = s.write
+	s.lease, s.read = s.write, s.write
 	return nil
 }
 

@@ -10,7 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"modernc.org/sqlite" // registers the driver "sqlite"
+	"golang.org/x/sync/semaphore"
+	"modernc.org/sqlite"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -27,20 +28,17 @@ func (s *Store) connectSQLite(ctx context.Context, path string, clock func() tim
 	if err != nil {
 		return phone.Errorf(phone.Invalid, "", "the database's path cannot be made absolute: %w", err)
 	}
-	open := openSQLite
+	known := &sqlite.Driver{}
 	if clock != nil {
 		s.clock = ownClock + `()`
-		if open, err = withClock(clock); err != nil {
+		if err := known.RegisterScalarFunction(ownClock, 0, reads(clock)); err != nil {
 			return phone.Errorf(phone.Internal, "", "the database cannot be given a clock: %w", err)
 		}
 	}
-	if s.write, err = open(path, "_txlock=immediate", 1); err != nil {
-		return phone.Errorf(phone.Invalid, "", "the database URL cannot be used: %w", err)
-	}
-	if s.read, err = open(path, "_pragma=query_only(true)", readers); err != nil {
-		return errors.Join(phone.Errorf(phone.Invalid, "", "the database URL cannot be used: %w", err), s.write.Close())
-	}
-	s.writes, s.reads = newStatements(s.write), newStatements(s.read)
+	writing := turnConnector{connector{known, sqliteDSN(path, immediate)}, semaphore.NewWeighted(1)}
+	s.write, s.lease = pool(writing, 1), pool(writing, 1)
+	s.read = pool(connector{known, sqliteDSN(path, "_pragma=query_only(true)")}, readers)
+	s.writes, s.leases, s.reads = newStatements(s.write), newStatements(s.lease), newStatements(s.read)
 	if err := s.write.PingContext(ctx); err != nil {
 		return &phone.Error{
 			Code: phone.Unavailable, Err: errors.Join(err, s.Close()),
@@ -50,14 +48,15 @@ func (s *Store) connectSQLite(ctx context.Context, path string, clock func() tim
 	return nil
 }
 
-// openSQLite opens one pool of the database at path.
-func openSQLite(path, own string, connections int) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", sqliteDSN(path, own))
-	if err != nil {
-		return nil, err
-	}
-	limit(db, connections)
-	return db, nil
+// immediate makes a transaction take SQLite's one lock for writing when it begins, and not at its first write, when it may be too late.
+const immediate = "_txlock=immediate"
+
+// pool makes a pool of at most that many connections.
+func pool(c driver.Connector, connections int) *sql.DB {
+	db := sql.OpenDB(c)
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	return db
 }
 
 // sqliteDSN has the pragmas, because they belong to every connection that a pool ever makes: synchronous=FULL, for an
@@ -67,28 +66,15 @@ func sqliteDSN(path, own string) string {
 		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(true)&_pragma=cache_size(-65536)&_pragma=journal_size_limit(67108864)&" + own
 }
 
-func limit(db *sql.DB, connections int) {
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
-}
-
 // ownClock is the SQL function that gives the time, in microseconds, of a database that was given a clock.
 const ownClock = "lethe_clock"
 
-// withClock opens pools like openSQLite does, with connections that have the function ownClock.
-func withClock(clock func() time.Time) (func(path, own string, connections int) (*sql.DB, error), error) {
-	clocked := &sqlite.Driver{}
-	err := clocked.RegisterScalarFunction(ownClock, 0, func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
-		return micros(clock()), nil
-	})
-	return func(path, own string, connections int) (*sql.DB, error) {
-		db := sql.OpenDB(connector{clocked, sqliteDSN(path, own)})
-		limit(db, connections)
-		return db, nil
-	}, err
+// reads makes an SQL function of a clock.
+func reads(clock func() time.Time) func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) {
+	return func(*sqlite.FunctionContext, []driver.Value) (driver.Value, error) { return micros(clock()), nil }
 }
 
-// connector opens connections of a driver that is not registered under a name.
+// connector opens connections of a driver that may have functions of its own.
 type connector struct {
 	driver *sqlite.Driver
 	dsn    string

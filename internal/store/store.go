@@ -40,6 +40,7 @@ type Config struct {
 type Store struct {
 	dialect
 	write   *sql.DB       // SQLite: one connection
+	lease   *sql.DB       // SQLite: one connection of its own, see turn.go; PostgreSQL: the same pool
 	read    *sql.DB       // SQLite: a pool that cannot write; PostgreSQL: the same pool
 	pool    *pgxpool.Pool // nil on SQLite
 	log     *slog.Logger
@@ -54,8 +55,9 @@ type Store struct {
 	installation string // as it was when the database was opened; see Ping
 	// admissions combines the steps that may admit other jobs.
 	admissions *combiner[*step]
-	// Prepared statements of the two pools; nil on PostgreSQL, whose driver prepares by itself.
+	// Prepared statements of the pools; nil on PostgreSQL, whose driver prepares by itself.
 	writes *statements
+	leases *statements
 	reads  *statements
 
 	mu         sync.Mutex
@@ -135,7 +137,7 @@ func (s *Store) Installation(ctx context.Context) (string, error) {
 func (s *Store) Close() error {
 	err := s.write.Close()
 	if s.read != s.write {
-		err = errors.Join(err, s.read.Close())
+		err = errors.Join(err, s.lease.Close(), s.read.Close())
 	}
 	if s.pool != nil {
 		s.pool.Close()

@@ -13,7 +13,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// tx is one transaction. On SQLite nothing inside it may touch the pool: it has a single connection, which the transaction holds.
+// tx is one transaction. On SQLite nothing inside it may touch the pool, or wait for a lease's: there is one turn to write, which the transaction holds.
 type tx struct {
 	*Store
 	sql        *sql.Tx // nil: single statements outside a transaction, of the reading pool
@@ -29,8 +29,19 @@ const maxRetries = 10
 
 // tx runs fn in one writing transaction, again when it lost against another one: fn must start from nothing each time.
 func (s *Store) tx(ctx context.Context, fn func(*tx) error) error {
+	return s.retried(ctx, s.write, s.writes, fn)
+}
+
+// leaseTx is tx for a lease, whose owner drops all its work when it is renewed too late: on SQLite it goes next,
+// whatever else waits.
+func (s *Store) leaseTx(ctx context.Context, fn func(*tx) error) error {
+	return s.retried(ctx, s.lease, s.leases, fn)
+}
+
+// retried runs fn in one transaction of the pool.
+func (s *Store) retried(ctx context.Context, db *sql.DB, prepared *statements, fn func(*tx) error) error {
 	for try := 0; ; try++ {
-		err := s.tryTx(ctx, fn)
+		err := s.tryTx(ctx, db, prepared, fn)
 		if err == nil || try == maxRetries || !lostAgainstAnother(err) {
 			return translate(ctx, err)
 		}
@@ -44,14 +55,14 @@ func (s *Store) tx(ctx context.Context, fn func(*tx) error) error {
 	}
 }
 
-func (s *Store) tryTx(ctx context.Context, fn func(*tx) error) (err error) {
-	begun, err := s.write.BeginTx(ctx, nil)
+func (s *Store) tryTx(ctx context.Context, db *sql.DB, prepared *statements, fn func(*tx) error) (err error) {
+	begun, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	// After Commit this does nothing; it is for errors and panics. Its own error says nothing that err does not.
 	defer func() { _ = begun.Rollback() }()
-	t := &tx{Store: s, sql: begun, statements: s.writes, at: micros(s.now())}
+	t := &tx{Store: s, sql: begun, statements: prepared, at: micros(s.now())}
 	if err := fn(t); err != nil {
 		return err
 	}
@@ -69,7 +80,7 @@ func (s *Store) tryTx(ctx context.Context, fn func(*tx) error) (err error) {
 	if len(t.deliveries) > 0 {
 		s.wakes.wake()
 	}
-	s.writes.prepare(ctx, t.unprepared)
+	prepared.prepare(ctx, t.unprepared)
 	return nil
 }
 

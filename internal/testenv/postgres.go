@@ -3,6 +3,7 @@ package testenv
 import (
 	"context"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,21 @@ const databaseTimeout = 30 * time.Second
 // its URL. The database is dropped when the test has ended, whoever is still connected to it.
 func Postgres(t testing.TB) string {
 	t.Helper()
+	return newDatabase(t, "template0")
+}
+
+// PostgresCopy is Postgres with a copy of the database at the URL, to which nobody may be connected.
+func PostgresCopy(t testing.TB, of string) string {
+	t.Helper()
+	original, err := url.Parse(of)
+	if err != nil {
+		t.Fatalf("the database to copy has no URL: %v", err)
+	}
+	return newDatabase(t, strings.TrimPrefix(original.Path, "/"))
+}
+
+func newDatabase(t testing.TB, template string) string {
+	t.Helper()
 	base := require(t, "PostgreSQL", "LETHE_TEST_POSTGRES")
 	fresh, err := url.Parse(base)
 	if err != nil {
@@ -25,7 +41,7 @@ func Postgres(t testing.TB) string {
 	}
 	name := "lethe_test_" + phone.NewID[string]()
 	fresh.Path = "/" + name
-	admin(t, base, `CREATE DATABASE `+name+` TEMPLATE template0`)
+	admin(t, base, `CREATE DATABASE `+name+` TEMPLATE `+template)
 	t.Cleanup(func() { admin(t, base, `DROP DATABASE `+name+` WITH (FORCE)`) })
 	return fresh.String()
 }

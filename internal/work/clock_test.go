@@ -2,6 +2,7 @@ package work_test
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -35,7 +36,11 @@ func TestClockStepsDuringBoot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, 1, 1)
+			timeout := soon
+			if c.boots { // not at the first look
+				timeout = 5 * time.Second
+			}
+			b := newBenchBooting(t, 1, 1, timeout)
 			clock := &stepping{}
 			b.config.Now = clock.now
 			b.start()
@@ -66,24 +71,32 @@ func TestClockStepsDuringBoot(t *testing.T) {
 // A process that goes on with a boot, and finds the clock set back since it began, waits for no longer than a boot may take.
 func TestClockStepsBackBetweenAttempts(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, 1, 1)
+	b := newBenchBooting(t, 1, 1, soon)
+	b.config.StopGrace = time.Millisecond
 	stop := b.start()
 	b.created()
-	b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
-		if call == "inspect" && ref.Generation == 2 {
-			b.host.set(ref, func(i *memoryInstance) { i.booted = false })
+	boots := make(chan struct{})
+	var first sync.Once
+	b.host.onCall(func(ctx context.Context, call string, ref driver.Ref) error {
+		if call != "inspect" || ref.Generation != 2 {
+			return nil
 		}
-		return nil
+		b.host.set(ref, func(i *memoryInstance) { i.booted = false })
+		first.Do(func() {
+			close(boots)
+			<-ctx.Done() // until the engine drops what is in flight
+		})
+		return ctx.Err()
 	})
 	request := b.reset(b.phones, nil)
-	b.await(request, "it boots", func(jobs []phone.Job) bool { return jobs[0].Phase == phone.PhaseBooting && jobs[0].Owner != "" })
+	<-boots
 	stop()
 	clock := &stepping{}
 	clock.step(-48 * time.Hour)
 	b.config.Now = clock.now
 	b.start()
 	job := b.await(request, "it ended", ended)[0]
-	if job.Phase != phone.PhaseFailed || job.Failure.Reason != phone.ReasonBootTimeout {
-		t.Errorf("the job is %s %+v, want a boot timeout", job.Phase, job.Failure)
+	if job.Phase != phone.PhaseFailed || job.Failure.Reason != phone.ReasonBootTimeout || job.Attempt < 2 {
+		t.Errorf("the job is %s in attempt %d, %+v; want a boot timeout in a second one", job.Phase, job.Attempt, job.Failure)
 	}
 }

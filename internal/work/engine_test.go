@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,16 +38,22 @@ type bench struct {
 	config  work.Config
 }
 
+// soon is a boot timeout of phones that boot at once or never: a phone that the first look finds booted has booted in time, so how long it
+// is decides nothing.
+const soon = 200 * time.Millisecond
+
+// newBench has a boot timeout that is longer than a test holds a boot up.
 func newBench(t *testing.T, phones, slots int) *bench {
 	t.Helper()
-	return newBenchWhere(t, phones, slots, 5*time.Second)
+	return newBenchBooting(t, phones, slots, 5*time.Second)
 }
 
-// newBenchWhere is newBench with a boot timeout of its own.
-func newBenchWhere(t *testing.T, phones, slots int, bootTimeout time.Duration) *bench {
+func newBenchBooting(t *testing.T, phones, slots int, timeout time.Duration) *bench {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	st, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "lethe.db"), Logger: logger, Keys: storetest.TestKeys(t)})
+	path := filepath.Join(t.TempDir(), "lethe.db")
+	storetest.CopySQLite(t, path)
+	st, err := store.Open(t.Context(), store.Config{URL: "sqlite:" + path, Logger: logger, Keys: storetest.TestKeys(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +82,7 @@ func newBenchWhere(t *testing.T, phones, slots int, bootTimeout time.Duration) *
 		}
 		b.images = append(b.images, image)
 	}
-	b.addServer(phones, slots, bootTimeout)
+	b.addServer(phones, slots, timeout)
 	return b
 }
 
@@ -90,14 +97,14 @@ func (b *bench) addImage() phone.ImageID {
 	return id
 }
 
-func (b *bench) addServer(phones, slots int, bootTimeout time.Duration) {
+func (b *bench) addServer(phones, slots int, timeout time.Duration) {
 	b.t.Helper()
 	now := time.Now()
 	in := fleet.AddServer{
 		Request: phone.Request{ID: phone.NewID[phone.RequestID](), Project: b.project, Kind: phone.KindCreate, Caller: "test", CreatedAt: now},
 		Server: phone.Server{
 			ID: phone.NewID[phone.ServerID](), Name: "rack", Project: b.project, Driver: "memory", Endpoint: "memory:", Config: []byte("{}"),
-			ImageLabel: "cloud_phone", Status: phone.ServerNormal, MaxConcurrentBoots: slots, BootTimeout: bootTimeout, PortBase: 5000,
+			ImageLabel: "cloud_phone", Status: phone.ServerNormal, MaxConcurrentBoots: slots, BootTimeout: timeout, PortBase: 5000,
 			Capacity: phones, CreatedAt: now, UpdatedAt: now,
 		},
 	}
@@ -291,23 +298,8 @@ func TestSlowEraseHoldsNoSlot(t *testing.T) {
 
 func TestFailures(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		hook   func(b *bench, call string, ref driver.Ref) error
-		reason phone.Reason
-		says   string
-	}{
-		"never boots": {func(b *bench, call string, ref driver.Ref) error {
-			if call == "inspect" {
-				b.host.set(ref, func(i *memoryInstance) { i.booted = false })
-			}
-			return nil
-		}, phone.ReasonBootTimeout, "did not boot within"},
-		"ends while booting": {func(b *bench, call string, ref driver.Ref) error {
-			if call == "inspect" {
-				b.host.set(ref, func(i *memoryInstance) { i.running, i.booted, i.exited, i.exitCode = false, false, true, 129 })
-			}
-			return nil
-		}, phone.ReasonBootExited, "exit code 129 before it had booted"},
+	lives := failingLives()
+	maps.Copy(lives, map[string]failingLife{
 		"disappears again and again": {func(b *bench, call string, ref driver.Ref) error {
 			if call == "inspect" {
 				b.host.lose(ref)
@@ -320,43 +312,20 @@ func TestFailures(t *testing.T) {
 			}
 			return nil
 		}, phone.ReasonImageNotFound, "manifest unknown"},
-		"a foreign object": {func(_ *bench, call string, _ driver.Ref) error {
-			if call == "ensure" {
-				return phone.Errorf(phone.Conflict, phone.ReasonForeignObject, "the name is taken")
-			}
-			return nil
-		}, phone.ReasonForeignObject, "the name is taken"},
 		"erase fails": {func(_ *bench, call string, _ driver.Ref) error {
 			if call == "erase" {
 				return phone.Errorf(phone.Internal, phone.ReasonEraseFailed, "volume v is in use")
 			}
 			return nil
 		}, phone.ReasonEraseFailed, "volume v is in use"},
-		"a property does not take": {func(b *bench, call string, ref driver.Ref) error {
-			if call == "exec getprop" {
-				b.host.set(ref, func(i *memoryInstance) { i.props["com.cph.mainkeys"] = "7" })
-			}
-			return nil
-		}, phone.ReasonVerifyFailed, "property com.cph.mainkeys"},
 		"the host stays away": {func(_ *bench, call string, _ driver.Ref) error {
 			return phone.Errorf(phone.Unavailable, "", "connection refused")
 		}, phone.ReasonHostGone, "server rack did not answer for 300ms"},
-		"something unforeseen": {func(_ *bench, call string, _ driver.Ref) error {
-			if call == "ensure" {
-				return errors.New("secret detail")
-			}
-			return nil
-		}, "", "internal error"},
-		"a driver that panics": {func(_ *bench, call string, _ driver.Ref) error {
-			if call == "start" {
-				panic("boom")
-			}
-			return nil
-		}, "", "internal error"},
-	} {
+	})
+	for name, c := range lives {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := newBench(t, 2, 1)
+			b := newBenchBooting(t, 2, 1, soon)
 			b.config.HostDeadline = 10 * time.Second
 			stop := b.start()
 			b.created()
@@ -365,7 +334,7 @@ func TestFailures(t *testing.T) {
 			bad := b.phones[0].ID
 			b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
 				if call == "prepare" || ref.Phone == bad && ref.Generation == 2 {
-					return c.hook(b, call, ref)
+					return c.spoil(b, call, ref)
 				}
 				return nil
 			})
@@ -628,7 +597,7 @@ func TestVerifyLooksAgain(t *testing.T) {
 // A wall clock that is set back while a phone boots does not lengthen its boot: the slot is free in time.
 func TestClockSetBackWhileBooting(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, 1, 1)
+	b := newBenchBooting(t, 1, 1, soon)
 	b.config.Now = func() time.Time { return time.Now().Add(-time.Hour) } // the database has recorded when booting began before that
 	b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
 		if call == "inspect" {

@@ -2,7 +2,6 @@ package work_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,10 +15,10 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// keeping is a bench whose phones run, each with its first life, and no engine.
+// keeping is a bench whose phones run, each with its first life, and no engine. Later lives have to boot at once or never.
 func keeping(t *testing.T, phones, slots int) *bench {
 	t.Helper()
-	b := newBench(t, phones, slots)
+	b := newBenchBooting(t, phones, slots, soon)
 	stop := b.start()
 	b.created()
 	stop()
@@ -48,6 +47,22 @@ func (b *bench) wantOld(before phone.Phone, job phone.Job) {
 			b.t.Errorf("%d objects of life %d, which failed, are on the host", n, g)
 		}
 	}
+}
+
+// wantRolledBack waits until the job of the only phone has ended, and fails unless it failed for the reason, with a failure that says all of
+// this, and left the phone as it was before.
+func (b *bench) wantRolledBack(request phone.RequestID, before phone.Phone, reason phone.Reason, says ...string) {
+	b.t.Helper()
+	j := b.await(request, "ended", ended)[0]
+	if j.Phase != phone.PhaseFailed || !j.RolledBack || j.Failure.Reason != reason {
+		b.t.Errorf("the job: %s, rolled back %t, %+v; want it rolled back for %q", j.Phase, j.RolledBack, j.Failure, reason)
+	}
+	for _, part := range says {
+		if !strings.Contains(j.Failure.Msg+"\n"+j.Failure.Detail, part) {
+			b.t.Errorf("the failure %+v does not say %q", j.Failure, part)
+		}
+	}
+	b.wantOld(before, j)
 }
 
 // With the policy a reset ends as without it, and nothing is removed or erased before the new life is verified.
@@ -115,50 +130,6 @@ func TestRollbackKeepsTheSlotUntilVerified(t *testing.T) {
 	b.onlyNewest(2)
 }
 
-// spoilers are the ways in which a second life fails before it is verified.
-var spoilers = map[string]struct {
-	spoil  func(b *bench, call string, ref driver.Ref) error
-	reason phone.Reason
-	says   string
-}{
-	"never boots": {func(b *bench, call string, ref driver.Ref) error {
-		if call == "inspect" {
-			b.host.set(ref, func(i *memoryInstance) { i.booted = false })
-		}
-		return nil
-	}, phone.ReasonBootTimeout, "did not boot within"},
-	"ends while booting": {func(b *bench, call string, ref driver.Ref) error {
-		if call == "inspect" {
-			b.host.set(ref, func(i *memoryInstance) { i.running, i.booted, i.exited, i.exitCode = false, false, true, 129 })
-		}
-		return nil
-	}, phone.ReasonBootExited, "exit code 129 before it had booted"},
-	"a foreign object": {func(_ *bench, call string, _ driver.Ref) error {
-		if call == "ensure" {
-			return phone.Errorf(phone.Conflict, phone.ReasonForeignObject, "the name is taken")
-		}
-		return nil
-	}, phone.ReasonForeignObject, "the name is taken"},
-	"a property does not take": {func(b *bench, call string, ref driver.Ref) error {
-		if call == "exec getprop" {
-			b.host.set(ref, func(i *memoryInstance) { i.props["com.cph.mainkeys"] = "7" })
-		}
-		return nil
-	}, phone.ReasonVerifyFailed, "property com.cph.mainkeys"},
-	"something unforeseen": {func(_ *bench, call string, _ driver.Ref) error {
-		if call == "ensure" {
-			return errors.New("secret detail")
-		}
-		return nil
-	}, "", "internal error"},
-	"a driver that panics": {func(_ *bench, call string, _ driver.Ref) error {
-		if call == "start" {
-			panic("boom")
-		}
-		return nil
-	}, "", "internal error"},
-}
-
 // spoilSecond makes what a job does about the second life of a phone go wrong.
 func (b *bench) spoilSecond(bad phone.ID, spoil func(b *bench, call string, ref driver.Ref) error) {
 	b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
@@ -171,7 +142,7 @@ func (b *bench) spoilSecond(bad phone.ID, spoil func(b *bench, call string, ref 
 
 func TestRollback(t *testing.T) {
 	t.Parallel()
-	for name, c := range spoilers {
+	for name, c := range failingLives() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := keeping(t, 2, 1)
@@ -221,17 +192,13 @@ func TestRollbackOfAPhoneThatDidNotRun(t *testing.T) {
 	if before.Status != phone.StatusAbnormal || before.Cause != "it fell" {
 		t.Fatalf("the dead phone: %+v", before)
 	}
-	b.spoilSecond(before.ID, spoilers["ends while booting"].spoil)
+	b.spoilSecond(before.ID, endsWhileBooting)
 	request := b.resetBy(b.phones, nil, true)
 	if p := b.phone(before.ID); p.Status != phone.StatusResetting || p.Cause != "" {
 		t.Errorf("while it is reset: %+v", p)
 	}
 	b.start()
-	j := b.await(request, "ended", ended)[0]
-	if !j.RolledBack || !strings.Contains(j.Failure.Detail, "it is abnormal as before, and has its life 1 with its data") {
-		t.Errorf("the job: %s, rolled back %t, %+v", j.Phase, j.RolledBack, j.Failure)
-	}
-	b.wantOld(before, j)
+	b.wantRolledBack(request, before, phone.ReasonBootExited, "it is abnormal as before, and has its life 1 with its data")
 }
 
 // An image that cannot be had fails the job before anything was done to the phone.
@@ -250,11 +217,7 @@ func TestRollbackWhilePreparing(t *testing.T) {
 	})
 	request := b.resetBy(b.phones, nil, true)
 	b.start()
-	j := b.await(request, "ended", ended)[0]
-	if !j.RolledBack || j.Failure.Reason != phone.ReasonImageNotFound || !strings.Contains(j.Failure.Detail, "nothing was done to the phone") {
-		t.Errorf("the job: %s, rolled back %t, %+v", j.Phase, j.RolledBack, j.Failure)
-	}
-	b.wantOld(before, j)
+	b.wantRolledBack(request, before, phone.ReasonImageNotFound, "nothing was done to the phone")
 }
 
 // Without room for a second volume the old instance is not even stopped.
@@ -271,11 +234,7 @@ func TestRollbackNeedsSpace(t *testing.T) {
 	})
 	request := b.resetBy(b.phones, nil, true)
 	b.start()
-	j := b.await(request, "ended", ended)[0]
-	if !j.RolledBack || j.Failure.Reason != phone.ReasonNoSpace || !strings.Contains(j.Failure.Msg, "server rack has 11264.0 MiB left") || !strings.Contains(j.Failure.Msg, "takes 10240.0 MiB") {
-		t.Errorf("the job: %s, rolled back %t, %+v", j.Phase, j.RolledBack, j.Failure)
-	}
-	b.wantOld(before, j)
+	b.wantRolledBack(request, before, phone.ReasonNoSpace, "server rack has 11264.0 MiB left", "takes 10240.0 MiB")
 	// Without the policy nobody asks: there need be room for one volume only.
 	b.host.onCall(func(context.Context, string, driver.Ref) error { return nil })
 	measured := b.host.count("space")
@@ -361,11 +320,7 @@ func TestRollbackAfterATakeover(t *testing.T) {
 	b.host.onCall(func(context.Context, string, driver.Ref) error { return nil })
 	b.host.space = phone.Space{Used: 10 << 30, Free: 11 << 30}
 	b.start()
-	j := b.await(request, "ended", ended)[0]
-	if !j.RolledBack || j.Failure.Reason != phone.ReasonNoSpace || !strings.Contains(j.Failure.Detail, "it runs its life 1 again, with its data") {
-		t.Errorf("the job: %s, rolled back %t, %+v", j.Phase, j.RolledBack, j.Failure)
-	}
-	b.wantOld(before, j)
+	b.wantRolledBack(request, before, phone.ReasonNoSpace, "it runs its life 1 again, with its data")
 }
 
 // A stop that a fenced worker had sent arrives while the old life comes back: that is started once more.
@@ -388,14 +343,10 @@ func TestRollbackOutlivesALateStop(t *testing.T) {
 	})
 	request := b.resetBy(b.phones, phone.Properties{"com.cph.mainkeys": "1"}, true)
 	b.start()
-	j := b.await(request, "ended", ended)[0]
-	if !j.RolledBack || j.Failure.Reason != phone.ReasonBootExited || !strings.Contains(j.Failure.Msg, "exit code 129") {
-		t.Errorf("the job: %s, rolled back %t, %+v", j.Phase, j.RolledBack, j.Failure)
-	}
+	b.wantRolledBack(request, before, phone.ReasonBootExited, "exit code 129")
 	if n := b.host.count("start"); n != starts+3 {
 		t.Errorf("%d starts since the reset, want 3", n-starts)
 	}
-	b.wantOld(before, j)
 }
 
 // An old life that does not come back, or is not there any more, leaves the phone failed; the job says both.
@@ -552,7 +503,7 @@ func TestRollbackLeavesWhatCannotBeDestroyed(t *testing.T) {
 		if call == "discard" {
 			return phone.Errorf(phone.Conflict, phone.ReasonEraseFailed, "something uses the volume")
 		}
-		return spoilers["ends while booting"].spoil(b, call, ref)
+		return endsWhileBooting(b, call, ref)
 	})
 	request := b.resetBy(b.phones, nil, true)
 	stop := b.start()

@@ -15,7 +15,7 @@ import (
 func TestSilentPhoneIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	const silent = 7 // looks; a wrong answer is believed after 5
-	b := newBenchWhere(t, 1, 1, 2*time.Minute)
+	b := newBenchBooting(t, 1, 1, 2*time.Minute)
 	b.start()
 	b.created()
 	var looks atomic.Int64

@@ -7,6 +7,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"regexp"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -17,8 +18,10 @@ import (
 type meddler struct {
 	proxy *httputil.ReverseProxy
 
-	mu    sync.Mutex
-	rules []*meddling
+	mu      sync.Mutex
+	rules   []*meddling
+	held    chan struct{} // closed when what is held is let go; nil: nothing is held
+	passing int           // calls that change something and that the daemon is about
 }
 
 // meddling is what happens to calls of one kind.
@@ -32,10 +35,12 @@ type meddling struct {
 type meddles int
 
 const (
-	refuses meddles = iota // answers 500, and passes nothing on
-	lies                   // passes the call on and answers 500: it was done, but the call failed
-	hangsUp                // passes the call on and ends the connection without an answer
-	dawdles                // answers late
+	refuses   meddles = iota // answers 500, and passes nothing on
+	lies                     // passes the call on and answers 500: it was done, but the call failed
+	hangsUp                  // passes the call on and ends the connection without an answer
+	dawdles                  // answers late
+	holds                    // passes nothing on until it is let go, and then hangs up; so it does with every other call that changes something
+	withholds                // passes the call on, and then does the same
 )
 
 // newMeddler listens on a unix socket for the daemon.
@@ -50,6 +55,7 @@ func newMeddler(t testing.TB, socket, network, address string) *meddler {
 	}}
 	m := &meddler{proxy: httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "docker"})}
 	m.proxy.Transport, m.proxy.FlushInterval = transport, -1
+	m.proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) } // as a daemon that is dead
 	server := &http.Server{Handler: m, ReadHeaderTimeout: patience}
 	served := make(chan struct{})
 	go func() {
@@ -57,6 +63,7 @@ func newMeddler(t testing.TB, socket, network, address string) *meddler {
 		_ = server.Serve(listener) // ends when it is closed
 	}()
 	t.Cleanup(func() {
+		m.meddle()
 		_ = server.Close()
 		<-served
 		transport.CloseIdleConnections()
@@ -68,21 +75,46 @@ func newMeddler(t testing.TB, socket, network, address string) *meddler {
 var version = regexp.MustCompile(`^/v[0-9.]+`)
 
 func (m *meddler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch m.what(r.Method + " " + version.ReplaceAllString(r.URL.Path, "")) {
+	call := r.Method + " " + version.ReplaceAllString(r.URL.Path, "")
+	switch does, held := m.what(call); does {
 	case refuses:
 		answerFailure(w)
 	case lies:
-		m.proxy.ServeHTTP(&unheard{header: http.Header{}}, r)
+		m.pass(call, &unheard{header: http.Header{}}, r)
 		answerFailure(w)
 	case hangsUp:
-		m.proxy.ServeHTTP(&unheard{header: http.Header{}}, r)
+		m.pass(call, &unheard{header: http.Header{}}, r)
 		panic(http.ErrAbortHandler) // net/http's way to end a connection without an answer
 	case dawdles:
 		time.Sleep(300 * time.Millisecond) // how late it is
-		m.proxy.ServeHTTP(w, r)
+		m.pass(call, w, r)
+	case holds:
+		<-held
+		panic(http.ErrAbortHandler)
+	case withholds:
+		m.pass(call, &unheard{header: http.Header{}}, r)
+		<-held
+		panic(http.ErrAbortHandler)
 	default:
-		m.proxy.ServeHTTP(w, r)
+		m.pass(call, w, r)
 	}
+}
+
+// pass hands a call to the daemon. One that changes something was counted with the decision to do so.
+func (m *meddler) pass(call string, w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if changes(call) {
+			m.passing--
+		}
+	}()
+	m.proxy.ServeHTTP(w, r)
+}
+
+// changes reports whether the call is one of daemonCalls.
+func changes(call string) bool {
+	return slices.ContainsFunc(daemonCalls, func(c string) bool { return regexp.MustCompile(c).MatchString(call) })
 }
 
 func answerFailure(w http.ResponseWriter) {
@@ -91,24 +123,47 @@ func answerFailure(w http.ResponseWriter) {
 	_, _ = w.Write([]byte(`{"message":"the daemon has a bad day"}`))
 }
 
-// what gives what to do with a call, -1 for nothing.
-func (m *meddler) what(call string) meddles {
+// what gives what to do with a call, -1 for nothing, and when it is let go.
+func (m *meddler) what(call string) (does meddles, held chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	does = -1
+	if m.held != nil && changes(call) {
+		return holds, m.held
+	}
 	for _, r := range m.rules {
 		if (r.times < 0 || r.struck < r.times) && r.call.MatchString(call) {
 			r.struck++
-			return r.does
+			does = r.does
+			break
 		}
 	}
-	return -1
+	if does == holds || does == withholds {
+		m.held = make(chan struct{})
+	}
+	if changes(call) && does != holds && does != refuses {
+		m.passing++
+	}
+	return does, m.held
 }
 
-// meddle replaces the rules.
+// still reports whether the rule has struck, so that everything that changes something is held, and the daemon has done what it was
+// about before.
+func (m *meddler) still(r *meddling) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return r.struck > 0 && m.passing == 0
+}
+
+// meddle replaces the rules, and lets go what the old ones held.
 func (m *meddler) meddle(rules ...*meddling) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.rules = rules
+	if m.held != nil {
+		close(m.held)
+		m.held = nil
+	}
 }
 
 // struck gives how often the rule has.

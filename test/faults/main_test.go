@@ -88,12 +88,3 @@ func eventually(t testing.TB, what string, done func() bool) {
 		}
 	}
 }
-
-// longForm keeps a case to `make faults`: it waits for moments of a daemon or of the scheduler that a loaded machine with few processors
-// may not show within any reasonable time, which says nothing about lethe.
-func longForm(t testing.TB) {
-	t.Helper()
-	if os.Getenv("LETHE_FAULT_ROUNDS") == "" {
-		t.Skip("part of `make faults`: set LETHE_FAULT_ROUNDS")
-	}
-}

@@ -78,7 +78,8 @@ func (d *Driver) takeOrMake(ctx context.Context, spec driver.Spec, options clien
 }
 
 // makeVolume makes the life's volume. Docker answers with an existing volume of that name as if it had made it, so its labels
-// are looked at.
+// are looked at. A daemon that was started since the volume was made leaves them out of that answer (20.10: its store caches the volume
+// without them), and shows them to who asks for the volume.
 func (d *Driver) makeVolume(ctx context.Context, spec driver.Spec) error {
 	labels := d.lifeLabels(kindVolume, spec)
 	made, err := d.host.api.VolumeCreate(ctx, client.VolumeCreateOptions{Name: volumeName(spec.Ref), Driver: "local", Labels: labels})
@@ -90,6 +91,13 @@ func (d *Driver) makeVolume(ctx context.Context, spec driver.Spec) error {
 		return err
 	}
 	got := made.Volume.Labels
+	if len(got) == 0 {
+		found, err := d.host.api.VolumeInspect(ctx, volumeName(spec.Ref), client.VolumeInspectOptions{})
+		if err != nil {
+			return classify("look at the data volume", err)
+		}
+		got = found.Volume.Labels
+	}
 	ref, _ := refOf(got)
 	switch {
 	case !d.host.ours(kindVolume, got) || ref != spec.Ref:

@@ -128,10 +128,12 @@ func (f Fault) wrong() (key, cure string) {
 		return "operation", fmt.Sprintf("must be, for the effect %s, one of %s", f.Effect, join(at))
 	case f.Factor < 0 || f.Factor > maxFactor || f.Factor != 0 && (f.Effect != EffectSlow || f.Operation != OpBoot):
 		return "factor", fmt.Sprintf("belongs to the effect slow of the operation boot, and is at most %d", maxFactor)
+	case f.Effect == EffectLate && f.Duration == 0:
+		return "duration", `is needed for the effect late: say how long, as in "2s"`
 	case f.Effect == EffectSlow && f.Duration == 0 && f.Factor == 0:
 		return "duration", `is needed for the effect slow: say how long, as in "2s" (or, for a boot, give a factor)`
-	case f.Duration != 0 && !slices.Contains([]Effect{EffectSlow, EffectExit, EffectVanish}, f.Effect):
-		return "duration", "belongs to the effects slow, exit and vanish"
+	case f.Duration != 0 && !slices.Contains([]Effect{EffectSlow, EffectLate, EffectExit, EffectVanish}, f.Effect):
+		return "duration", "belongs to the effects slow, late, exit and vanish"
 	case f.ExitCode != nil && (f.Effect != EffectExit || *f.ExitCode < 0 || *f.ExitCode > 255):
 		return "exit_code", "belongs to the effect exit and is from 0 to 255"
 	case f.Times < 0:

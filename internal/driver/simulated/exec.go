@@ -26,8 +26,9 @@ func (d *Driver) Exec(ctx context.Context, ref driver.Ref, command driver.Comman
 	if len(command.Args) == 0 {
 		return driver.Result{}, phone.Errorf(phone.Invalid, "", "the command is empty: name a program")
 	}
-	return call(ctx, d, OpExec, d.about(ref), func() (driver.Result, error) {
-		program := programs(command.Args[0])
+	program, who := programs(command.Args[0]), d.about(ref)
+	who.writes = program.writes
+	return call(ctx, d, OpExec, who, func() (driver.Result, error) {
 		if program.writes {
 			// What writes excludes the other calls on the phone, so that an erasure never meets a file that is being made.
 			unlock, err := d.lockPhone(ctx, ref.Phone, false)

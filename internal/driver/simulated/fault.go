@@ -18,7 +18,7 @@ type Fault struct {
 	Operation Operation `json:"operation"`
 	// Effect is what happens.
 	Effect Effect `json:"effect"`
-	// Duration is, for slow, what is added; for exit and vanish, how long after the start it happens (half the boot time
+	// Duration is, for slow and late, what is added; for exit and vanish, how long after the start it happens (half the boot time
 	// when left out).
 	Duration Duration `json:"duration,omitzero"`
 	// Factor multiplies the boot time of a slow boot.
@@ -62,13 +62,15 @@ const (
 	EffectExit        Effect = "exit"        // the phone ends while it boots
 	EffectVanish      Effect = "vanish"      // the instance is no longer there some time after the start
 	EffectLostAnswer  Effect = "lost-answer" // the work is done and then Unavailable, once per phone, generation and operation
+	EffectLate        Effect = "late"        // the work is done and then its answer takes longer
+	EffectIgnored     Effect = "ignored"     // a command that writes is answered as done, and nothing is done
 	EffectUnavailable Effect = "unavailable" // nothing is done: the host does not answer
 	EffectFail        Effect = "fail"        // nothing is done: Internal, and for erase a volume that cannot be removed
 )
 
 // Effects lists all effects.
 func Effects() []Effect {
-	return []Effect{EffectSlow, EffectNever, EffectExit, EffectVanish, EffectLostAnswer, EffectUnavailable, EffectFail}
+	return []Effect{EffectSlow, EffectNever, EffectExit, EffectVanish, EffectLostAnswer, EffectLate, EffectIgnored, EffectUnavailable, EffectFail}
 }
 
 // operations says where an effect can strike, and whether there is such an effect.
@@ -81,7 +83,9 @@ func (e Effect) operations() ([]Operation, bool) {
 		return []Operation{OpBoot}, true
 	case EffectVanish:
 		return []Operation{OpStart, OpBoot}, true
-	case EffectLostAnswer: // only of what changes the host: another answer that is lost is the same as unavailable
+	case EffectIgnored:
+		return []Operation{OpExec}, true
+	case EffectLostAnswer, EffectLate: // only of what changes the host: another answer that is lost is the same as unavailable, and a late one as slow
 		return []Operation{OpPrepare, OpEnsure, OpStart, OpStop, OpRemove, OpErase, OpDiscard, OpExec}, true
 	case EffectUnavailable, EffectFail:
 		return methods, true
@@ -96,11 +100,15 @@ type subject struct {
 	generation phone.Generation
 	names      func() []string // the phone's names, where reading them is worth it
 	image      string
+	writes     bool // a command changes the phone
 }
 
 // hits reports whether the rule is about this operation on this subject.
 func (f Fault) hits(op Operation, who subject) bool {
 	if f.Operation != op && (f.Operation != OpAll || op == OpBoot) {
+		return false
+	}
+	if f.Effect == EffectIgnored && !who.writes {
 		return false
 	}
 	about := func(g phone.Generation) bool { return g == who.generation }

@@ -304,6 +304,56 @@ func TestLostAnswerOncePerLife(t *testing.T) {
 	wantError(t, drop(d.Ensure(t.Context(), spec)), phone.Unavailable, "", "answer was lost")
 }
 
+// A late answer is one of work that is done: who does not wait for it leaves the work behind.
+func TestLateAnswer(t *testing.T) {
+	t.Parallel()
+	d, _, _ := newHost(t, Config{Faults: []Fault{{Operation: OpEnsure, Effect: EffectLate, Duration: Duration(time.Hour), Times: 1}}})
+	spec := newSpec(t, d)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	answered := make(chan error, 1)
+	go func() { answered <- drop(d.Ensure(ctx, spec)) }()
+	for made := false; !made; {
+		_, err := d.Inspect(t.Context(), spec.Ref)
+		made = err == nil
+		select {
+		case err := <-answered:
+			t.Fatalf("the answer was not late: %v", err)
+		default:
+		}
+	}
+	leave()
+	if err := <-answered; !errors.Is(err, context.Canceled) {
+		t.Errorf("%v is not the end of ctx", err)
+	}
+	must(t, drop(d.Ensure(t.Context(), spec)))
+}
+
+// A command that is ignored is answered as done, and what only reads is not ignored.
+func TestIgnoredCommand(t *testing.T) {
+	t.Parallel()
+	d, _, _ := newHost(t, Config{Faults: []Fault{{Operation: OpExec, Effect: EffectIgnored, Times: 1}}})
+	ref := started(t, d, newSpec(t, d)).Ref
+	run := func(args ...string) string {
+		t.Helper()
+		result, err := d.Exec(t.Context(), ref, driver.Command{Args: args})
+		if err != nil || result.ExitCode != 0 {
+			t.Fatalf("%v: exit code %d, %v", args, result.ExitCode, err)
+		}
+		return string(result.Stdout)
+	}
+	const key = "persist.lethe.test"
+	if got := run("getprop", "ro.lethe.none"); got != "\n" {
+		t.Errorf("reading was not done: %q", got)
+	}
+	for _, want := range []string{"\n", "second\n"} {
+		run("setprop", key, "second")
+		if got := run("getprop", key); got != want {
+			t.Errorf("the property is %q, want %q", got, want)
+		}
+	}
+}
+
 func TestBootSpread(t *testing.T) {
 	t.Parallel()
 	const boot, n = 10 * time.Second, 400

@@ -78,7 +78,7 @@ func attempt[T any](ctx context.Context, d *Driver, op Operation, who subject, d
 	if err != nil {
 		return none, err
 	}
-	if err := d.strikeBefore(ctx, rules, op); err != nil {
+	if ignored, err := d.strikeBefore(ctx, rules, op); err != nil || ignored {
 		return none, err
 	}
 	result, err := do()

@@ -116,10 +116,33 @@ func (d *Driver) rules(op Operation, who subject) ([]rule, error) {
 	return hits, nil
 }
 
-// strikeBefore does what rules do to a call before its work: all slow ones wait, then the first other one decides.
-func (d *Driver) strikeBefore(ctx context.Context, rules []rule, op Operation) error {
+// strikeBefore does what rules do to a call before its work: all slow ones wait, then the first other one decides. ignored means that the
+// work is not to be done, and the call to be answered.
+func (d *Driver) strikeBefore(ctx context.Context, rules []rule, op Operation) (ignored bool, err error) {
+	if err := d.waitFor(ctx, rules, EffectSlow); err != nil {
+		return false, err
+	}
 	for _, r := range rules {
-		if r.Effect != EffectSlow {
+		switch r.Effect {
+		case EffectLostAnswer:
+			return false, nil // it has its turn after the work
+		case EffectIgnored:
+			if struck, err := d.take(ctx, r); err != nil || struck {
+				return struck, err
+			}
+		case EffectUnavailable, EffectFail:
+			if struck, err := d.take(ctx, r); err != nil || struck {
+				return false, errors.Join(err, r.failure(op, struck))
+			}
+		}
+	}
+	return false, nil
+}
+
+// waitFor waits for as long as the rules with the effect say together.
+func (d *Driver) waitFor(ctx context.Context, rules []rule, effect Effect) error {
+	for _, r := range rules {
+		if r.Effect != effect {
 			continue
 		}
 		struck, err := d.take(ctx, r)
@@ -132,21 +155,14 @@ func (d *Driver) strikeBefore(ctx context.Context, rules []rule, op Operation) e
 			}
 		}
 	}
-	for _, r := range rules {
-		switch r.Effect {
-		case EffectLostAnswer:
-			return nil // it has its turn after the work
-		case EffectUnavailable, EffectFail:
-			if struck, err := d.take(ctx, r); err != nil || struck {
-				return errors.Join(err, r.failure(op, struck))
-			}
-		}
-	}
 	return nil
 }
 
-// strikeAfter loses the answer of work that was done, once for each phone, generation and operation.
+// strikeAfter lets the answer of work that was done come late, or loses it, that once for each phone, generation and operation.
 func (d *Driver) strikeAfter(ctx context.Context, rules []rule, op Operation, who subject) error {
+	if err := d.waitFor(ctx, rules, EffectLate); err != nil {
+		return err
+	}
 	for _, r := range rules {
 		if r.Effect != EffectLostAnswer {
 			continue
