@@ -75,10 +75,13 @@ var samples = map[string][]sample{
 	"POST /lethe/v1/servers":                       {{body: `{"server_name":"s-NEW","driver":"simulated","phone_count":1,"image_id":"IMAGE"}`}},
 	"GET /lethe/v1/servers":                        {{}},
 	"GET /lethe/v1/servers/{server_id}":            {{}},
+	"PUT /lethe/v1/servers/{server_id}":            {{body: `{"server_name":"edge"}`}}, // its own name
 	"GET /lethe/v1/servers/{server_id}/drift":      {{}},
 	"POST /lethe/v1/servers/{server_id}/reconcile": {{body: `{"apply":false}`}},
 	"POST /lethe/v1/images":                        {{body: `{"image_name":"i-NEW","reference":"r"}`}},
 	"GET /lethe/v1/images":                         {{}},
+	"DELETE /lethe/v1/images/{image_id}":           {{missing: true, owner: 404}},
+	"PUT /lethe/v1/phones/{phone_id}":              {{body: `{"phone_name":"front"}`}},
 	"GET /lethe/v1/phones":                         {{}},
 	"GET /lethe/v1/phones/{phone_id}":              {{}},
 	"POST /lethe/v1/phones/batch-reset": {
