@@ -35,12 +35,16 @@ var operations = map[string]operation{
 	"POST /lethe/v1/servers":                       {"addServer", "Add a server and create its phones. Action cph:servers:create", api.AddServer{}, api.AddedServer{}},
 	"GET /lethe/v1/servers":                        {"listServers", "The project's servers, created last first. Action cph:servers:list", nil, api.Servers{}},
 	"GET /lethe/v1/servers/{server_id}":            {"showServer", "One server, with its slots and its phones by status. Action cph:servers:get", nil, api.Server{}},
+	"PUT /lethe/v1/servers/{server_id}":            {"renameServer", "Give a server another name; its phones keep theirs. Action cph:servers:updateName", api.RenameServer{}, api.Done{}},
 	"GET /lethe/v1/servers/{server_id}/drift":      {"showDrift", "How a server's host differs from the database; nothing is changed. Action cph:servers:get", nil, api.Drift{}},
 	"POST /lethe/v1/servers/{server_id}/reconcile": {"reconcileServer", "Put a server's host in order now, as far as that is due. Action cph:servers:reconcile", api.Reconcile{}, api.Drift{}},
 
 	"POST /lethe/v1/images": {"addImage", "Register an image. Action ims:images:create", api.AddImage{}, api.Image{}},
 	"GET /lethe/v1/images":  {"listImages", "The images that the project may use, newest first. Action cph:images:list", nil, api.Images{}},
 
+	"DELETE /lethe/v1/images/{image_id}": {"deleteImage", "Delete an image of the project; refused while a phone or an unfinished job has it. Action cph:images:delete", nil, api.Done{}},
+
+	"PUT /lethe/v1/phones/{phone_id}":       {"renamePhone", "Give a phone another name; the phone itself is told with its next life. Action cph:phones:updateName", api.RenamePhone{}, api.Done{}},
 	"GET /lethe/v1/phones":                  {"listPhones", "The project's phones, created last first. Action cph:phones:list", nil, api.Phones{}},
 	"GET /lethe/v1/phones/{phone_id}":       {"showPhone", "One phone, and the job at work on it. Action cph:phones:get", nil, api.Phone{}},
 	"POST /lethe/v1/phones/batch-reset":     {"resetPhones", "Reset phones, each as a job of one request: phones that are refused do not stop the others. Actions cph:phones:reset and, with image_id, ims:images:get", api.ResetPhones{}, api.Accepted{}},

@@ -92,3 +92,9 @@ type ResetPhone struct {
 	// Forget the properties that were set before.
 	FactoryReset bool `json:"factory_reset_enabled,omitempty"`
 }
+
+// RenamePhone gives a phone another name; the phone itself is told with its next life.
+type RenamePhone struct {
+	// 1 to 60 letters, digits, Chinese characters, - or _; unique in the project.
+	PhoneName string `json:"phone_name"`
+}

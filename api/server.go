@@ -88,3 +88,9 @@ type Servers struct {
 	// even none, and have a next one.
 	Next string `json:"next,omitempty"`
 }
+
+// RenameServer gives a server another name; its phones keep theirs.
+type RenameServer struct {
+	// 1 to 60 letters, digits, Chinese characters, - or _; unique in the project.
+	ServerName string `json:"server_name"`
+}

@@ -52,6 +52,21 @@ func (c *Client) Images(ctx context.Context, name string) ([]api.Image, error) {
 	return out.Images, c.get(ctx, api.Prefix+"/images", query("image_name", name), &out)
 }
 
+// DeleteImage removes an image of the project that nothing uses.
+func (c *Client) DeleteImage(ctx context.Context, id string) error {
+	return c.remove(ctx, below("images", id))
+}
+
+// RenamePhone gives a phone another name.
+func (c *Client) RenamePhone(ctx context.Context, id, to string) error {
+	return c.put(ctx, below("phones", id), api.RenamePhone{PhoneName: to}, &api.Done{})
+}
+
+// RenameServer gives a server another name.
+func (c *Client) RenameServer(ctx context.Context, id, to string) error {
+	return c.put(ctx, below("servers", id), api.RenameServer{ServerName: to}, &api.Done{})
+}
+
 // Phone gives one phone and the job at work on it.
 func (c *Client) Phone(ctx context.Context, id string) (api.Phone, error) {
 	var out api.Phone

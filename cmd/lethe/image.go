@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/client"
 )
 
 func newImageCommand(env *environment) *cobra.Command {
-	return group("image", "Register images, and list them", newImageAddCommand(env), newImageListCommand(env))
+	return group("image", "Register images, list and delete them", newImageAddCommand(env), newImageListCommand(env), newImageDeleteCommand(env))
 }
 
 func newImageAddCommand(env *environment) *cobra.Command {
@@ -59,6 +62,25 @@ func newImageListCommand(env *environment) *cobra.Command {
 	cmd.Flags().StringVar(&name, "name", "", "only those of this whole `name`")
 	completeFlag(cmd, "name", completeImages(env))
 	return cmd
+}
+
+func newImageDeleteCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:               "delete IMAGE",
+		Short:             "Delete an image; refused while a phone or an unfinished job, of any project, has it",
+		Args:              exactArgs(1),
+		ValidArgsFunction: once(completeImages(env)),
+		RunE: does(env, func(ctx context.Context, c *client.Client, args []string) error {
+			id, err := resolveImage(ctx, c, args[0])
+			if err != nil {
+				return err
+			}
+			if err := c.DeleteImage(ctx, id); err != nil {
+				return err
+			}
+			return env.say("image %s is deleted", args[0])
+		}),
+	}
 }
 
 func imageTable(images ...api.Image) table {

@@ -35,6 +35,7 @@ var samples = map[string][]sample{
 
 	"PUT /v1/{project_id}/cloud-phone/phones/{phone_id}":                        {{body: `{"phone_name":"front"}`}},
 	"POST /v1/{project_id}/cloud-phone/phones/batch-connection":                 {{body: `{"phone_ids":["PHONE"],"client_type":"ANDROID"}`}},
+	"POST /v1/{project_id}/cloud-phone/phones/sync-commands":                    {{body: `{"command":"shell","content":"id","phone_ids":["PHONE"]}`}},
 	"GET /v1/{project_id}/cloud-phone/phone-models":                             {{}},
 	"PUT /v1/{project_id}/cloud-phone/servers/{server_id}":                      {{body: `{"server_name":"edge"}`}}, // its own name
 	"GET /v1/{project_id}/cloud-phone/server-models":                            {{}},
@@ -61,6 +62,9 @@ var samples = map[string][]sample{
 	"POST /v2.1/{project_id}/cloud-phone/servers":                             {{body: `{"server_name":"a","server_model_name":"m","count":1}`, owner: 400}},
 	"POST /v1/{project_id}/cloud-phone/phones-traffic":                        {{body: `{"traffic_type":"direct","phone_ids":["PHONE"]}`, owner: 400}},
 	"POST /v1/{project_id}/cloud-phone/phones/expand-volume":                  {{body: `{"phones":[{"phone_id":"PHONE","new_size":1}]}`, owner: 501}},
+	"GET /v1/{project_id}/server-model-offerings":                             {{}},
+	"POST /v1/{project_id}/servers/attach-share-filesystem":                   {{body: `{"type":"sfs_turbo","id":"x","server_ids":["SERVER"]}`, owner: 400}},
+	"POST /v1/{project_id}/servers/detach-share-filesystem":                   {{body: `{"type":"sfs_turbo","id":"x","server_ids":["SERVER"]}`, owner: 400}},
 	"GET /v1/{project_id}/cloud-phone/access-infos":                           {{query: "server_id=SERVER"}},
 	"PUT /v1/{project_id}/cloud-phone/access-infos":                           {{body: `{"server_ids":["SERVER"],"ports":[{"name":"a","listen_port":1,"internet_accessible":"true"}]}`, owner: 501}},
 	"DELETE /v1/{project_id}/cloud-phone/access-infos":                        {{body: `{"server_ids":["SERVER"],"ports":[{"name":"a","listen_port":1}]}`, owner: 400}},
@@ -71,10 +75,13 @@ var samples = map[string][]sample{
 	"POST /lethe/v1/servers":                       {{body: `{"server_name":"s-NEW","driver":"simulated","phone_count":1,"image_id":"IMAGE"}`}},
 	"GET /lethe/v1/servers":                        {{}},
 	"GET /lethe/v1/servers/{server_id}":            {{}},
+	"PUT /lethe/v1/servers/{server_id}":            {{body: `{"server_name":"edge"}`}}, // its own name
 	"GET /lethe/v1/servers/{server_id}/drift":      {{}},
 	"POST /lethe/v1/servers/{server_id}/reconcile": {{body: `{"apply":false}`}},
 	"POST /lethe/v1/images":                        {{body: `{"image_name":"i-NEW","reference":"r"}`}},
 	"GET /lethe/v1/images":                         {{}},
+	"DELETE /lethe/v1/images/{image_id}":           {{missing: true, owner: 404}},
+	"PUT /lethe/v1/phones/{phone_id}":              {{body: `{"phone_name":"front"}`}},
 	"GET /lethe/v1/phones":                         {{}},
 	"GET /lethe/v1/phones/{phone_id}":              {{}},
 	"POST /lethe/v1/phones/batch-reset": {

@@ -17,8 +17,8 @@ import (
 )
 
 func newPhoneCommand(env *environment) *cobra.Command {
-	return group("phone", "Look at phones, and run programs in them",
-		newPhoneListCommand(env), newPhoneShowCommand(env), newPhoneExecCommand(env))
+	return group("phone", "Look at phones, name them, and run programs in them",
+		newPhoneListCommand(env), newPhoneShowCommand(env), newPhoneRenameCommand(env), newPhoneExecCommand(env))
 }
 
 func newPhoneListCommand(env *environment) *cobra.Command {

@@ -86,6 +86,7 @@ var libraries = []library{
 	{"github.com/riverqueue/river", []string{"internal/store/..."}, "River only delivers; our jobs row is the truth, and only the store writes both in one transaction"},
 	{"github.com/moby/moby", []string{"internal/driver/docker"}, "what Docker is called and how it fails is translated in one place"},
 	{"github.com/docker/docker", nil, "Docker is spoken to by the moby client, in internal/driver/docker"},
+	{"mvdan.cc/sh", []string{"internal/simphone"}, "a shell is the test phone's; lethe itself runs none"},
 	{"github.com/spf13", []string{"cmd/lethe"}, "the command line belongs to the command"},
 	{"github.com/huaweicloud", nil, "the vendor's SDK is our judge, in a module of its own (test/compat); nobody who builds lethe downloads it"},
 }

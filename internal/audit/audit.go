@@ -22,6 +22,8 @@ const (
 	RestartCloudPhone Trace = "restartCloudPhone"
 	UpdatePhoneName   Trace = "updatePhoneName"
 	RunCommand        Trace = "runCommand"
+	UpdateServerName  Trace = "updateServerName"
+	DeleteImage       Trace = "deleteImage"
 	CreateServer      Trace = "createCloudPhoneServer"
 	ReconcileServer   Trace = "reconcileCloudPhoneServer"
 	CreateImage       Trace = "createImage"

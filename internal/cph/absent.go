@@ -17,6 +17,7 @@ func (h *Handler) absentRoutes() []route {
 		noOrders    = "nothing is bought here: an operator adds machines with lethe server add"
 		noEvents    = "nobody plans events on the operator's machines"
 		empty       = ": the list is empty"
+		noShare     = "servers mount no shared file system: what a phone mounts of its host stands in the server's template"
 		noPorts     = "phones publish adb alone, no application ports"
 	)
 	return []route{
@@ -30,6 +31,8 @@ func (h *Handler) absentRoutes() []route {
 			"traffic goes straight to every phone, and there is no encode server to route it to", h.importTraffic},
 		{"ExpandPhoneDataVolumeSize", "POST " + base + "/phones/expand-volume", fleet.ActionPhonesExpand, Refused,
 			"phones share their server's disk: a volume has no size of its own", h.expandVolume},
+		{"AttachShareFilesystem", "POST /v1/{project_id}/servers/attach-share-filesystem", fleet.ActionServersAttach, Refused, noShare, h.mountShare},
+		{"DetachShareFilesystem", "POST /v1/{project_id}/servers/detach-share-filesystem", fleet.ActionServersDetach, Refused, noShare, h.mountShare},
 		{"ListAccessInfos", "GET " + base + "/access-infos", fleet.ActionServersGet, Partly, noPorts + empty, h.listPorts},
 		{"PutAccessInfos", "PUT " + base + "/access-infos", fleet.ActionServersAccess, Refused, noPorts, h.addPorts},
 		{"DeleteAccessInfos", "DELETE " + base + "/access-infos", fleet.ActionServersAccess, Refused, noPorts, h.removePorts},
@@ -223,6 +226,40 @@ func (h *Handler) expandVolume(c *call) (any, error) {
 		}
 	}
 	return nil, refuse(phone.Unsupported, reasonNotHere, "", "Phones share their server's disk: their volumes have no size of their own.")
+}
+
+// maxShareServers is how many servers may mount a file system in one call [SDK e51941f model_attach_share_filesystem_request_body.go].
+const maxShareServers = 20
+
+// mountShare is POST servers/attach-share-filesystem and servers/detach-share-filesystem; path is the first one's alone.
+func (h *Handler) mountShare(c *call) (any, error) {
+	var in struct {
+		Type    string          `json:"type"`
+		ID      string          `json:"id"`
+		Servers json.RawMessage `json:"server_ids"`
+		Path    string          `json:"path"`
+	}
+	err := c.decode(&in, map[string]phone.Reason{"type": reasonType, "path": reasonPath})
+	switch {
+	case err != nil:
+		return nil, err
+	case in.Type != "sfs_turbo":
+		return nil, errQuery(reasonType, "type", "must be sfs_turbo")
+	case in.ID == "":
+		return nil, errQuery(reasonBody, "id", "is empty: name a file system")
+	case in.Path != "" && (in.Path[0] != '/' || len(in.Path) > 1024):
+		return nil, errQuery(reasonPath, "path", "must begin with / and have at most 1024 bytes")
+	}
+	all, err := ids("server_ids", in.Servers, maxShareServers, reasonServerIDs, reasonNoServerIDs, reasonTooManyServers)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range all {
+		if !phone.ValidID(id) {
+			return nil, errQuery(reasonServerIDs, "server_ids", "has an element that is not 32 lower-case hex digits")
+		}
+	}
+	return nil, refuse(phone.Unsupported, reasonNoShare, "server_ids", "What phones mount of their host stands in the server's template.")
 }
 
 type portList struct {

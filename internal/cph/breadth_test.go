@@ -1,6 +1,7 @@
 package cph_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -92,6 +93,39 @@ func TestModels(t *testing.T) {
 		if got := names(path, "server_models", "server_model_name"); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}
+	}
+	offerings := func(query string) string {
+		got := b.do("GET", "/v1/"+string(project)+"/server-model-offerings"+query, "owner", "")
+		var out struct {
+			Count  int
+			Models []struct {
+				Zone  *string `json:"available_zone"`
+				Name  string  `json:"model_name"`
+				State string  `json:"sell_status"`
+			}
+			Page struct {
+				Next *string `json:"next_marker"`
+			} `json:"page_info"`
+		}
+		if err := json.Unmarshal([]byte(got.body), &out); err != nil || got.status != 200 || out.Page.Next == nil {
+			t.Fatalf("%d %s (%v)", got.status, got.body, err)
+		}
+		text := fmt.Sprint(out.Count, " ")
+		for _, m := range out.Models {
+			text += m.Name + *m.Zone + "=" + m.State + " "
+		}
+		return text + "next " + *out.Page.Next
+	}
+	for query, want := range map[string]string{
+		"": "2 arcade=available physical.lethe=available next ", "?limit=1": "2 arcade=available next arcade",
+		"?limit=1&marker=arcade": "2 physical.lethe=available next ", "?marker=physical.lethe": "2 next ",
+	} {
+		if got := offerings(query); got != want {
+			t.Errorf("offerings%s: %q, want %q", query, got, want)
+		}
+	}
+	for _, query := range []string{"?limit=1001", "?limit=0", "?marker=none"} {
+		b.do("GET", "/v1/"+string(project)+"/server-model-offerings"+query, "owner", "").refused(t, 400, "CPS.0002", "Parameter: offset or limit is invalid.")
 	}
 	small := b.get("/phone-models?limit=1").list(t, "phone_models")[0]
 	if small["cpu"] != 2.0 || small["extend_spec"] != `{"cpus":1.5}` || small["memory"] != 3072.0 || small["resolution"] != "1080x1920" || small["phone_capacity"] != 15.0 {
@@ -315,6 +349,15 @@ func TestAbsent(t *testing.T) {
 		{"POST", "/phones/expand-volume", `{"phones":[{"phone_id":` + id + `,"new_size":0}]}`, 400, "CPS.0077"},
 		{"POST", "/phones/expand-volume", `{"phones":[{"phone_id":"x","new_size":1}]}`, 400, "CPS.0077"},
 		{"POST", "/phones/expand-volume", `{"phones":[{"phone_id":` + id + `,"new_size":1}]}`, 501, "CPS.0003"},
+		{"POST", "/../../servers/attach-share-filesystem", `{}`, 400, "CPS.0116"},
+		{"POST", "/../../servers/attach-share-filesystem", `{"type":7}`, 400, "CPS.0116"},
+		{"POST", "/../../servers/attach-share-filesystem", `{"type":"sfs_turbo","server_ids":[` + id + `]}`, 400, "APIGW.0201"},
+		{"POST", "/../../servers/attach-share-filesystem", `{"type":"sfs_turbo","id":"f"}`, 400, "CPS.0095"},
+		{"POST", "/../../servers/attach-share-filesystem", `{"type":"sfs_turbo","id":"f","server_ids":["x"]}`, 400, "CPS.0094"},
+		{"POST", "/../../servers/attach-share-filesystem", `{"type":"sfs_turbo","id":"f","server_ids":[` + strings.Repeat(id+",", 20) + id + `]}`, 400, "CPS.0096"},
+		{"POST", "/../../servers/attach-share-filesystem", `{"type":"sfs_turbo","id":"f","server_ids":[` + id + `],"path":"a"}`, 400, "CPS.0199"},
+		{"POST", "/../../servers/attach-share-filesystem", `{"type":"sfs_turbo","id":"f","server_ids":[` + id + `],"path":"/a"}`, 400, "CPS.0137"},
+		{"POST", "/../../servers/detach-share-filesystem", `{"type":"sfs_turbo","id":"f","server_ids":[` + id + `]}`, 400, "CPS.0137"},
 		{"GET", "/access-infos", "", 400, "CPS.0097"},
 		{"GET", "/access-infos?server_id=" + string(theirID), "", 404, "CPS.0015"},
 		{"PUT", "/access-infos", `{"ports":[{}]}`, 400, "CPS.0095"},
@@ -333,6 +376,8 @@ func TestAbsent(t *testing.T) {
 		target := base + tt.path
 		if _, elsewhere, ok := strings.Cut(tt.path, "/../../.."); ok {
 			target = elsewhere
+		} else if _, beside, ok := strings.Cut(tt.path, "/../.."); ok {
+			target = "/v1/" + string(project) + beside
 		}
 		if got := b.do(tt.method, target, "owner", tt.body); got.status != tt.status || !strings.Contains(got.body, `"`+tt.code+`"`) {
 			t.Errorf("%s %s %s: %d %s, want %d %s", tt.method, tt.path, tt.body, got.status, got.body, tt.status, tt.code)

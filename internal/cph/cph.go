@@ -31,6 +31,7 @@ type Fleet interface {
 	Server(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) (phone.Server, error)
 	Images(ctx context.Context, caller account.Caller, filter fleet.ImageFilter) ([]phone.Image, error)
 	Job(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.JobID) (phone.Job, error)
+	RunOnPhones(ctx context.Context, caller account.Caller, in fleet.RunOnPhones) ([]fleet.PhoneResult, error)
 	RenamePhone(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ID, name string) error
 	RenameServer(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID, name string) error
 	PhoneModels(ctx context.Context, caller account.Caller, project phone.ProjectID) ([]phone.PhoneModel, error)
@@ -68,6 +69,7 @@ type Config struct {
 	BodyTimeout time.Duration
 	// MaxConcurrent is how many requests of one user may be at work at once, more are told to come later (429); 0 means 256.
 	MaxConcurrent int
+	Now           func() time.Time // nil: the clock
 }
 
 // Handler answers the CPH API. It is safe for concurrent use.
@@ -76,6 +78,8 @@ type Handler struct {
 	mux     *http.ServeMux
 	unknown http.Handler
 	users   gate
+
+	syncCalls *window
 
 	mu     sync.Mutex
 	counts map[Count]uint64
@@ -95,7 +99,10 @@ func New(c Config) *Handler {
 	if c.MaxConcurrent == 0 {
 		c.MaxConcurrent = 256
 	}
-	h := &Handler{Config: c, mux: http.NewServeMux(), users: gate{max: c.MaxConcurrent}, counts: map[Count]uint64{}}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	h := &Handler{syncCalls: newWindow(syncPerMinute, c.Now), Config: c, mux: http.NewServeMux(), users: gate{max: c.MaxConcurrent}, counts: map[Count]uint64{}}
 	h.routes()
 	return h
 }

@@ -49,6 +49,11 @@ const (
 	reasonOrder           phone.Reason = "cph_order"
 	reasonNoEvent         phone.Reason = "cph_no_event"
 	reasonNotHere         phone.Reason = "cph_not_here"
+	reasonCommand         phone.Reason = "cph_command"
+	reasonContent         phone.Reason = "cph_content"
+	reasonCommandFailed   phone.Reason = "cph_command_failed"
+	reasonNoShare         phone.Reason = "cph_no_share"
+	reasonPath            phone.Reason = "cph_path"
 )
 
 // line is what the wire says of one kind of error. In text {0} stands for the property key, as in the CPH API reference, and {1}
@@ -156,6 +161,12 @@ var byReason = map[phone.Reason]line{
 	reasonEncoder:         {400, "CPS.0121", "Parameter: Encode server id is invalid."},
 	reasonNoEncoder:       {400, "CPS.0123", "Encode server not found. {1}"},
 	reasonOrder:           {400, "CPS.0062", "Create order failed. {1}"},
+	reasonCommand:         {400, "CPS.0117", "Parameter: command is invalid."},
+	reasonContent:         {400, "CPS.0118", "Parameter: content is invalid."},
+	reasonNoShare:         {400, "CPS.0137", "Server does not support push share files. {1}"},
+	reasonPath:            {400, "CPS.0199", "The path is invalid."},
+	// The table has CPS.0191 for a subnet; the page of sync-commands has this.
+	reasonCommandFailed: {500, "CPS.0191", "Run command failed."},
 	// The reference has no code for these two.
 	reasonNoEvent: {404, "APIGW.0201", "API request error. {1}"},
 	reasonNotHere: {501, "CPS.0003", "Service internal error. {1}"},

@@ -6,7 +6,6 @@ func laterRoutes() []route {
 		lifecycle = "no such job yet"
 		commands  = "commands run through the native API only: lethe phone exec"
 		files     = "no store of files yet"
-		newer     = "newer than the SDK that lethe follows"
 		machine   = "machines are added through the native API only: lethe server add"
 	)
 	return []route{
@@ -17,7 +16,6 @@ func laterRoutes() []route {
 		{"PushFile", "POST " + base + "/phones/commands", "", NotYet, files, nil},
 		{"InstallApk", "POST " + base + "/phones/commands", "", NotYet, files, nil},
 		{"UninstallApk", "POST " + base + "/phones/commands", "", NotYet, commands, nil},
-		{"RunSyncCommand", "POST " + base + "/phones/sync-commands", "", NotYet, commands, nil},
 		{"BatchExportCloudPhoneData", "POST " + base + "/phones/batch-storage", "", NotYet, files, nil},
 		{"BatchImportCloudPhoneData", "POST " + base + "/phones/batch-restore", "", NotYet, files, nil},
 		{"PushShareApps", "POST " + base + "/phones/share-apps", "", NotYet, files, nil},
@@ -30,9 +28,6 @@ func laterRoutes() []route {
 			"which adb keys may connect stands in the server's template and is read when a phone boots; no job changes it yet", nil},
 		{"CreateNet2CloudPhoneServer", "POST " + baseV2 + "/servers", "", NotYet, machine, nil},
 		{"DeleteCloudPhoneServer", "DELETE " + baseV2 + "/servers", "", NotYet, lifecycle, nil},
-		{"ListCloudPhoneServerModelOfferings", "GET /v1/{project_id}/server-model-offerings", "", NotYet, newer, nil},
-		{"AttachShareFilesystem", "POST /v1/{project_id}/servers/attach-share-filesystem", "", NotYet, newer, nil},
-		{"DetachShareFilesystem", "POST /v1/{project_id}/servers/detach-share-filesystem", "", NotYet, newer, nil},
 		{"ChangeCloudPhoneServer", "POST " + baseV2 + "/servers/{server_id}/change", "", NotYet, lifecycle, nil},
 	}
 }

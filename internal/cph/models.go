@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -157,6 +158,56 @@ func (h *Handler) listServerModels(c *call) (any, error) {
 		if product == "" || product == strconv.Itoa(item.ProductType) {
 			out.Models = append(out.Models, item)
 		}
+	}
+	return out, nil
+}
+
+// offering says whether a kind of machine can be had [SDK e51941f model_list_cloud_phone_servers_model_offerings_response_body_models.go].
+type offering struct {
+	Zone  string `json:"available_zone"` // an installation has none
+	Model string `json:"model_name"`
+	Sale  string `json:"sell_status"`
+}
+
+type offeringList struct {
+	RequestID phone.RequestID `json:"request_id"`
+	Count     int             `json:"count"` // of all models, not the page's
+	Models    []offering      `json:"models"`
+	Page      nextPage        `json:"page_info"`
+}
+
+// nextPage is where the next page begins: "" after the last one.
+type nextPage struct {
+	Marker string `json:"next_marker"`
+}
+
+// maxOfferings is the largest page of offerings.
+const maxOfferings = 1000
+
+// listOfferings is GET server-model-offerings. A marker is the name of the model after which the page begins.
+func (h *Handler) listOfferings(c *call) (any, error) {
+	q := c.query()
+	_, limit, err := q.page(maxOfferings)
+	if err != nil {
+		return nil, err
+	}
+	models, err := h.Fleet.ServerModels(c.Context(), c.caller, c.project)
+	if err != nil {
+		return nil, err
+	}
+	begin := 0
+	if marker := q.Get("marker"); marker != "" {
+		begin = 1 + slices.IndexFunc(models, func(m phone.ServerModel) bool { return m.Name == marker })
+		if begin == 0 {
+			return nil, errQuery(phone.ReasonPageInvalid, "marker", "is none of an earlier page")
+		}
+	}
+	out := offeringList{RequestID: c.id, Count: len(models), Models: []offering{}}
+	for _, m := range cutPage(models, begin, limit) {
+		out.Models = append(out.Models, offering{Model: m.Name, Sale: "available"})
+	}
+	if end := begin + len(out.Models); end < len(models) {
+		out.Page.Marker = models[end-1].Name
 	}
 	return out, nil
 }

@@ -81,6 +81,8 @@ func (h *Handler) phoneRoutes() []route {
 		{"UpdatePhoneName", "PUT " + base + "/phones/{phone_id}", fleet.ActionPhonesUpdateName, Done, "", h.renamePhone},
 		{"BatchShowPhoneConnectInfos", "POST " + base + "/phones/batch-connection", fleet.ActionPhonesConnect, Partly,
 			"gives the phone's adb, whatever the client type: no screen is streamed", h.connectPhones},
+		{"RunSyncCommand", "POST " + base + "/phones/sync-commands", fleet.ActionPhonesSyncCommand, Partly,
+			"a job_id names a run in its answer alone: nothing of it is kept, so ShowJob knows none", h.runSyncCommand},
 		{"ListCloudPhoneModels", "GET " + base + "/phone-models", fleet.ActionPhoneModelsList, Done, "", h.listPhoneModels},
 	}
 }
@@ -91,6 +93,8 @@ func (h *Handler) serverRoutes() []route {
 		{"ShowCloudPhoneServerDetail", "GET " + base + "/servers/{server_id}", fleet.ActionServersGet, Done, "", h.showServer},
 		{"UpdateServerName", "PUT " + base + "/servers/{server_id}", fleet.ActionServersUpdateName, Done, "", h.renameServer},
 		{"ListCloudPhoneServerModels", "GET " + base + "/server-models", fleet.ActionServerModelsList, Done, "", h.listServerModels},
+		{"ListCloudPhoneServerModelOfferings", "GET /v1/{project_id}/server-model-offerings", fleet.ActionServerModelsList, Partly,
+			"every model of the configuration is available, and in no zone: nothing is sold here", h.listOfferings},
 	}
 }
 

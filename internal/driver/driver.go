@@ -57,7 +57,8 @@ type Driver interface {
 	Inspect(ctx context.Context, ref Ref) (Instance, error)
 
 	// Exec runs one command inside the running instance and waits for it; how it ended is in the Result. An absent instance is
-	// NotFound, one that does not run is Precondition.
+	// NotFound, one that does not run is Precondition. When ctx ends, the program may go on inside the phone; what ends it for
+	// certain is the command's TimeLimit.
 	Exec(ctx context.Context, ref Ref, command Command) (Result, error)
 
 	// List gives every instance and volume that carries this installation's label, of this server.
@@ -137,6 +138,9 @@ type Command struct {
 	Stdin []byte
 	// MaxOutput bounds stdout and stderr each, in bytes; 0 means 64 KiB. What is beyond is dropped and Result.Truncated set.
 	MaxOutput int
+	// TimeLimit is after how long the program and everything that it has started is killed inside the phone, by the phone itself:
+	// also when nobody waits any more. 0 means never. What has left the program's process group, as a daemon does, goes on.
+	TimeLimit time.Duration
 }
 
 // Result is how a command ended.
@@ -145,6 +149,7 @@ type Result struct {
 	Stdout    []byte
 	Stderr    []byte
 	Truncated bool
+	Expired   bool // the TimeLimit ended it; the outputs are what it had written by then
 }
 
 // ObjectKind is what kind of thing on a host an Object is.

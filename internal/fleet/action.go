@@ -25,15 +25,18 @@ const (
 	ActionImagesGet        Action = "ims:images:get" // naming an image in a reset: images belong to the image service
 	ActionImagesCreate     Action = "ims:images:create"
 
-	// The CPH API's beyond these. The reference names cph:servers:updateName, cph:servers:changeType and cph:system:listServerTypes; the
-	// others follow its pattern.
+	// The CPH API's beyond these. The reference names cph:servers:updateName, cph:servers:changeType, cph:system:listServerTypes and
+	// cph:phones:execSyncCommands; the others follow its pattern.
 	ActionPhonesUpdateName   Action = "cph:phones:updateName"
 	ActionPhonesConnect      Action = "cph:phones:connect"
+	ActionPhonesSyncCommand  Action = "cph:phones:execSyncCommands"
 	ActionPhonesTraffic      Action = "cph:phones:importTraffic"
 	ActionPhonesExpand       Action = "cph:phones:expandVolume"
 	ActionServersUpdateName  Action = "cph:servers:updateName"
 	ActionServersChangeType  Action = "cph:servers:changeType"
 	ActionServersAccess      Action = "cph:servers:updateAccess"
+	ActionServersAttach      Action = "cph:servers:attachShareFilesystem"
+	ActionServersDetach      Action = "cph:servers:detachShareFilesystem"
 	ActionPhoneModelsList    Action = "cph:system:listPhoneTypes"
 	ActionServerModelsList   Action = "cph:system:listServerTypes"
 	ActionImagesDelete       Action = "cph:images:delete"
@@ -152,11 +155,14 @@ var permissions = []Permission{
 
 	{Action: ActionPhonesUpdateName, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionPhonesConnect, Resource: "phone", Scope: ScopeProject},
+	{Action: ActionPhonesSyncCommand, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionPhonesTraffic, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionPhonesExpand, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionServersUpdateName, Resource: "server", Scope: ScopeProject},
 	{Action: ActionServersChangeType, Resource: "server", Scope: ScopeProject},
 	{Action: ActionServersAccess, Resource: "server", Scope: ScopeProject},
+	{Action: ActionServersAttach, Resource: "server", Scope: ScopeProject},
+	{Action: ActionServersDetach, Resource: "server", Scope: ScopeProject},
 	{Action: ActionPhoneModelsList, Resource: "phone model", Scope: ScopeProject, Reads: true},
 	{Action: ActionServerModelsList, Resource: "server model", Scope: ScopeProject, Reads: true},
 	{Action: ActionImagesDelete, Resource: "image", Scope: ScopeProject},

@@ -169,6 +169,15 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 		},
 		fleet.ActionPhonesUpdateName:  func(ctx context.Context) error { return b.RenamePhone(ctx, c, project, firstID, "new") },
 		fleet.ActionServersUpdateName: func(ctx context.Context) error { return b.RenameServer(ctx, c, project, serverID, "new") },
+		fleet.ActionPhonesSyncCommand: func(ctx context.Context) error {
+			results, err := b.RunOnPhones(ctx, c, fleet.RunOnPhones{
+				Project: project, Phones: []string{string(firstID)}, Command: driver.Command{Args: []string{"id"}}, Within: time.Minute, AtOnce: 1,
+			})
+			if err != nil {
+				return err
+			}
+			return results[0].Err
+		},
 		fleet.ActionPhonesConnect: func(ctx context.Context) error {
 			at, err := b.Connect(ctx, c, project, []string{string(firstID)}, func(phone.Server) string { return "192.0.2.7" })
 			if err != nil {
@@ -222,6 +231,7 @@ func TestActions(t *testing.T) {
 	for _, action := range []fleet.Action{ // of what the CPH API refuses by itself: tested there
 		fleet.ActionPhonesTraffic, fleet.ActionPhonesExpand, fleet.ActionServersChangeType, fleet.ActionServersAccess, fleet.ActionBandwidthsList,
 		fleet.ActionBandwidthsUpdate, fleet.ActionEncodersList, fleet.ActionEncodersRestart, fleet.ActionEventsList, fleet.ActionEventsUpdate,
+		fleet.ActionServersAttach, fleet.ActionServersDetach,
 	} {
 		want[action] = true
 	}

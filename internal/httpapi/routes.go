@@ -42,14 +42,17 @@ func (a *API) routes() []route {
 		{pattern: "POST " + api.Prefix + "/servers", action: fleet.ActionServersCreate, trace: audit.CreateServer, handle: a.addServer},
 		{pattern: "GET " + api.Prefix + "/servers", query: append(page, "server_name", "status"), action: fleet.ActionServersList, handle: a.servers},
 		{pattern: "GET " + api.Prefix + "/servers/{server_id}", action: fleet.ActionServersGet, handle: a.server},
+		{pattern: "PUT " + api.Prefix + "/servers/{server_id}", action: fleet.ActionServersUpdateName, trace: audit.UpdateServerName, handle: a.renameServer},
 		{pattern: "GET " + api.Prefix + "/servers/{server_id}/drift", action: fleet.ActionServersGet, handle: a.drift},
 		{pattern: "POST " + api.Prefix + "/servers/{server_id}/reconcile", action: fleet.ActionServersReconcile, trace: audit.ReconcileServer, handle: a.reconcile},
 
 		{pattern: "POST " + api.Prefix + "/images", action: fleet.ActionImagesCreate, trace: audit.CreateImage, handle: a.addImage},
 		{pattern: "GET " + api.Prefix + "/images", query: []string{"image_name"}, action: fleet.ActionImagesList, handle: a.images},
+		{pattern: "DELETE " + api.Prefix + "/images/{image_id}", action: fleet.ActionImagesDelete, trace: audit.DeleteImage, handle: a.deleteImage},
 
 		{pattern: "GET " + api.Prefix + "/phones", query: append(page, "phone_name", "server_id", "status"), action: fleet.ActionPhonesList, handle: a.phones},
 		{pattern: "GET " + api.Prefix + "/phones/{phone_id}", action: fleet.ActionPhonesGet, handle: a.phone},
+		{pattern: "PUT " + api.Prefix + "/phones/{phone_id}", action: fleet.ActionPhonesUpdateName, trace: audit.UpdatePhoneName, handle: a.renamePhone},
 		{pattern: "POST " + api.Prefix + "/phones/batch-reset", keyed: true, maxBody: 12 << 20, action: fleet.ActionPhonesReset, trace: audit.ResetCloudPhone, handle: a.resetPhones},
 		{pattern: "POST " + api.Prefix + "/phones/{phone_id}/exec", maxBody: 12 << 20, action: fleet.ActionPhonesCommand, trace: audit.RunCommand, handle: a.exec},
 

@@ -18,8 +18,12 @@ type Fleet interface {
 	ReconcileServer(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID, dryRun bool) (phone.Drift, error)
 	ServerUse(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) (phone.ServerUse, error)
 
+	RenamePhone(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ID, name string) error
+	RenameServer(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID, name string) error
+
 	AddImage(ctx context.Context, caller account.Caller, in fleet.NewImage) (phone.Image, error)
 	Images(ctx context.Context, caller account.Caller, filter fleet.ImageFilter) ([]phone.Image, error)
+	DeleteImage(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID) error
 
 	Phones(ctx context.Context, caller account.Caller, filter fleet.PhoneFilter) ([]phone.Phone, int, error)
 	PhonesAfter(ctx context.Context, caller account.Caller, filter fleet.PhoneFilter, after fleet.Place) ([]phone.Phone, *fleet.Place, error)

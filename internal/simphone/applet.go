@@ -26,6 +26,9 @@ func (c call) fail(format string, args ...any) int {
 
 // applets are the phone's commands by name, as much of each as a control plane uses.
 var applets = map[string]func(call) int{
+	"sh":      shell,
+	"sleep":   sleep,
+	"kill":    kill,
 	"getprop": getprop,
 	"setprop": setprop,
 	"pm":      packageManager,

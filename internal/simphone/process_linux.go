@@ -13,6 +13,9 @@ func ignoreSignals() {
 	signal.Ignore(unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE)
 }
 
+// killProcess ends a process, or the group of a number below zero.
+func killProcess(pid int) error { return unix.Kill(pid, unix.SIGKILL) }
+
 // reapOrphans collects the exit codes of processes whose parents ended before them; process 1 inherits those. It never returns.
 func reapOrphans() {
 	children := make(chan os.Signal, 1)

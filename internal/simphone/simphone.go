@@ -1,7 +1,7 @@
 // Package simphone is a phone to test with where no Android can run: one static program that, as process 1 of a container,
 // behaves towards its control plane as redroid does. It takes its properties from its arguments by redroid's rules, ignores
-// SIGTERM, fills /data with files of other users, reports its boot after a set time, and answers getprop, setprop, pm and the
-// adb handshake. It runs no app and has no screen.
+// SIGTERM, fills /data with files of other users, reports its boot after a set time, and answers getprop, setprop, pm, a shell and
+// the adb handshake. It runs no app and has no screen.
 package simphone
 
 import (

@@ -327,6 +327,40 @@ var connectionJudgements = map[string]judgement{
 	},
 }
 
+var commandJudgements = map[string]judgement{
+	"RunSyncCommand": {
+		func(w world) {
+			answer := answered(runSync(w.client, "getprop sys.boot_completed", w.phones[5], unknown))(w)
+			jobs := *answer.Jobs
+			if len(jobs) != 2 || *jobs[0].Status != 2 || *jobs[0].ExecuteMsg != "1" || *jobs[0].PhoneId != w.phones[5] || *jobs[0].JobId == "" {
+				w.Errorf("answer: %s", answer)
+			}
+			if *jobs[1].Status != -1 || *jobs[1].ErrorCode != "CPS.0005" || *jobs[1].PhoneId != unknown {
+				w.Errorf("answer: %s", answer)
+			}
+			slow := answered(runSync(w.client, "sleep 600", w.phones[5]))(w)
+			if job := (*slow.Jobs)[0]; *job.Status != -1 || *job.ErrorCode != "CPS.0054" {
+				w.Errorf("answer: %s", slow)
+			}
+			failed := answered(runSync(w.client, "ls /nowhere", w.phones[5]))(w)
+			if job := (*failed.Jobs)[0]; *job.Status != -1 || *job.ErrorCode != "CPS.0191" || *job.ExecuteMsg != "ls: /nowhere: No such file or directory" {
+				w.Errorf("answer: %s", failed)
+			}
+		},
+		func(w world) {
+			refused(runSync(w.client, "reboot; ls", w.phones[5]))(w, 400, "CPS.0118")
+			refused(runSync(w.client, "ls"))(w, 400, "CPS.0009")
+			refused(runSync(w.client, "ls", slices.Repeat([]string{unknown}, 16)...))(w, 400, "CPS.0190")
+			body := &model.RunSyncCommandRequestBody{Command: "install", Content: "ls", PhoneIds: &w.phones}
+			refused(w.client.RunSyncCommand(&model.RunSyncCommandRequest{Body: body}))(w, 400, "CPS.0117")
+		},
+	},
+}
+
+func runSync(client *sdk.CphClient, content string, phones ...string) (*model.RunSyncCommandResponse, error) {
+	return client.RunSyncCommand(&model.RunSyncCommandRequest{Body: &model.RunSyncCommandRequestBody{Command: "shell", Content: content, PhoneIds: &phones}})
+}
+
 // absentJudgements are of what cannot be done: right input is answered with the emptiness that there is, or refused with a reason.
 var absentJudgements = map[string]judgement{
 	"ShowBandwidthDetail": {

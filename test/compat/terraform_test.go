@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path"
 	"strings"
 	"testing"
 
@@ -120,13 +121,19 @@ func TestBeyondTheSDK(t *testing.T) {
 		{"PUT", "/access-infos", `{"server_ids":[],"ports":[]}`, 400, "CPS.0095"},
 		{"DELETE", "/access-infos", `{"server_ids":["` + server + `"],"ports":[{"name":"app"}]}`, 400, "CPS.0038"},
 		{"DELETE", "/access-infos", `{"server_ids":["` + server + `"],"ports":[]}`, 400, "CPS.0037"},
+		{"GET", "/../server-model-offerings?limit=1", "", 200, `"models":[{"available_zone":"","model_name":"physical.lethe","sell_status":"available"}],"page_info":{"next_marker":""}`},
+		{"GET", "/../server-model-offerings?marker=x", "", 400, "CPS.0002"},
+		{"POST", "/../servers/attach-share-filesystem", `{"type":"sfs_turbo","id":"f","server_ids":["` + server + `"]}`, 400, "CPS.0137"},
+		{"POST", "/../servers/attach-share-filesystem", `{"type":"nfs","id":"f","server_ids":["` + server + `"]}`, 400, "CPS.0116"},
+		{"POST", "/../servers/detach-share-filesystem", `{"type":"sfs_turbo","id":"f","server_ids":["` + server + `"]}`, 400, "CPS.0137"},
+		{"POST", "/../servers/detach-share-filesystem", `{"type":"sfs_turbo","id":"f","server_ids":[]}`, 400, "CPS.0095"},
 		{"GET", "/scheduled-events", "", 200, `"scheduled_events":[]`},
 		{"GET", "/scheduled-events?limit=0", "", 400, "CPS.0002"},
 		{"PUT", "/scheduled-events/e", `{}`, 404, "APIGW.0201"},
 		{"PUT", "/scheduled-events/e", `[]`, 400, "APIGW.0201"},
 		{"POST", "/scheduled-events/e/authorize", `{"authorization_type":"maintenance"}`, 404, "APIGW.0201"},
 	} {
-		if status, body := in.call(token, tt.method, base+tt.path, tt.body); status != tt.status || !strings.Contains(body, tt.has) {
+		if status, body := in.call(token, tt.method, path.Clean(base+tt.path), tt.body); status != tt.status || !strings.Contains(body, tt.has) {
 			t.Errorf("%s %s %s: %d %s, want %d and %s", tt.method, tt.path, tt.body, status, body, tt.status, tt.has)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"strconv"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
@@ -16,8 +17,25 @@ import (
 // defaultOutput bounds a command's stdout and stderr when it names no bound, in bytes.
 const defaultOutput = 64 << 10
 
-// Exec runs a command as root. When ctx ends, the call returns and the program goes on inside the phone: Docker has no way to
-// end it.
+// killed is the exit code of a program that SIGKILL ended.
+const killed = 128 + 9
+
+// watched runs its arguments from the second on, and after as many seconds as the first says kills what is left of them. Docker cannot
+// end a program that it has started in a container, so the phone's own shell has to. Docker makes each program the leader of a
+// session and so of a process group, whose number is the shell's and stays the program's; the watcher is in the group and keeps that
+// number from being given to anybody else. What it kills last is itself.
+const watched = `(sleep "$1"; kill -9 -$$ || kill -9 $$) </dev/null >/dev/null 2>&1 & shift; exec "$@"`
+
+// withTimeLimit gives the command as the phone is to run it.
+func withTimeLimit(command driver.Command) driver.Command {
+	if command.TimeLimit > 0 {
+		seconds := strconv.FormatFloat(command.TimeLimit.Seconds(), 'f', -1, 64)
+		command.Args = append([]string{"sh", "-c", watched, "sh", seconds}, command.Args...)
+	}
+	return command
+}
+
+// Exec runs a command as root. When ctx ends, the call returns and the program goes on inside the phone, until its TimeLimit.
 func (d *Driver) Exec(ctx context.Context, ref driver.Ref, command driver.Command) (driver.Result, error) {
 	found, err := d.find(ctx, ref)
 	if err != nil {
@@ -28,7 +46,8 @@ func (d *Driver) Exec(ctx context.Context, ref driver.Ref, command driver.Comman
 	}
 	limit := cmp.Or(command.MaxOutput, defaultOutput)
 	stdout, stderr := bounded{limit: limit}, bounded{limit: limit}
-	exec, err := d.host.stream(ctx, found.ID, command, &stdout, &stderr)
+	started := time.Now()
+	exec, err := d.host.stream(ctx, found.ID, withTimeLimit(command), &stdout, &stderr)
 	if err != nil {
 		return driver.Result{}, err
 	}
@@ -36,7 +55,10 @@ func (d *Driver) Exec(ctx context.Context, ref driver.Ref, command driver.Comman
 	if err != nil {
 		return driver.Result{}, err
 	}
-	return driver.Result{ExitCode: code, Stdout: stdout.kept, Stderr: stderr.kept, Truncated: stdout.cut || stderr.cut}, nil
+	return driver.Result{
+		ExitCode: code, Stdout: stdout.kept, Stderr: stderr.kept, Truncated: stdout.cut || stderr.cut,
+		Expired: command.TimeLimit > 0 && code == killed && time.Since(started) >= command.TimeLimit,
+	}, nil
 }
 
 func errNotRunning(cause error) error {

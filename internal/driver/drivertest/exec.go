@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lethe-cloud/lethe/internal/driver"
 )
@@ -76,6 +77,28 @@ func testExec(t *testing.T, h *Harness) {
 			if !contains(lines, want) {
 				t.Errorf("ls /data gives %q without %s", lines, want)
 			}
+		}
+	})
+	t.Run("time limit", func(t *testing.T) {
+		for _, test := range []struct {
+			name    string
+			command driver.Command
+			expired bool
+		}{
+			{"over", driver.Command{Args: []string{"sleep", "600"}, TimeLimit: 300 * time.Millisecond}, true},
+			{"not over", driver.Command{Args: []string{"tee", "/data/suite-limited"}, Stdin: []byte("limited"), TimeLimit: patience}, false},
+			{"failed before", driver.Command{Args: []string{"cat", "/data/suite-absent"}, TimeLimit: patience}, false},
+		} {
+			result := b.run(spec.Ref, test.command)
+			if result.Expired != test.expired || result.Expired && result.ExitCode != 137 {
+				t.Errorf("%s: expired %v, exit code %d, stderr %q", test.name, result.Expired, result.ExitCode, result.Stderr)
+			}
+			if failed := result.ExitCode != 0; failed != (test.name != "not over") {
+				t.Errorf("%s: exit code %d, stderr %q", test.name, result.ExitCode, result.Stderr)
+			}
+		}
+		if got, _ := b.read(spec.Ref, "/data/suite-limited"); string(got) != "limited" {
+			t.Errorf("within its time tee wrote %q", got)
 		}
 	})
 	t.Run("arguments are not a shell's", func(t *testing.T) {

@@ -53,7 +53,7 @@ type run struct {
 	Set       map[string]string `json:"set,omitempty"`       // what setprop set and does not survive the run
 }
 
-// killed is the exit code of an instance that was stopped: 128 and SIGKILL, as Docker has it.
+// killed is the exit code of what was ended by force, an instance or a program: 128 and SIGKILL, as Docker has it.
 const killed = 137
 
 func reached(deadline, now time.Time) bool { return !deadline.IsZero() && !now.Before(deadline) }
