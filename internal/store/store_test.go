@@ -17,6 +17,6 @@ func TestSQLite(t *testing.T) {
 
 func TestPostgres(t *testing.T) {
 	t.Parallel()
-	fresh := storetest.Postgres(t) // one skip for the whole suite
+	fresh := postgresCopies(t) // one skip for the whole suite
 	storetest.Run(t, func(t *testing.T) storetest.Fixture { return fresh(t) })
 }

@@ -4,7 +4,20 @@ import (
 	"testing"
 
 	"github.com/lethe-cloud/lethe/internal/store/storetest"
+	"github.com/lethe-cloud/lethe/internal/testenv"
 )
+
+// postgresCopies makes a PostgreSQL database that has its tables, which goes when the test and all below it have ended. What it gives opens
+// a fresh copy.
+func postgresCopies(t testing.TB) func(testing.TB) storetest.Fixture {
+	t.Helper()
+	template := testenv.Postgres(t)
+	storetest.MakeTables(t, template)
+	return func(t testing.TB) storetest.Fixture {
+		t.Helper()
+		return storetest.Open(t, testenv.PostgresCopy(t, template))
+	}
+}
 
 // Every copy of the database that tests begin with is an installation of its own, with an id of its own.
 func TestCopiesAreInstallations(t *testing.T) {
@@ -28,6 +41,6 @@ func TestCopiesAreInstallations(t *testing.T) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
-		differ(t, storetest.Postgres(t))
+		differ(t, postgresCopies(t))
 	})
 }

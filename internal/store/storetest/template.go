@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/lethe-cloud/lethe/internal/store"
-	"github.com/lethe-cloud/lethe/internal/testenv"
 )
 
 // Making the tables is most of what a small test of a fresh database costs. So they are made once, and each test begins with a copy, which
@@ -60,17 +59,11 @@ func SQLite(t testing.TB) Fixture {
 	return Open(t, "sqlite:"+path)
 }
 
-// Postgres makes a PostgreSQL database to copy, which is dropped when the test and all below it have ended. What it gives opens a fresh copy
-// and bootstraps it.
-func Postgres(t testing.TB) func(testing.TB) Fixture {
+// MakeTables makes the tables of the empty database at url, for fresh databases to be copies of it. Nobody is connected to it afterwards.
+func MakeTables(t testing.TB, url string) {
 	t.Helper()
-	template := testenv.Postgres(t)
-	if err := makeTemplate(template); err != nil {
+	if err := makeTemplate(url); err != nil {
 		t.Fatalf("make a database to copy: %v", err)
-	}
-	return func(t testing.TB) Fixture {
-		t.Helper()
-		return Open(t, testenv.PostgresCopy(t, template))
 	}
 }
 
