@@ -14,6 +14,8 @@ const (
 	ActionPhonesList       Action = "cph:phones:list"
 	ActionPhonesGet        Action = "cph:phones:get"
 	ActionPhonesReset      Action = "cph:phones:reset"
+	ActionPhonesStop       Action = "cph:phones:stop"
+	ActionPhonesRestart    Action = "cph:phones:restart"
 	ActionPhonesCommand    Action = "cph:phones:runCommand"
 	ActionServersList      Action = "cph:servers:list"
 	ActionServersGet       Action = "cph:servers:get"
@@ -139,6 +141,8 @@ var permissions = []Permission{
 	{Action: ActionPhonesList, Resource: "phone", Scope: ScopeProject, Reads: true},
 	{Action: ActionPhonesGet, Resource: "phone", Scope: ScopeProject, Reads: true},
 	{Action: ActionPhonesReset, Resource: "phone", Scope: ScopeProject, Depends: []Dependency{{ActionImagesGet, WhenImageNamed}}},
+	{Action: ActionPhonesStop, Resource: "phone", Scope: ScopeProject},
+	{Action: ActionPhonesRestart, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionPhonesCommand, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionServersList, Resource: "server", Scope: ScopeProject, Reads: true},
 	{Action: ActionServersGet, Resource: "server", Scope: ScopeProject, Reads: true},

@@ -73,16 +73,19 @@ func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted [
 		outcomes[a.Index].Job = jobs[i].ID
 		servers[a.Phone.Server] = true
 		counts.add(a.Phone.Project, a.Phone.Status, -1)
-		counts.add(a.Phone.Project, phone.StatusResetting, 1)
+		counts.add(a.Phone.Project, request.Kind.Doing(), 1)
 	}
 	if err := t.insertJobs(ctx, request, jobs, free); err != nil {
 		return nil, err
 	}
-	if err := t.claimPhones(ctx, jobs); err != nil {
+	if err := t.claimPhones(ctx, request.Kind, jobs); err != nil {
 		return nil, err
 	}
 	if err := t.saveTally(ctx, counts); err != nil {
 		return nil, err
+	}
+	if request.Kind == phone.KindStop {
+		return outcomes, t.setStopping(ctx, jobs)
 	}
 	return outcomes, t.admit(ctx, slices.Sorted(maps.Keys(servers)))
 }
@@ -188,10 +191,10 @@ type jobInsert struct {
 }
 
 // insertJobs writes jobs in their order, the first `free` queued and the others held, with what their phones are at this moment as the prior state and the next
-// generation as the target; a start keeps the present one, and erases nothing.
+// generation as the target; a kind that keeps the life has the present one, and erases nothing.
 func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, free int) error {
 	target, erase := `p.last_generation + 1`, phone.ErasePending
-	if r.Kind == phone.KindStart {
+	if r.Kind.KeepsLife() {
 		target, erase = `p.generation`, phone.EraseNone
 	}
 	n, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,
@@ -207,15 +210,20 @@ func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, 
 	return expect(n, len(jobs), "jobs")
 }
 
-// claimPhones makes the phones' status 3 and hands out their next generation. The cause of an abnormal phone stays in its row, for
+// claimPhones makes the phones' status the one of a job of this kind at work (3 of a reset), and hands out their next generation
+// where it makes one. The cause of an abnormal phone stays in its row, for
 // the case that the job gives it back as it was.
-func (t *tx) claimPhones(ctx context.Context, jobs []jobInsert) error {
+func (t *tx) claimPhones(ctx context.Context, kind phone.Kind, jobs []jobInsert) error {
 	ids := make([]phone.ID, len(jobs))
 	for i, j := range jobs {
 		ids[i] = j.Phone
 	}
-	n, err := t.exec(ctx, `UPDATE phones SET status = ?, last_generation = last_generation + 1, updated_at = ?
-		WHERE `+t.in("id")+` AND status NOT IN (1, 3, 4, 6, 7)`, phone.StatusResetting, t.at, list(t.dialect, ids))
+	made := 1
+	if kind.KeepsLife() {
+		made = 0
+	}
+	n, err := t.exec(ctx, `UPDATE phones SET status = ?, last_generation = last_generation + ?, updated_at = ?
+		WHERE `+t.in("id")+` AND status NOT IN (1, 3, 4, 6, 7)`, kind.Doing(), made, t.at, list(t.dialect, ids))
 	if err != nil {
 		return fmt.Errorf("claim phones: %w", err)
 	}

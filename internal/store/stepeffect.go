@@ -43,7 +43,8 @@ func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID
 		if st.err != nil || !st.ends() {
 			continue
 		}
-		j, status := jobs[st.fence.Job], phone.StatusRunning
+		j := jobs[st.fence.Job]
+		status := j.kind.Done()
 		switch st.kind {
 		case stepFinish:
 			finished = append(finished, j.id)
@@ -74,8 +75,8 @@ func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID
 }
 
 func (t *tx) saveFinished(ctx context.Context, jobs []phone.JobID) error {
-	return t.savePhonesOf(ctx, jobs, `status = CAST(? AS BIGINT), generation = j.target, image_id = j.image_id, properties = j.properties, cause = ''`,
-		phone.StatusRunning)
+	return t.savePhonesOf(ctx, jobs, `status = CASE j.kind WHEN 'stop' THEN CAST(? AS BIGINT) ELSE CAST(? AS BIGINT) END, generation = j.target, image_id = j.image_id,
+		properties = j.properties, cause = ''`, phone.KindStop.Done(), phone.StatusRunning)
 }
 
 // savePhonesOf changes the phones of some jobs j.

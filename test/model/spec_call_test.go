@@ -95,15 +95,20 @@ func (s *spec) retry(of phone.RequestID, project phone.ProjectID) (outcome, []wa
 		return outcome{phone.NotFound, phone.ReasonRequestNotFound}, nil
 	}
 	var wants []want
+	kind := s.requests[of].Kind
 	for _, j := range s.inOrder(func(j *specJob) bool {
 		return j.Request == of && j.Kind != phone.KindStart && (j.Phase == phone.PhaseFailed || j.Phase == phone.PhaseCancelled)
 	}) {
-		later := s.inOrder(func(l *specJob) bool { return l.Phone == j.Phone && l.Target > j.Target })
+		later := s.inOrder(func(l *specJob) bool {
+			return l.Phone == j.Phone && s.numbers[l.ID] > s.numbers[j.ID] && l.Kind != phone.KindStart
+		})
 		if len(later) > 0 {
 			continue
 		}
 		w := want{phone: s.phones[j.Phone], image: j.Image, properties: j.Properties, factory: j.Factory, rollback: j.Rollback}
-		if busy(w.phone.Status) {
+		if kind == phone.KindStop || kind == phone.KindRestart {
+			w = s.onPower(kind, w.phone)
+		} else if busy(w.phone.Status) {
 			w = want{outcome: outcome{phone.Precondition, phone.ReasonPhoneBusy}}
 		}
 		wants = append(wants, w)
@@ -114,12 +119,42 @@ func (s *spec) retry(of phone.RequestID, project phone.ProjectID) (outcome, []wa
 	return done, wants
 }
 
+// power says what a batch of stops or of restarts answers.
+func (s *spec) power(kind phone.Kind, project phone.ProjectID, ids []string) []want {
+	wants, seen := make([]want, len(ids)), map[string]bool{}
+	for i, id := range ids {
+		switch p := s.phones[phone.ID(id)]; {
+		case p == nil || p.Project != project:
+			wants[i].outcome = outcome{phone.Invalid, phone.ReasonPhoneInvalid}
+		case seen[id]:
+			wants[i].outcome = outcome{phone.Conflict, phone.ReasonPhoneDuplicate}
+		default:
+			wants[i], seen[id] = s.onPower(kind, p), true
+		}
+	}
+	return wants
+}
+
+// onPower is it for one phone: what runs, or may, can be stopped; that and what is stopped can be restarted.
+func (s *spec) onPower(kind phone.Kind, p *specPhone) want {
+	switch {
+	case busy(p.Status):
+		return want{outcome: outcome{phone.Precondition, phone.ReasonPhoneBusy}}
+	case p.Status == phone.StatusRunning, p.Status == phone.StatusAbnormal, p.Status == phone.StatusStopFailed, p.Status == phone.StatusRestartFailed:
+	case kind == phone.KindStop:
+		return want{outcome: outcome{phone.Precondition, phone.ReasonPhoneNotRunning}}
+	case p.Status != phone.StatusStopped:
+		return want{outcome: outcome{phone.Precondition, phone.ReasonPhoneNotRestartable}}
+	}
+	return want{phone: p, image: p.Image, properties: p.Properties}
+}
+
 // begin does what was accepted, with the ids of the jobs, and gives what differs between wants and the answer.
-func (s *spec) begin(id phone.RequestID, project phone.ProjectID, pace specPace, wants []want, got []phone.Outcome) error {
+func (s *spec) begin(id phone.RequestID, project phone.ProjectID, kind phone.Kind, pace specPace, wants []want, got []phone.Outcome) error {
 	if len(got) != len(wants) {
 		return fmt.Errorf("%d outcomes for %d elements", len(got), len(wants))
 	}
-	request := s.newRequest(id, project, phone.KindReset)
+	request := s.newRequest(id, project, kind)
 	request.Pace = pace
 	servers := map[phone.ServerID]bool{}
 	for i, w := range wants {
@@ -130,9 +165,13 @@ func (s *spec) begin(id phone.RequestID, project phone.ProjectID, pace specPace,
 			request.Refused++
 			continue
 		}
-		j := s.accepted(got[i].Job, id, w.phone, phone.KindReset, w.image, w.properties, w.factory)
+		j := s.accepted(got[i].Job, id, w.phone, kind, w.image, w.properties, w.factory)
 		if j.Rollback = w.rollback; pace != noPace {
 			j.Phase = phone.PhaseHeld
+		}
+		if kind == phone.KindStop { // it needs no slot
+			s.deliver(j, phone.PhaseStopping)
+			continue
 		}
 		servers[w.phone.Server] = true
 	}
@@ -222,7 +261,7 @@ func (s *spec) prune(before int64) (jobs, requests int) {
 		if s.tallyOf(j.Request).held > 0 {
 			continue // its pace is decided by what has ended
 		}
-		if len(later) > 0 && (j.Kind == phone.KindStart || s.phones[j.Phone].Generation != j.Target) {
+		if len(later) > 0 && (keeps(j.Kind) || s.phones[j.Phone].Generation != j.Target) {
 			gone = append(gone, j)
 		}
 	}

@@ -80,12 +80,15 @@ func (s *spec) finish(f phone.Fence) outcome {
 	switch {
 	case j == nil:
 		return isFenced
-	case j.Phase != phone.PhaseVerifying || j.Erase == phone.ErasePending || j.Erase == phone.EraseFailed:
+	case j.Phase != phone.PhaseVerifying && j.Phase != phone.PhaseStopping || j.Erase == phone.ErasePending || j.Erase == phone.EraseFailed:
 		return isRefused
 	}
 	s.end(j, phone.PhaseSucceeded, "")
 	p := s.phones[j.Phone]
 	p.Status, p.Generation, p.Image, p.Properties = phone.StatusRunning, j.Target, j.Image, j.Properties
+	if j.Kind == phone.KindStop {
+		p.Status = phone.StatusStopped
+	}
 	p.HasCause, p.Updated = false, s.wall()
 	return done
 }

@@ -192,9 +192,20 @@ func busy(s phone.Status) bool {
 
 // doing and failing are the statuses of a phone while a job of the kind is at work, and after it has failed.
 var (
-	doing   = map[phone.Kind]phone.Status{phone.KindCreate: phone.StatusCreating, phone.KindReset: phone.StatusResetting, phone.KindStart: phone.StatusRestarting}
-	failing = map[phone.Kind]phone.Status{phone.KindCreate: phone.StatusCreateFailed, phone.KindReset: phone.StatusResetFailed, phone.KindStart: phone.StatusAbnormal}
+	doing = map[phone.Kind]phone.Status{
+		phone.KindCreate: phone.StatusCreating, phone.KindReset: phone.StatusResetting, phone.KindStart: phone.StatusRestarting,
+		phone.KindStop: phone.StatusStopping, phone.KindRestart: phone.StatusRestarting,
+	}
+	failing = map[phone.Kind]phone.Status{
+		phone.KindCreate: phone.StatusCreateFailed, phone.KindReset: phone.StatusResetFailed, phone.KindStart: phone.StatusAbnormal,
+		phone.KindStop: phone.StatusStopFailed, phone.KindRestart: phone.StatusRestartFailed,
+	}
 )
+
+// keeps reports whether jobs of the kind work on the life that their phone has.
+func keeps(k phone.Kind) bool {
+	return k == phone.KindStart || k == phone.KindStop || k == phone.KindRestart
+}
 
 // accepted notes a new job and makes its phone busy.
 func (s *spec) accepted(id phone.JobID, request phone.RequestID, p *specPhone, kind phone.Kind, image phone.ImageID, properties string, factory bool) *specJob {
@@ -203,7 +214,7 @@ func (s *spec) accepted(id phone.JobID, request phone.RequestID, p *specPhone, k
 		Target: p.Last + 1, Prior: p.Generation, PriorStatus: p.Status, PriorImage: p.Image, Image: image, Properties: properties,
 		Factory: factory, Created: s.requests[request].Created,
 	}
-	if kind == phone.KindStart {
+	if keeps(kind) {
 		j.Target, j.Erase = p.Generation, phone.EraseNone
 	} else {
 		p.Last++
@@ -245,7 +256,10 @@ func (s *spec) admit(server phone.ServerID) {
 		})
 		ready = slices.DeleteFunc(ready, func(j *specJob) bool { return j == next })
 		perProject[s.phones[next.Phone].Project]++
-		first := map[phone.Kind]phone.Phase{phone.KindCreate: phone.PhaseCreating, phone.KindReset: phone.PhaseRemoving, phone.KindStart: phone.PhaseBooting}
+		first := map[phone.Kind]phone.Phase{
+			phone.KindCreate: phone.PhaseCreating, phone.KindReset: phone.PhaseRemoving, phone.KindStart: phone.PhaseBooting,
+			phone.KindRestart: phone.PhaseRemoving,
+		}
 		s.deliver(next, first[next.Kind])
 	}
 }

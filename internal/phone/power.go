@@ -1,0 +1,48 @@
+package phone
+
+// DecideStop decides, in the order of the elements, which phones are stopped. targets is as in DecideReset.
+func DecideStop(items []ResetItem, targets map[ID]ResetTarget) ([]Accepted, []Outcome) {
+	return decidePower(items, targets, func(s Status) *Error {
+		switch {
+		case s.Transitional():
+			return busy(s)
+		case !s.Stoppable():
+			return Errorf(Precondition, ReasonPhoneNotRunning, "the phone is %s: only one that runs can be stopped", s)
+		}
+		return nil
+	})
+}
+
+// DecideRestart decides, in the order of the elements, which phones are started again, after a stop where they run.
+func DecideRestart(items []ResetItem, targets map[ID]ResetTarget) ([]Accepted, []Outcome) {
+	return decidePower(items, targets, func(s Status) *Error {
+		switch {
+		case s.Transitional():
+			return busy(s)
+		case !s.Restartable():
+			return Errorf(Precondition, ReasonPhoneNotRestartable, "the phone is %s: it has no life that can be started; reset it", s)
+		}
+		return nil
+	})
+}
+
+// decidePower accepts elements whose phones go on with the life, image and properties that they have.
+func decidePower(items []ResetItem, targets map[ID]ResetTarget, state func(Status) *Error) ([]Accepted, []Outcome) {
+	var accepted []Accepted
+	outcomes := make([]Outcome, len(items))
+	seen := make(map[ID]bool, len(items))
+	for i, item := range items {
+		outcomes[i].PhoneID = item.PhoneID
+		target, known := targets[ID(item.PhoneID)]
+		if err := refuse(item, target, known, seen[ID(item.PhoneID)], state); err != nil {
+			outcomes[i].Err = err
+		} else {
+			p := target.Phone
+			accepted = append(accepted, Accepted{Index: i, Phone: p, Target: p.Generation, Image: p.Image, Properties: p.Properties})
+		}
+		if known {
+			seen[ID(item.PhoneID)] = true
+		}
+	}
+	return accepted, outcomes
+}
