@@ -9,7 +9,7 @@ type Job struct {
 	ProjectID string `json:"project_id"`
 	PhoneID   string `json:"phone_id"`
 	ServerID  string `json:"server_id"`
-	// create, reset, stop, restart or start: lethe starts a phone again that died by itself.
+	// create, reset, stop, restart, update (of properties) or start: lethe starts a phone again that died by itself.
 	Kind string `json:"kind"`
 	// 1 running, 2 success, -1 failed.
 	Status int `json:"status"`
@@ -103,7 +103,7 @@ type ErasedVolume struct {
 // PropertyReading is how far one property reached.
 type PropertyReading struct {
 	Key string `json:"key"`
-	// verified (read back with the value that was asked), recorded (kept by lethe: this runtime has no such property) or mismatch.
+	// verified (read back with the value that was asked), recorded (kept by lethe: this runtime has no such property), pending (set when the phone runs next) or mismatch.
 	Effect string `json:"effect"`
 }
 
@@ -118,7 +118,7 @@ type Jobs struct {
 type Progress struct {
 	RequestID string `json:"request_id"`
 	ProjectID string `json:"project_id"`
-	// create, reset, stop, restart or start: lethe starts a phone again that died by itself.
+	// create, reset, stop, restart, update (of properties) or start: lethe starts a phone again that died by itself.
 	Kind       string    `json:"kind"`
 	CreateTime time.Time `json:"create_time"`
 	// Its jobs.

@@ -10,7 +10,6 @@ func laterRoutes() []route {
 		machine   = "machines are added through the native API only: lethe server add"
 	)
 	return []route{
-		{"UpdateCloudPhoneProperty", "POST " + base + "/phones/batch-update-property", "", NotYet, lifecycle, nil},
 		{"RunShellCommand", "POST " + base + "/phones/commands", "", NotYet, commands, nil},
 		{"PushFile", "POST " + base + "/phones/commands", "", NotYet, files, nil},
 		{"InstallApk", "POST " + base + "/phones/commands", "", NotYet, files, nil},

@@ -47,3 +47,18 @@ func (h *Handler) restartPhones(c *call) (any, error) {
 	}
 	return c.accepted(id, outcomes), nil
 }
+
+// updateProperties is POST batch-update-property. It is repeatable as a reset is.
+func (h *Handler) updateProperties(c *call) (any, error) {
+	in, err := decodeReset(c.body, h.Fleet.MaxBatch())
+	if err != nil {
+		return nil, err
+	}
+	id, outcomes, err := h.Fleet.UpdateProperties(c.Context(), c.caller, fleet.UpdateProperties{
+		Request: c.id, Project: c.project, Phones: in.Phones, Key: idempotencyKey(c.Header),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.accepted(id, outcomes), nil
+}

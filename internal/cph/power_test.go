@@ -68,6 +68,8 @@ func TestPowerRefusals(t *testing.T) {
 		{"no list", "/phones/batch-restart", `{}`, 400, "CPS.0077"},
 		{"an empty list", "/phones/batch-restart", `{"phones":[]}`, 400, "CPS.0077"},
 		{"no object", "/phones/batch-restart", `7`, 400, "CPS.0077"},
+		{"no list", "/phones/batch-update-property", `{}`, 400, "CPS.0077"},
+		{"no object", "/phones/batch-update-property", `"x"`, 400, "CPS.0077"},
 		{"an image", "/phones/batch-restart", `{"image_id":"` + string(newImage) + `","phones":[` + one + `]}`, 501, "CPS.0003"},
 		{"a property", "/phones/batch-restart", `{"phones":[{"phone_id":"` + string(firstID) + `","property":"{\"com.cph.mainkeys\":1}"}]}`, 501, "CPS.0003"},
 	} {
@@ -76,6 +78,44 @@ func TestPowerRefusals(t *testing.T) {
 		if got.status != tt.status || !strings.Contains(got.body, `"`+tt.code+`"`) || strings.Contains(got.body, "job_id") {
 			t.Errorf("%s of %s: %d %s, want %d %s", tt.path, tt.name, got.status, got.body, tt.status, tt.code)
 		}
+	}
+}
+
+// What refuses one element of an update, and what does not.
+func TestUpdateElements(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		status  phone.Status
+		element string
+		code    string
+	}{
+		{"running", phone.StatusRunning, `"property":"{\"com.cph.mainkeys\":1}"`, ""},
+		{"stopped", phone.StatusStopped, `"property":"{\"com.cph.mainkeys\":\"1\"}"`, ""},
+		{"abnormal", phone.StatusAbnormal, `"property":"{}"`, ""},
+		{"resetting", phone.StatusResetting, `"property":"{}"`, "CPS.0042"},
+		{"frozen", phone.StatusFrozen, `"property":"{}"`, "CPS.0053"},
+		{"no property", phone.StatusRunning, `"property":""`, "CPS.0078"},
+		{"property is missing", phone.StatusRunning, `"other":1`, "CPS.0078"},
+		{"no JSON", phone.StatusRunning, `"property":"a=b"`, "CPS.0078"},
+		{"unknown key", phone.StatusRunning, `"property":"{\"no.such.key\":1}"`, "CPS.0163"},
+		{"bad value", phone.StatusRunning, `"property":"{\"com.cph.mainkeys\":2}"`, "CPS.0164"},
+	} {
+		b := newBundle(t)
+		b.with(func(p *phone.Phone) { p.Status = tt.status })
+		job := post(b, "/phones/batch-update-property", fmt.Sprintf(`{"phones":[{"phone_id":"%s",%s}]}`, firstID, tt.element)).jobs(t)[0]
+		if job["error_code"] != tt.code || phone.ValidID(phone.JobID(job["job_id"])) != (tt.code == "") {
+			t.Errorf("%s: %v, want %q", tt.name, job, tt.code)
+		}
+		if after := b.store.AllPhones()[0]; after.Status != tt.status {
+			t.Errorf("%s: the phone is %s", tt.name, after.Status)
+		}
+	}
+	b := newBundle(t)
+	first := post(b, "/phones/batch-update-property", fmt.Sprintf(`{"phones":[{"phone_id":"%s","property":"{}"}]}`, firstID)).jobs(t)
+	reset := b.reset(fmt.Sprintf(`{"phones":[{"phone_id":"%s"}]}`, firstID)).jobs(t)
+	if first[0]["error_code"] != "" || reset[0]["error_code"] != "CPS.0042" {
+		t.Errorf("an update answers %v, and a reset meanwhile %v", first, reset)
 	}
 }
 

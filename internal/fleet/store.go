@@ -32,6 +32,10 @@ type Store interface {
 	AcceptStop(ctx context.Context, in AcceptPower) (phone.RequestID, []phone.Outcome, error)
 	AcceptRestart(ctx context.Context, in AcceptPower) (phone.RequestID, []phone.Outcome, error)
 
+	// AcceptUpdate is it for other property values, decided by phone.DecideUpdate: the phones keep their status too, and all jobs are set
+	// going.
+	AcceptUpdate(ctx context.Context, in AcceptUpdate) (phone.RequestID, []phone.Outcome, error)
+
 	// Retry is AcceptReset, AcceptStop or AcceptRestart for the phones whose latest job is a failed or cancelled one of a request, decided
 	// by phone.DecideRetry, at that request's pace.
 	// No such request is NotFound with ReasonRequestNotFound, no such phone Precondition with ReasonNothingToRetry. With a key it
@@ -88,6 +92,13 @@ type AcceptPower struct {
 	Request phone.Request // Refused is filled in by the store
 	Items   []phone.ResetItem
 	Key     *IdempotencyKey // nil: none
+}
+
+// AcceptUpdate is a batch of property updates on its way into the store.
+type AcceptUpdate struct {
+	AcceptPower
+	Settable phone.Settable
+	Check    phone.PropertyCheck
 }
 
 // RetryJobs is a retry on its way into the store.

@@ -17,10 +17,14 @@ const (
 	// KindStop stops the present life, and KindRestart stops it, if it runs, and starts it again. Neither makes or erases one.
 	KindStop    Kind = "stop"
 	KindRestart Kind = "restart"
+	// KindUpdate gives a phone other property values. It is no lifecycle job: the phone keeps its status, whatever that is.
+	KindUpdate Kind = "update"
 )
 
 // Kinds lists every kind.
-func Kinds() []Kind { return []Kind{KindCreate, KindReset, KindStart, KindStop, KindRestart} }
+func Kinds() []Kind {
+	return []Kind{KindCreate, KindReset, KindStart, KindStop, KindRestart, KindUpdate}
+}
 
 // Retried is the kind of the jobs that do once more what one of this kind failed to do: what a creation left is replaced by a reset.
 func (k Kind) Retried() Kind {
@@ -32,9 +36,25 @@ func (k Kind) Retried() Kind {
 
 // KeepsLife reports whether a job of this kind works on the phone's present life: it makes no new generation, erases nothing, and
 // never makes a data volume.
-func (k Kind) KeepsLife() bool { return k == KindStart || k == KindStop || k == KindRestart }
+func (k Kind) KeepsLife() bool {
+	return k == KindStart || k == KindStop || k == KindRestart || k == KindUpdate
+}
 
-// Doing is the phone's status while a job of this kind is at work.
+// KeepsStatus reports whether a phone has the same status before, during and after a job of this kind.
+func (k Kind) KeepsStatus() bool { return k == KindUpdate }
+
+// AtOnce is the phase in which a job of this kind is set going when it is accepted, because it needs no boot slot, or "".
+func (k Kind) AtOnce() Phase {
+	switch k {
+	case KindStop:
+		return PhaseStopping
+	case KindUpdate:
+		return PhaseVerifying
+	}
+	return ""
+}
+
+// Doing is the phone's status while a job of this kind is at work, unless the kind keeps it.
 func (k Kind) Doing() Status {
 	switch k {
 	case KindCreate:
@@ -47,7 +67,7 @@ func (k Kind) Doing() Status {
 	return StatusResetting
 }
 
-// Done is the phone's status after a job of this kind has succeeded.
+// Done is the phone's status after a job of this kind has succeeded, unless the kind keeps it.
 func (k Kind) Done() Status {
 	if k == KindStop {
 		return StatusStopped
@@ -55,7 +75,7 @@ func (k Kind) Done() Status {
 	return StatusRunning
 }
 
-// Failed is the phone's status after a job of this kind has failed.
+// Failed is the phone's status after a job of this kind has failed, unless the kind keeps it.
 func (k Kind) Failed() Status {
 	switch k {
 	case KindCreate:
@@ -284,6 +304,7 @@ const (
 	EffectVerified Effect = "verified" // read back from the running phone with the value that was asked
 	EffectRecorded Effect = "recorded" // kept by lethe only: this runtime has no such property
 	EffectMismatch Effect = "mismatch" // read back with another value
+	EffectPending  Effect = "pending"  // the phone did not run: it is set when the phone runs next
 )
 
 // PropertyReading is one property of a receipt; the value itself is not in it.

@@ -26,19 +26,29 @@ func DecideRestart(items []ResetItem, targets map[ID]ResetTarget) ([]Accepted, [
 	})
 }
 
-// decidePower accepts elements whose phones go on with the life, image and properties that they have.
 func decidePower(items []ResetItem, targets map[ID]ResetTarget, state func(Status) *Error) ([]Accepted, []Outcome) {
+	return decideKeeping(items, targets, state, func(_ ResetItem, target ResetTarget) (Properties, *Error) { return target.Phone.Properties, nil })
+}
+
+// decideKeeping accepts elements whose phones go on with the life and the image that they have; properties gives the set that a phone
+// has then, or refuses it.
+func decideKeeping(items []ResetItem, targets map[ID]ResetTarget, state func(Status) *Error, properties func(ResetItem, ResetTarget) (Properties, *Error)) ([]Accepted, []Outcome) {
 	var accepted []Accepted
 	outcomes := make([]Outcome, len(items))
 	seen := make(map[ID]bool, len(items))
 	for i, item := range items {
 		outcomes[i].PhoneID = item.PhoneID
 		target, known := targets[ID(item.PhoneID)]
-		if err := refuse(item, target, known, seen[ID(item.PhoneID)], state); err != nil {
+		var next Properties
+		err := refuse(item, target, known, seen[ID(item.PhoneID)], state)
+		if err == nil {
+			next, err = properties(item, target)
+		}
+		if err != nil {
 			outcomes[i].Err = err
 		} else {
 			p := target.Phone
-			accepted = append(accepted, Accepted{Index: i, Phone: p, Target: p.Generation, Image: p.Image, Properties: p.Properties})
+			accepted = append(accepted, Accepted{Index: i, Phone: p, Target: p.Generation, Image: p.Image, Properties: next})
 		}
 		if known {
 			seen[ID(item.PhoneID)] = true

@@ -16,6 +16,7 @@ type ResetTarget struct {
 	ServerStatus ServerStatus
 	ServerLabel  string
 	Driver       string
+	Busy         bool // it has an unfinished job
 }
 
 // PropertyCheck says whether a driver of this kind can give a phone these properties without cutting or dropping a value: nil,
@@ -99,6 +100,9 @@ func refuse(item ResetItem, target ResetTarget, known, seen bool, state func(Sta
 	}
 	if err := state(target.Phone.Status); err != nil {
 		return err
+	}
+	if target.Busy {
+		return Errorf(Precondition, ReasonPhoneBusy, "the phone's properties are being updated: wait until that ends")
 	}
 	if target.ServerStatus != ServerNormal {
 		return Errorf(Precondition, ReasonServerNotReady, "the phone's server is %s", target.ServerStatus)

@@ -51,14 +51,24 @@ func (s *Store) accept(ctx context.Context, r phone.Request, key *fleet.Idempote
 	return r.ID, outcomes, nil
 }
 
-// setStopping sets stops going, which were queued in this transaction: no slot is to be waited for.
-func (t *tx) setStopping(ctx context.Context, jobs []jobInsert) error {
+// AcceptUpdate reads the phones, decides with phone.DecideUpdate, writes the request and its jobs and sets all of them going. The phones
+// keep their status. With a key it is as AcceptResetOnce.
+func (s *Store) AcceptUpdate(ctx context.Context, in fleet.AcceptUpdate) (phone.RequestID, []phone.Outcome, error) {
+	return s.acceptPower(ctx, in.AcceptPower, func(items []phone.ResetItem, targets map[phone.ID]phone.ResetTarget) ([]phone.Accepted, []phone.Outcome) {
+		return phone.DecideUpdate(items, targets, in.Settable, in.Check)
+	})
+}
+
+// setAtOnce sets jobs going that were queued in this transaction: no slot is to be waited for.
+func (t *tx) setAtOnce(ctx context.Context, phase phone.Phase, jobs []jobInsert) error {
 	ids := make([]phone.JobID, len(jobs))
 	for i, j := range jobs {
 		ids[i] = j.ID
 	}
-	if err := t.setGoing(ctx, ids, `phase = 'stopping', stopping_at = ?`, t.at); err != nil {
-		return fmt.Errorf("set stops going: %w", err)
+	err := t.setGoing(ctx, ids, `phase = ?, stopping_at = CASE WHEN ? = 'stopping' THEN CAST(? AS BIGINT) END, verifying_at = CASE WHEN ? = 'verifying' THEN CAST(? AS BIGINT) END`,
+		phase, phase, t.at, phase, t.at)
+	if err != nil {
+		return fmt.Errorf("set jobs going: %w", err)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func (s *Store) PruneJobs(ctx context.Context, before time.Time, after phone.Mar
 // job never fulfils it, so the later job that it asks for, or one after that, is always there; and nothing is held that once was let
 // go. While a request has held jobs, its ended ones are what its pace is decided by.
 // keepsLife are the kinds for which phone.Kind.KeepsLife is true.
-const keepsLife = `('start', 'stop', 'restart')`
+const keepsLife = `('start', 'stop', 'restart', 'update')`
 
 const history = `(NOT EXISTS (SELECT 1 FROM jobs h WHERE h.request_id = j.request_id AND h.stage = 'held') AND EXISTS (SELECT 1 FROM jobs n WHERE n.phone_id = j.phone_id AND n.target >= j.target AND n.seq > j.seq AND n.ended_at IS NOT NULL)
 	AND (j.kind IN ` + keepsLife + ` OR NOT EXISTS (SELECT 1 FROM phones p WHERE p.id = j.phone_id AND p.generation = j.target)))`

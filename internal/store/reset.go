@@ -72,8 +72,10 @@ func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted [
 		jobs[i] = resetInsert(i, a)
 		outcomes[a.Index].Job = jobs[i].ID
 		servers[a.Phone.Server] = true
-		counts.add(a.Phone.Project, a.Phone.Status, -1)
-		counts.add(a.Phone.Project, request.Kind.Doing(), 1)
+		if !request.Kind.KeepsStatus() {
+			counts.add(a.Phone.Project, a.Phone.Status, -1)
+			counts.add(a.Phone.Project, request.Kind.Doing(), 1)
+		}
 	}
 	if err := t.insertJobs(ctx, request, jobs, free); err != nil {
 		return nil, err
@@ -84,8 +86,8 @@ func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted [
 	if err := t.saveTally(ctx, counts); err != nil {
 		return nil, err
 	}
-	if request.Kind == phone.KindStop {
-		return outcomes, t.setStopping(ctx, jobs)
+	if phase := request.Kind.AtOnce(); phase != "" {
+		return outcomes, t.setAtOnce(ctx, phase, jobs)
 	}
 	return outcomes, t.admit(ctx, slices.Sorted(maps.Keys(servers)))
 }
@@ -162,7 +164,26 @@ func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, item
 	if err != nil {
 		return nil, fmt.Errorf("lock phones: %w", err)
 	}
+	busy, err := t.busy(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range busy {
+		if target, ok := targets[id]; ok {
+			target.Busy = true
+			targets[id] = target
+		}
+	}
 	return targets, nil
+}
+
+// busy gives those of the phones that have an unfinished job. Whoever asks has locked them, so that they get and lose none.
+func (t *tx) busy(ctx context.Context, ids []phone.ID) ([]phone.ID, error) {
+	busy, err := all(ctx, t, one[phone.ID], `SELECT phone_id FROM jobs WHERE `+t.in("phone_id")+` AND stage <> 'ended'`, list(t.dialect, ids))
+	if err != nil {
+		return nil, fmt.Errorf("look for jobs at work: %w", err)
+	}
+	return busy, nil
 }
 
 func (t *tx) insertRequest(ctx context.Context, r phone.Request, pacing bool) error {
@@ -210,7 +231,7 @@ func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, 
 	return expect(n, len(jobs), "jobs")
 }
 
-// claimPhones makes the phones' status the one of a job of this kind at work (3 of a reset), and hands out their next generation
+// claimPhones makes the phones' status the one of a job of this kind at work (3 of a reset), unless the kind keeps it, and hands out their next generation
 // where it makes one. The cause of an abnormal phone stays in its row, for
 // the case that the job gives it back as it was.
 func (t *tx) claimPhones(ctx context.Context, kind phone.Kind, jobs []jobInsert) error {
@@ -222,8 +243,8 @@ func (t *tx) claimPhones(ctx context.Context, kind phone.Kind, jobs []jobInsert)
 	if kind.KeepsLife() {
 		made = 0
 	}
-	n, err := t.exec(ctx, `UPDATE phones SET status = ?, last_generation = last_generation + ?, updated_at = ?
-		WHERE `+t.in("id")+` AND status NOT IN (1, 3, 4, 6, 7)`, kind.Doing(), made, t.at, list(t.dialect, ids))
+	n, err := t.exec(ctx, `UPDATE phones SET status = CASE WHEN ? THEN status ELSE CAST(? AS BIGINT) END, last_generation = last_generation + ?, updated_at = ?
+		WHERE `+t.in("id")+` AND status NOT IN (1, 3, 4, 6, 7)`, kind.KeepsStatus(), kind.Doing(), made, t.at, list(t.dialect, ids))
 	if err != nil {
 		return fmt.Errorf("claim phones: %w", err)
 	}

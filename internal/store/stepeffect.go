@@ -37,13 +37,19 @@ func (t *tx) saveHostImages(ctx context.Context, steps []*step, jobs map[phone.J
 func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID]*stepJob) error {
 	var finished []phone.JobID
 	var failed []failedPhone
-	var rolledBack []phone.JobID
+	var rolledBack, updated, given []phone.JobID
 	counts := tally{}
 	for _, st := range steps {
 		if st.err != nil || !st.ends() {
 			continue
 		}
 		j := jobs[st.fence.Job]
+		if j.kind.KeepsStatus() {
+			if updated = append(updated, j.id); st.kind == stepFinish {
+				given = append(given, j.id)
+			}
+			continue
+		}
 		status := j.kind.Done()
 		switch st.kind {
 		case stepFinish:
@@ -69,6 +75,12 @@ func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID
 		return err
 	}
 	if err := t.savePhonesOf(ctx, rolledBack, `status = j.prior_status`); err != nil {
+		return err
+	}
+	if err := t.savePhonesOf(ctx, given, `properties = j.properties`); err != nil {
+		return err
+	}
+	if err := t.savePhonesOf(ctx, updated, `status = status`); err != nil {
 		return err
 	}
 	return t.saveTally(ctx, counts)

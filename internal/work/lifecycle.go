@@ -14,8 +14,11 @@ func (t *task) steps() error {
 	if t.Job.Phase == phone.PhasePreparing {
 		return t.prepare()
 	}
-	if t.Job.Kind == phone.KindStop {
+	switch t.Job.Kind {
+	case phone.KindStop:
 		return t.stopAndFinish()
+	case phone.KindUpdate:
+		return t.updateAndFinish()
 	}
 	if t.Job.Rollback {
 		return t.stepsKeepingOld()

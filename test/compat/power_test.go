@@ -2,6 +2,7 @@ package compat
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 	"time"
 
@@ -64,6 +65,12 @@ func restart(image *string, phones ...model.PhoneProperty) *model.RestartCloudPh
 	return &model.RestartCloudPhoneRequest{Body: &model.RestartCloudPhoneRequestBody{ImageId: image, Phones: phones}}
 }
 
+func setProperty(id, property string) *model.UpdateCloudPhonePropertyRequest {
+	return &model.UpdateCloudPhonePropertyRequest{Body: &model.UpdateCloudPhonePropertyRequestBody{
+		Phones: []model.PropertyToUpdate{{PhoneId: id, Property: property}},
+	}}
+}
+
 var powerJudgements = map[string]judgement{
 	"StopCloudPhone": {
 		func(w world) {
@@ -83,6 +90,30 @@ var powerJudgements = map[string]judgement{
 				"POST", "/v1/"+w.in.cred.ProjectID+"/cloud-phone/phones/batch-stop", `{"phone_ids":"all"}`); status != 400 {
 				w.Errorf("phone_ids that are no list: %d %s", status, body)
 			}
+		},
+	},
+	"UpdateCloudPhoneProperty": {
+		func(w world) {
+			id, property := w.phones[4], `{"com.cph.mainkeys":1,"disable.status.bar":"1"}`
+			updated := answered(w.client.UpdateCloudPhoneProperty(setProperty(id, property)))(w)
+			w.one(updated.RequestId, updated.Jobs, id)
+			// As the Terraform provider does it: the job, by its id.
+			if job := answered(w.client.ShowJob(&model.ShowJobRequest{JobId: *(*updated.Jobs)[0].JobId}))(w); *job.Status != 2 {
+				w.Errorf("the job: %s", job)
+			}
+			detail := answered(w.client.ShowCloudPhoneDetail(&model.ShowCloudPhoneDetailRequest{PhoneId: id}))(w)
+			var has map[string]any
+			if err := json.Unmarshal([]byte(*detail.Property), &has); err != nil || fmt.Sprint(has["com.cph.mainkeys"]) != "1" || fmt.Sprint(has["disable.status.bar"]) != "1" || *detail.Status != 2 {
+				w.Errorf("afterwards: %s", detail)
+			}
+		},
+		func(w world) {
+			w.elements(answered(w.client.UpdateCloudPhoneProperty(setProperty(unknown, `{"com.cph.mainkeys":1}`)))(w), "CPS.0004")
+			w.elements(answered(w.client.UpdateCloudPhoneProperty(setProperty(w.phones[4], `{"no.such.key":1}`)))(w), "CPS.0163")
+			w.elements(answered(w.client.UpdateCloudPhoneProperty(setProperty(w.phones[4], `{"ro.product.model":"Y9"}`)))(w), "CPS.0163")
+			w.elements(answered(w.client.UpdateCloudPhoneProperty(setProperty(w.phones[4], `{"com.cph.mainkeys":7}`)))(w), "CPS.0164")
+			w.elements(answered(w.client.UpdateCloudPhoneProperty(setProperty(w.phones[4], "")))(w), "CPS.0078")
+			refused(w.client.UpdateCloudPhoneProperty(&model.UpdateCloudPhonePropertyRequest{Body: &model.UpdateCloudPhonePropertyRequestBody{}}))(w, 400, "CPS.0077")
 		},
 	},
 	"RestartCloudPhone": {

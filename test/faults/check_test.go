@@ -114,7 +114,7 @@ func (in *installation) checkReceipt(j jobRow) {
 // I1 and I2: no phone is left in a transitional status; each has the generation that its last job led to, and no number twice.
 func (in *installation) checkPhones() {
 	in.t.Helper()
-	if n := in.count(`SELECT count(*) FROM (SELECT phone_id FROM jobs WHERE kind NOT IN ('start', 'stop', 'restart') GROUP BY phone_id, target HAVING count(*) > 1) AS twice`); n > 0 {
+	if n := in.count(`SELECT count(*) FROM (SELECT phone_id FROM jobs WHERE kind NOT IN ('start', 'stop', 'restart', 'update') GROUP BY phone_id, target HAVING count(*) > 1) AS twice`); n > 0 {
 		in.t.Errorf("I3: %d generations were given twice", n)
 	}
 	last, highest := map[string]jobRow{}, map[string]int64{}
@@ -131,6 +131,7 @@ func (in *installation) checkPhones() {
 		want := map[string]int{
 			"create succeeded": 2, "reset succeeded": 2, "start succeeded": 2, "create failed": -8, "reset failed": -5, "start failed": -7,
 			"stop succeeded": 8, "stop failed": -9, "restart succeeded": 2, "restart failed": -6, "restart cancelled": j.priorStatus,
+			"update succeeded": j.priorStatus, "update failed": j.priorStatus,
 			"reset cancelled": j.priorStatus,
 		}[j.kind+" "+j.phase]
 		if j.rolledBack {
@@ -230,7 +231,7 @@ func (in *installation) checkPhoneOnHost(p phoneRow, last jobRow, objects []obje
 		in.t.Errorf("I3: phone %s is in status %d with generation %d, and its host has the volumes %v", p.name, p.status, p.generation, volumes)
 	}
 	for _, v := range volumes {
-		if last.rolledBack || last.kind == "stop" || last.kind == "restart" {
+		if last.rolledBack || last.kind == "stop" || last.kind == "restart" || last.kind == "update" {
 			if want := markName + strconv.FormatInt(p.generation, 10); !slices.Equal(v.marks, []string{want}) {
 				in.t.Errorf("phone %s kept its life (%s), and its volume has %v instead of its old data %s", p.name, last, v.marks, want)
 			}

@@ -299,6 +299,38 @@ func (w *world) restartSome() {
 	})
 }
 
+// updateSome gives some phones other property values, of which some are refused.
+func (w *world) updateSome() {
+	project := pick(w.rng, w.projects)
+	in := fleet.UpdateProperties{Project: project}
+	text := ""
+	for _, p := range w.spec.sortedPhones() {
+		if p.Project == project && w.rng.IntN(2) == 0 || w.rng.IntN(20) == 0 {
+			in.Phones = append(in.Phones, fleet.ResetPhone{ID: string(p.ID), Property: pick(w.rng, updateTexts)})
+			text += w.names[p.ID] + " "
+		}
+	}
+	if len(in.Phones) == 0 {
+		return
+	}
+	w.tracef("update %s", text)
+	wants := w.spec.update(project, in.Phones)
+	id, got, err := w.fleet.UpdateProperties(context.Background(), w.caller(project), in)
+	if err != nil {
+		w.fail("the update answers %v", err)
+		return
+	}
+	if err := w.spec.begin(id, project, phone.KindUpdate, noPace, wants, got); err != nil {
+		w.fail("the update of %s: %v", text, err)
+		return
+	}
+	w.sayAccepted(got)
+}
+
+var updateTexts = []string{
+	`{"com.cph.mainkeys":"1"}`, `{"com.cph.mainkeys":"0","sys.prop.writeimsi":"12345"}`, `{"ro.product.model":"X1"}`, "", `{"bogus":"1"}`, `{}`,
+}
+
 func (w *world) powerSome(kind phone.Kind, send func(phone.ProjectID, []string) (phone.RequestID, []phone.Outcome, error)) {
 	project := pick(w.rng, w.projects)
 	var ids []string

@@ -178,6 +178,9 @@ func (s *spec) unfinished(id phone.ID) *specJob {
 	return nil
 }
 
+// taken reports whether a phone has a job at work: an update leaves its status as it is.
+func (s *spec) taken(p *specPhone) bool { return busy(p.Status) || s.unfinished(p.ID) != nil }
+
 func final(p phone.Phase) bool {
 	return p == phone.PhaseSucceeded || p == phone.PhaseFailed || p == phone.PhaseCancelled
 }
@@ -204,7 +207,7 @@ var (
 
 // keeps reports whether jobs of the kind work on the life that their phone has.
 func keeps(k phone.Kind) bool {
-	return k == phone.KindStart || k == phone.KindStop || k == phone.KindRestart
+	return k == phone.KindStart || k == phone.KindStop || k == phone.KindRestart || k == phone.KindUpdate
 }
 
 // accepted notes a new job and makes its phone busy.
@@ -219,7 +222,9 @@ func (s *spec) accepted(id phone.JobID, request phone.RequestID, p *specPhone, k
 	} else {
 		p.Last++
 	}
-	p.Status, p.Updated = doing[kind], s.wall()
+	if p.Updated = s.wall(); kind != phone.KindUpdate { // which leaves the status as it is
+		p.Status = doing[kind]
+	}
 	s.jobs[id], s.numbers[id] = j, len(s.numbers)+1
 	return j
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/driver/drivertest"
 	"github.com/lethe-cloud/lethe/internal/driver/simulated"
 	"github.com/lethe-cloud/lethe/internal/fleet"
@@ -216,6 +217,7 @@ func (w *world) setUp() error {
 	}
 	w.fleet = fleet.New(fleet.Config{
 		Store: w.wrong.calls(w, w.api), Hosts: apiHosts{w}, Check: func(_ string, p phone.Properties) *phone.Error { return rules.Check(p) }, Now: w.now,
+		Settable:    func(_, key string) bool { return rules.Timing(key) != driver.AtCreation },
 		BootTimeout: bootTimeout,
 	})
 	tenant := account.Account{ID: phone.NewID[string](), Name: "tenant", OwnHosts: true, CreatedAt: w.now()}

@@ -187,6 +187,13 @@ func (s *Store) AcceptRestart(ctx context.Context, in fleet.AcceptPower) (phone.
 	return s.power(ctx, in, phone.DecideRestart)
 }
 
+// AcceptUpdate implements fleet.Store.
+func (s *Store) AcceptUpdate(ctx context.Context, in fleet.AcceptUpdate) (phone.RequestID, []phone.Outcome, error) {
+	return s.power(ctx, in.AcceptPower, func(items []phone.ResetItem, targets map[phone.ID]phone.ResetTarget) ([]phone.Accepted, []phone.Outcome) {
+		return phone.DecideUpdate(items, targets, in.Settable, in.Check)
+	})
+}
+
 func (s *Store) power(ctx context.Context, in fleet.AcceptPower, decide func([]phone.ResetItem, map[phone.ID]phone.ResetTarget) ([]phone.Accepted, []phone.Outcome)) (phone.RequestID, []phone.Outcome, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -258,13 +265,15 @@ func (s *Store) save(request phone.Request, accepted []phone.Accepted, outcomes 
 		if n >= free {
 			job.Phase = phone.PhaseHeld
 		}
-		if request.Kind == phone.KindStop {
-			job.Phase = phone.PhaseStopping
+		if phase := request.Kind.AtOnce(); phase != "" {
+			job.Phase = phase
 		}
 		if request.Kind.KeepsLife() {
 			job.Erase = phone.EraseNone
 		}
-		s.phones[i].Status, s.phones[i].LastGeneration = request.Kind.Doing(), max(a.Target, a.Phone.LastGeneration)
+		if s.phones[i].LastGeneration = max(a.Target, a.Phone.LastGeneration); !request.Kind.KeepsStatus() {
+			s.phones[i].Status = request.Kind.Doing()
+		}
 		s.jobs = append(s.jobs, job)
 		outcomes[a.Index].Job = job.ID
 	}
@@ -282,6 +291,7 @@ func (s *Store) targets(project phone.ProjectID) map[phone.ID]phone.ResetTarget 
 		i := slices.IndexFunc(s.servers, func(o phone.Server) bool { return o.ID == p.Server })
 		targets[p.ID] = phone.ResetTarget{
 			Phone: p, ServerStatus: s.servers[i].Status, ServerLabel: s.servers[i].ImageLabel, Driver: s.servers[i].Driver,
+			Busy: slices.ContainsFunc(s.jobs, func(j phone.Job) bool { return j.Phone == p.ID && j.Kind == phone.KindUpdate && !j.Phase.Final() }),
 		}
 	}
 	return targets

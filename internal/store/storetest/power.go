@@ -207,6 +207,72 @@ func testPowerOnce(t *testing.T, f Fixture) {
 	})
 }
 
+// updateInput is a batch of updates with one set of values.
+func (f Fixture) updateInput(given phone.Properties, ids ...phone.ID) fleet.AcceptUpdate {
+	in := fleet.AcceptUpdate{
+		AcceptPower: f.powerInput(phone.KindUpdate, ids...),
+		Settable:    func(_, key string) bool { return key != "ro.product.model" },
+		Check:       func(string, phone.Properties) *phone.Error { return nil },
+	}
+	for i := range in.Items {
+		in.Items[i].Given = given
+	}
+	return in
+}
+
+// testUpdate: an update is set going at once and leaves the status as it is; while it is at work the phone takes no other job and does not
+// die; success gives the phone its values, failure does not.
+func testUpdate(t *testing.T, f Fixture) {
+	ctx := t.Context()
+	must(t, "Register", f.Register(ctx, "r1", time.Hour))
+	in := f.Fleet(t, f.Project(0), f.Image(t).ID, 3, 1)
+	f.stopped(t, in.Phones[1].ID)
+	f.Clock.Advance(time.Minute)
+	before := f.phone(t, in.Phones[0].ID)
+	given := phone.Properties{"com.cph.mainkeys": "0"}
+	_, outcomes, err := f.AcceptUpdate(ctx, f.updateInput(given, ids(in.Phones)...))
+	must(t, "AcceptUpdate", err)
+	equal(t, "what is set going", f.phases(t, outcomes[0].Job, outcomes[1].Job, outcomes[2].Job), []phone.Phase{phone.PhaseVerifying, phone.PhaseVerifying, phone.PhaseVerifying})
+	equal(t, "their statuses", []phone.Status{f.phone(t, in.Phones[0].ID).Status, f.phone(t, in.Phones[1].ID).Status}, []phone.Status{phone.StatusRunning, phone.StatusStopped})
+	j := f.job(t, outcomes[0].Job)
+	merged := before.Properties.Merge(given, false)
+	equal(t, "a job", []any{j.Kind, j.Target, j.Prior, j.PriorStatus, j.Erase, j.Properties, j.PhaseAt[phone.PhaseVerifying]},
+		[]any{phone.KindUpdate, phone.Generation(1), phone.Generation(1), phone.StatusRunning, phone.EraseNone, merged, f.Clock.Now()})
+	equal(t, "its phone meanwhile", f.phone(t, in.Phones[0].ID).Properties, before.Properties)
+	f.consistent(t)
+
+	died, err := f.Died(ctx, in.Server.ID, []phone.Death{{Phone: in.Phones[0].ID, Generation: 1, UpdatedAt: f.phone(t, in.Phones[0].ID).UpdatedAt, Cause: "it ended", Start: true}})
+	must(t, "Died", err)
+	equal(t, "who dies while it is updated", len(died), 0)
+	reset, err := f.AcceptReset(ctx, f.ResetInput(f.Project(0), in.Phones[0].ID))
+	must(t, "AcceptReset", err)
+	_, stop, err := f.AcceptStop(ctx, f.powerInput(phone.KindStop, in.Phones[0].ID))
+	must(t, "AcceptStop", err)
+	_, update, err := f.AcceptUpdate(ctx, f.updateInput(given, in.Phones[0].ID))
+	must(t, "AcceptUpdate", err)
+	equal(t, "what it takes meanwhile", []phone.Reason{reasonOf(reset[0]), reasonOf(stop[0]), reasonOf(update[0])},
+		[]phone.Reason{phone.ReasonPhoneBusy, phone.ReasonPhoneBusy, phone.ReasonPhoneBusy})
+
+	f.Clock.Advance(time.Minute)
+	f.finishStop(t, f.claim(t, outcomes[0].Job, "r1"))
+	f.finishStop(t, f.claim(t, outcomes[1].Job, "r1"))
+	failing := f.claim(t, outcomes[2].Job, "r1")
+	must(t, "Fail", f.Fail(ctx, failing.Fence, phone.Failure{Reason: phone.ReasonHostGone}))
+	for i, want := range []struct {
+		status     phone.Status
+		properties phone.Properties
+	}{{phone.StatusRunning, merged}, {phone.StatusStopped, merged}, {phone.StatusRunning, before.Properties}} {
+		p := f.phone(t, in.Phones[i].ID)
+		equal(t, "a phone after its update", []any{p.Status, p.Properties, p.Generation, p.LastGeneration, p.UpdatedAt},
+			[]any{want.status, want.properties, phone.Generation(1), phone.Generation(1), f.Clock.Now()})
+	}
+	f.consistent(t)
+	_, _, err = f.Retry(ctx, f.retryInput(failing.Job.Request))
+	refused(t, "retrying an update", err, phone.Precondition, phone.ReasonNothingToRetry)
+	f.finish(t, f.claim(t, f.Reset(t, f.Project(0), in.Phones[0].ID)[0], "r1"))
+	equal(t, "what a reset keeps", f.phone(t, in.Phones[0].ID).Properties, merged)
+}
+
 // testStoppedPhone: a stopped phone is nobody's death, and a reset takes it from 8 to 2.
 func testStoppedPhone(t *testing.T, f Fixture) {
 	ctx := t.Context()

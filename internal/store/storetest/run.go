@@ -81,6 +81,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"restart of phones":      testRestartPhones,
 		"stopped phone":          testStoppedPhone,
 		"retry of stops":         testPowerRetry,
+		"update":                 testUpdate,
 		"stop once":              testPowerOnce,
 		"hosting":                testHosting,
 		"sightings":              testSightings,
