@@ -17,8 +17,8 @@ import (
 )
 
 func newPhoneCommand(env *environment) *cobra.Command {
-	return group("phone", "Look at phones, and run programs in them",
-		newPhoneListCommand(env), newPhoneShowCommand(env), newPhoneExecCommand(env))
+	return group("phone", "Look at phones, stop and restart them, and run programs in them",
+		newPhoneListCommand(env), newPhoneShowCommand(env), newPhoneStopCommand(env), newPhoneRestartCommand(env), newPhoneExecCommand(env))
 }
 
 func newPhoneListCommand(env *environment) *cobra.Command {

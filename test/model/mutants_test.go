@@ -14,7 +14,7 @@ import (
 )
 
 // mutantSeeds is within how many seeds each mutant must be found out.
-const mutantSeeds = 200
+const mutantSeeds = 100
 
 // The model finds what it is there to find: each of these breaks one promise, and a seed says which.
 func TestMutants(t *testing.T) {
