@@ -9,16 +9,16 @@ type Job struct {
 	ProjectID string `json:"project_id"`
 	PhoneID   string `json:"phone_id"`
 	ServerID  string `json:"server_id"`
-	// create, reset or start: lethe starts a phone again that died by itself.
+	// create, reset, stop, restart, update (of properties) or start: lethe starts a phone again that died by itself.
 	Kind string `json:"kind"`
 	// 1 running, 2 success, -1 failed.
 	Status int `json:"status"`
-	// held (by the pace of its request), queued, preparing, removing, creating, booting, verifying, or restoring, when a job with rollback has failed and the old life comes
+	// held (by the pace of its request), queued, preparing, stopping (of a stop only), removing, creating, booting, verifying, or restoring, when a job with rollback has failed and the old life comes
 	// back; then succeeded, failed or cancelled.
 	Phase string `json:"phase"`
 	// The destruction of the older generations, beside the phases: none (there are none), pending, done or failed.
 	Erase string `json:"erase"`
-	// The generation that this job makes, or starts again.
+	// The generation that this job makes, stops, or starts again.
 	Generation int64 `json:"generation"`
 	// What the phone was when the job was accepted.
 	PriorGeneration int64  `json:"prior_generation"`
@@ -103,7 +103,7 @@ type ErasedVolume struct {
 // PropertyReading is how far one property reached.
 type PropertyReading struct {
 	Key string `json:"key"`
-	// verified (read back with the value that was asked), recorded (kept by lethe: this runtime has no such property) or mismatch.
+	// verified (read back with the value that was asked), recorded (kept by lethe: this runtime has no such property), pending (set when the phone runs next) or mismatch.
 	Effect string `json:"effect"`
 }
 
@@ -118,7 +118,7 @@ type Jobs struct {
 type Progress struct {
 	RequestID string `json:"request_id"`
 	ProjectID string `json:"project_id"`
-	// create, reset or start: lethe starts a phone again that died by itself.
+	// create, reset, stop, restart, update (of properties) or start: lethe starts a phone again that died by itself.
 	Kind       string    `json:"kind"`
 	CreateTime time.Time `json:"create_time"`
 	// Its jobs.

@@ -55,9 +55,9 @@ var operations = map[string]operation{
 	"GET /lethe/v1/jobs":                          {"listJobs", "The project's jobs, newest first; those of one request in the order of the call. Action cph:jobs:list", nil, api.Jobs{}},
 	"GET /lethe/v1/jobs/{job_id}":                 {"showJob", "One job, with its phases, and its receipt or its failure. Action cph:jobs:get", nil, api.Job{}},
 	"GET /lethe/v1/requests/{request_id}":         {"showRequest", "How far an accepted request is: at once or, with wait, when it has finished or the time is over. Action cph:jobs:list", nil, api.Progress{}},
-	"POST /lethe/v1/jobs/{job_id}/cancel":         {"cancelJob", "Cancel a job that is held, queued or preparing. The action of its kind: cph:phones:reset or cph:servers:create", nil, api.Cancelled{}},
-	"POST /lethe/v1/requests/{request_id}/cancel": {"cancelRequest", "Cancel the jobs of a request that are held, queued or preparing; the others go on. The action of its kind: cph:phones:reset or cph:servers:create", nil, api.Cancelled{}},
-	"POST /lethe/v1/requests/{request_id}/retry":  {"retryRequest", "Reset the phones whose latest job is a failed or cancelled one of this request, to the same image and exactly the same properties, in a new request with the same pace. Action cph:phones:reset", nil, api.Accepted{}},
+	"POST /lethe/v1/jobs/{job_id}/cancel":         {"cancelJob", "Cancel a job that is held, queued or preparing. The action of its kind: cph:phones:reset, cph:phones:restart, cph:phones:stop, cph:phones:updateProperty or cph:servers:create", nil, api.Cancelled{}},
+	"POST /lethe/v1/requests/{request_id}/cancel": {"cancelRequest", "Cancel the jobs of a request that are held, queued or preparing; the others go on. The action of its kind: cph:phones:reset, cph:phones:restart, cph:phones:stop, cph:phones:updateProperty or cph:servers:create", nil, api.Cancelled{}},
+	"POST /lethe/v1/requests/{request_id}/retry":  {"retryRequest", "Do once more what this request asked for, to the phones whose latest job is a failed or cancelled one of it: a reset to the same image and exactly the same properties, a stop, a restart; in a new request with the same pace. The action of its kind: cph:phones:reset, cph:phones:restart or cph:phones:stop", nil, api.Accepted{}},
 
 	"GET /lethe/v1/replicas": {"listReplicas", "The serving processes of the installation, the latest start first. For the operator's account only", nil, api.Replicas{}},
 

@@ -152,6 +152,16 @@ func TestCalls(t *testing.T) {
 		}, sent{"POST /lethe/v1/phones/batch-reset",
 			`{"image_id":"i","phones":[{"phone_id":"p","property":"{}"},{"phone_id":"q"}],"pace":{"first":5,"stop_percent":0}}`},
 			client.Accepted{RequestID: "r", Jobs: []client.PhoneJob{{PhoneID: "p", JobID: "j"}, {PhoneID: "q", ErrorCode: "CPS.0004"}}}},
+		{func(ctx context.Context, c *client.Client) (any, error) {
+			return c.StopPhones(ctx, []string{"p", "q"}, "")
+		},
+			sent{"POST /v1/" + project + "/cloud-phone/phones/batch-stop", `{"phone_ids":["p","q"]}`},
+			client.Accepted{RequestID: "r", Jobs: []client.PhoneJob{{PhoneID: "p", JobID: "j"}, {PhoneID: "q", ErrorCode: "CPS.0141"}}}},
+		{func(ctx context.Context, c *client.Client) (any, error) {
+			return c.RestartPhones(ctx, []string{"p", "q"}, "")
+		},
+			sent{"POST /v1/" + project + "/cloud-phone/phones/batch-restart", `{"phones":[{"phone_id":"p"},{"phone_id":"q"}]}`},
+			client.Accepted{RequestID: "r", Jobs: []client.PhoneJob{{PhoneID: "p", JobID: "j"}, {PhoneID: "q", ErrorCode: "CPS.0165"}}}},
 		{func(ctx context.Context, c *client.Client) (any, error) { return c.PhoneDetail(ctx, "p") },
 			sent{"GET /v1/" + project + "/cloud-phone/phones/p", ""}, client.PhoneDetail{Property: "{}", AccessInfos: []client.AccessInfo{{Type: "adb", AccessPort: 1}}}},
 	}

@@ -94,6 +94,31 @@ func (c *Client) ResetPhones(ctx context.Context, in Reset) (Accepted, error) {
 	return out, c.callOnce(ctx, in.IdempotencyKey, cphPath(c.project, "phones/batch-reset"), in, &out)
 }
 
+// StopPhones stops at most MaxBatch phones, which keep their data, and RestartPhones starts them again, after a stop where they run. key
+// makes the call repeatable, as Reset.IdempotencyKey does; "" does not. The answer is as that of ResetPhones.
+func (c *Client) StopPhones(ctx context.Context, phones []string, key string) (Accepted, error) {
+	var out Accepted
+	in := struct {
+		PhoneIDs []string `json:"phone_ids"`
+	}{phones}
+	return out, c.callOnce(ctx, key, cphPath(c.project, "phones/batch-stop"), in, &out)
+}
+
+// RestartPhones is described at StopPhones.
+func (c *Client) RestartPhones(ctx context.Context, phones []string, key string) (Accepted, error) {
+	type element struct {
+		PhoneID string `json:"phone_id"`
+	}
+	in := struct {
+		Phones []element `json:"phones"`
+	}{make([]element, len(phones))}
+	for i, id := range phones {
+		in.Phones[i].PhoneID = id
+	}
+	var out Accepted
+	return out, c.callOnce(ctx, key, cphPath(c.project, "phones/batch-restart"), in, &out)
+}
+
 // resetNative is ResetPhones for what the Cloud Phone Host API cannot say.
 func (c *Client) resetNative(ctx context.Context, in Reset) (Accepted, error) {
 	body := api.ResetPhones{ImageID: in.ImageID, Phones: make([]api.ResetPhone, len(in.Phones)), Pace: in.Pace, Rollback: in.Rollback}

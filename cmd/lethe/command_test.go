@@ -433,7 +433,7 @@ func TestCompletion(t *testing.T) {
 		"phone list --status reset-":   {"reset-failed"},
 		"server add --driver s":        {"simulated"},
 		"phone list -o j":              {"json"},
-		"user add ci --allow " + string(fleet.ActionPhonesReset)[:13]: {string(fleet.ActionPhonesReset)},
+		"user add ci --allow " + string(fleet.ActionPhonesReset)[:15]: {string(fleet.ActionPhonesReset)},
 	}
 	for line, want := range tests {
 		r := in.run(append([]string{"__complete"}, strings.Split(line, " ")...)...).must(t, 0)

@@ -6,8 +6,9 @@ import (
 
 // operation is one call of one route.
 type operation struct {
-	pattern    string
-	action, or fleet.Action
+	pattern string
+	action  fleet.Action
+	or      []fleet.Action // others that will do
 	sample
 }
 
@@ -25,13 +26,16 @@ var samples = map[string][]sample{
 		{body: `{"phones":[{"phone_id":"PHONE"}]}`},
 		{body: `{"image_id":"IMAGE","phones":[{"phone_id":"PHONE"}]}`, also: []fleet.Action{fleet.ActionImagesGet}},
 	},
-	"GET /v1/{project_id}/cloud-phone/phones":              {{}},
-	"GET /v1/{project_id}/cloud-phone/phones/{phone_id}":   {{}},
-	"GET /v1/{project_id}/cloud-phone/servers":             {{}},
-	"GET /v1/{project_id}/cloud-phone/servers/{server_id}": {{}},
-	"GET /v1/{project_id}/cloud-phone/phone-images":        {{}},
-	"GET /v1/{project_id}/cloud-phone/jobs":                {{query: "request_id=REQUEST"}},
-	"GET /v1/{project_id}/cloud-phone/jobs/{job_id}":       {{}},
+	"POST /v1/{project_id}/cloud-phone/phones/batch-stop":            {{body: `{"phone_ids":["PHONE"]}`}},
+	"POST /v1/{project_id}/cloud-phone/phones/batch-update-property": {{body: `{"phones":[{"phone_id":"PHONE","property":"{}"}]}`}},
+	"POST /v1/{project_id}/cloud-phone/phones/batch-restart":         {{body: `{"phones":[{"phone_id":"PHONE"}]}`}},
+	"GET /v1/{project_id}/cloud-phone/phones":                        {{}},
+	"GET /v1/{project_id}/cloud-phone/phones/{phone_id}":             {{}},
+	"GET /v1/{project_id}/cloud-phone/servers":                       {{}},
+	"GET /v1/{project_id}/cloud-phone/servers/{server_id}":           {{}},
+	"GET /v1/{project_id}/cloud-phone/phone-images":                  {{}},
+	"GET /v1/{project_id}/cloud-phone/jobs":                          {{query: "request_id=REQUEST"}},
+	"GET /v1/{project_id}/cloud-phone/jobs/{job_id}":                 {{}},
 
 	"PUT /v1/{project_id}/cloud-phone/phones/{phone_id}":                        {{body: `{"phone_name":"front"}`}},
 	"POST /v1/{project_id}/cloud-phone/phones/batch-connection":                 {{body: `{"phone_ids":["PHONE"],"client_type":"ANDROID"}`}},
@@ -95,7 +99,7 @@ var samples = map[string][]sample{
 	"POST /lethe/v1/jobs/{job_id}/cancel":         {{missing: true, owner: 404}},
 	"GET /lethe/v1/requests/{request_id}":         {{}},
 	"POST /lethe/v1/requests/{request_id}/cancel": {{missing: true, owner: 404}},
-	"POST /lethe/v1/requests/{request_id}/retry":  {{owner: 409}},
+	"POST /lethe/v1/requests/{request_id}/retry":  {{missing: true, owner: 404}},
 	"GET /lethe/v1/replicas":                      {{}},
 	"GET /lethe/v1/audit":                         {{}},
 

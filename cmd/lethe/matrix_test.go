@@ -24,7 +24,7 @@ import (
 func operations(t *testing.T) []operation {
 	t.Helper()
 	var all []operation
-	add := func(pattern string, action, or fleet.Action) {
+	add := func(pattern string, action fleet.Action, or []fleet.Action) {
 		if len(samples[pattern]) == 0 {
 			t.Errorf("the route %s has no sample", pattern)
 		}
@@ -40,7 +40,7 @@ func operations(t *testing.T) []operation {
 		case op.State == cph.NotYet: // a path that does not exist, to everybody
 		case !known:
 			actionOf[pattern] = op.Action
-			add(pattern, op.Action, "")
+			add(pattern, op.Action, nil)
 		case action != op.Action:
 			t.Errorf("%s is asked for as %s and as %s: one route asks one action", pattern, action, op.Action)
 		}
@@ -140,8 +140,8 @@ func (e *estate) allowed(op operation) {
 		"a user with it by a condition":  e.token(e.fresh(onProject(op, inProject)), e.project),
 		"a user with it by a group":      e.token(e.member(op, ""), e.project),
 	}
-	if op.or != "" {
-		tokens["a user with the other action"] = e.token(e.fresh(allow(string(op.or))), e.project)
+	for _, or := range op.or {
+		tokens["a user with "+string(or)] = e.token(e.fresh(allow(string(or))), e.project)
 	}
 	if inProject {
 		tokens["a user with it on the project"] = e.token(e.member(op, "local-1"), e.project)
@@ -201,13 +201,13 @@ func (e *estate) refused(op operation) {
 	permission, _ := fleet.PermissionOf(op.action)
 	var others []string
 	for _, a := range fleet.Actions() {
-		if a != op.action && a != op.or {
+		if a != op.action && !slices.Contains(op.or, a) {
 			others = append(others, string(a))
 		}
 	}
 	denied := account.Policy{Version: "1.1", Statement: []account.Statement{{Effect: account.Deny, Action: []string{strings.ToUpper(string(op.action))}}}}
-	if op.or != "" {
-		denied.Statement[0].Action = append(denied.Statement[0].Action, string(op.or))
+	for _, or := range op.or {
+		denied.Statement[0].Action = append(denied.Statement[0].Action, string(or))
 	}
 	tokens := map[string]string{
 		"with every other policy":  e.token(e.fresh(allow(others...)), e.project),

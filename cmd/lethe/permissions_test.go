@@ -58,7 +58,7 @@ func permissionsPage() string {
 		if op.Action == "" {
 			free = append(free, "`"+op.Pattern+"`")
 		}
-		add(op.Pattern, op.Action, op.Or)
+		add(op.Pattern, append([]fleet.Action{op.Action}, op.Or...)...)
 	}
 	var b strings.Builder
 	b.WriteString(`# Permissions
@@ -82,7 +82,8 @@ Made from the code: go test ./cmd/lethe -run TestPermissionsPage -update. What t
 
 Operations of the CPH API that are not there yet ([coverage](cph-coverage.md)) have no line: their paths do not exist, to anybody.
 
-A call that stands with two actions needs the one of what it is about: a request to create phones, or one to reset them.
+A call that stands with several actions needs the one of what it is about: a request to create phones, or one to reset, to restart or to
+stop them.
 
 Without an action: %s, `+"`PUT /lethe/v1/password`"+` (everybody about himself, with the old password), and /v3: a token for the right password,
 the names of one's own account and its projects, one's own tokens; the account's owner may look at those of its users.
@@ -117,7 +118,7 @@ func TestTableAndRoutes(t *testing.T) {
 		if self := strings.HasSuffix(op.Pattern, "/password") && op.Action == ""; op.Action == "" && !op.Open && !self {
 			t.Errorf("%s asks for no action", op.Pattern)
 		}
-		ask(op.Pattern, op.Action, op.Or)
+		ask(op.Pattern, append([]fleet.Action{op.Action}, op.Or...)...)
 	}
 	for _, p := range fleet.Permissions() {
 		for _, d := range p.Depends {

@@ -17,8 +17,9 @@ import (
 )
 
 func newPhoneCommand(env *environment) *cobra.Command {
-	return group("phone", "Look at phones, name them, and run programs in them",
-		newPhoneListCommand(env), newPhoneShowCommand(env), newPhoneRenameCommand(env), newPhoneExecCommand(env))
+	return group("phone", "Look at phones, name, stop and restart them, and run programs in them",
+		newPhoneListCommand(env), newPhoneShowCommand(env), newPhoneRenameCommand(env), newPhoneStopCommand(env), newPhoneRestartCommand(env),
+		newPhoneExecCommand(env))
 }
 
 func newPhoneListCommand(env *environment) *cobra.Command {

@@ -117,10 +117,11 @@ func newRequestRetryCommand(env *environment) *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{
 		Use:   "retry REQUEST",
-		Short: "Reset once more the phones that failed in a request, or were cancelled",
-		Long: `Reset, in a new request, the phones whose latest job is a failed or cancelled one of this request: to the same image and exactly
-the same properties, and at the same pace. All their data is destroyed. Phones that were reset since, or are at work, are not touched. Exits with 1 when
-there is nothing to retry, when a phone was refused or, with --wait, failed.`,
+		Short: "Do once more what failed in a request, or was cancelled",
+		Long: `Do once more, in a new request and at the same pace, what this request asked for, to the phones whose latest job is a failed or
+cancelled one of it: a reset to the same image and exactly the same properties, which destroys all their data, or a stop or a restart,
+which do not. Phones that anything else was asked of since, or that are at work, are not touched. Exits with 1 when there is nothing to
+retry, when a phone was refused or, with --wait, failed.`,
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("idempotency-key") && !keyFits(key) {
@@ -130,7 +131,7 @@ there is nothing to retry, when a phone was refused or, with --wait, failed.`,
 		},
 	}
 	cmd.Flags().StringVar(&key, "idempotency-key", "", "a `key` that makes the command repeatable for 24 hours: given again, it shows what came of the first")
-	cmd.Flags().BoolVar(&wait, "wait", false, "wait until every phone has been reset, and show the progress")
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until every job has ended, and show the progress")
 	return cmd
 }
 
@@ -145,7 +146,7 @@ func retryRequest(ctx context.Context, env *environment, request, key string, wa
 	}
 	results := make([]resetResult, len(answer.Jobs))
 	for i, job := range answer.Jobs {
-		results[i] = resetResult{PhoneID: job.PhoneID, RequestID: answer.RequestID, JobID: job.JobID, ErrorCode: job.Code, ErrorMsg: job.Msg}
+		results[i] = resetResult{PhoneID: job.PhoneID, RequestID: answer.RequestID, JobID: job.JobID, ErrorCode: job.Code, ErrorMsg: job.Msg, done: "done"}
 		if job.JobID != "" {
 			results[i].Status = client.JobRunning
 		}

@@ -163,7 +163,8 @@ type resetResult struct {
 	ErrorMsg   string `json:"error_msg,omitempty"`
 	ExecuteMsg string `json:"execute_msg,omitempty"`
 
-	notReached bool // its request was stopped before anything was done to it
+	done       string // what the table says of a success; "" is of a reset
+	notReached bool   // its request was stopped before anything was done to it
 }
 
 func (r resetResult) bad() bool { return r.JobID == "" || r.Status == client.JobFailed }
@@ -272,18 +273,27 @@ func sendResets(ctx context.Context, c *client.Client, in client.Reset, phones [
 		if err != nil {
 			return results, notSent(tooManyForPace(err, in.Pace), len(results), len(phones))
 		}
-		if len(answer.Jobs) != len(batch) {
-			return results, fmt.Errorf("the server answered for %d of %d phones (request %s)", len(answer.Jobs), len(batch), answer.RequestID)
+		batchResults, err := resultsOf(answer, batch)
+		if results = append(results, batchResults...); err != nil {
+			return results, err
 		}
-		for i, job := range answer.Jobs {
-			result := resetResult{
-				PhoneID: job.PhoneID, PhoneName: batch[i].PhoneName, RequestID: answer.RequestID, JobID: job.JobID,
-				ErrorCode: job.ErrorCode, ErrorMsg: job.ErrorMsg,
-			}
-			if job.JobID != "" {
-				result.Status = client.JobRunning
-			}
-			results = append(results, result)
+	}
+	return results, nil
+}
+
+// resultsOf gives what was answered for each phone of a batch.
+func resultsOf(answer client.Accepted, batch []api.Phone) ([]resetResult, error) {
+	if len(answer.Jobs) != len(batch) {
+		return nil, fmt.Errorf("the server answered for %d of %d phones (request %s)", len(answer.Jobs), len(batch), answer.RequestID)
+	}
+	results := make([]resetResult, len(batch))
+	for i, job := range answer.Jobs {
+		results[i] = resetResult{
+			PhoneID: job.PhoneID, PhoneName: batch[i].PhoneName, RequestID: answer.RequestID, JobID: job.JobID,
+			ErrorCode: job.ErrorCode, ErrorMsg: job.ErrorMsg,
+		}
+		if job.JobID != "" {
+			results[i].Status = client.JobRunning
 		}
 	}
 	return results, nil
@@ -364,7 +374,7 @@ func resetWord(r resetResult) string {
 	case r.Status == client.JobFailed:
 		return "failed: " + r.ErrorCode
 	case r.Status == client.JobSuccess:
-		return "reset"
+		return cmp.Or(r.done, "reset")
 	}
 	return "accepted"
 }

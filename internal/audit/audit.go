@@ -20,6 +20,7 @@ type Trace string
 const (
 	ResetCloudPhone   Trace = "resetCloudPhone"
 	RestartCloudPhone Trace = "restartCloudPhone"
+	StopCloudPhone    Trace = "stopCloudPhone"
 	UpdatePhoneName   Trace = "updatePhoneName"
 	RunCommand        Trace = "runCommand"
 	UpdateServerName  Trace = "updateServerName"

@@ -9,9 +9,6 @@ func laterRoutes() []route {
 		machine   = "machines are added through the native API only: lethe server add"
 	)
 	return []route{
-		{"RestartCloudPhone", "POST " + base + "/phones/batch-restart", "", NotYet, lifecycle, nil},
-		{"StopCloudPhone", "POST " + base + "/phones/batch-stop", "", NotYet, lifecycle, nil},
-		{"UpdateCloudPhoneProperty", "POST " + base + "/phones/batch-update-property", "", NotYet, lifecycle, nil},
 		{"RunShellCommand", "POST " + base + "/phones/commands", "", NotYet, commands, nil},
 		{"PushFile", "POST " + base + "/phones/commands", "", NotYet, files, nil},
 		{"InstallApk", "POST " + base + "/phones/commands", "", NotYet, files, nil},

@@ -36,12 +36,17 @@ func (h *Handler) resetPhones(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.id = accepted
+	return c.accepted(accepted, outcomes), nil
+}
+
+// accepted is the answer to a batch that was accepted under the id: under a repeated key, the first one's.
+func (c *call) accepted(id phone.RequestID, outcomes []phone.Outcome) phoneJobs {
+	c.id = id
 	out := phoneJobs{RequestID: c.id, Jobs: make([]phoneJob, len(outcomes))}
 	for i, o := range outcomes {
 		out.Jobs[i] = phoneJobOut(o)
 	}
-	return out, nil
+	return out
 }
 
 // idempotencyKey reads the key of a repeatable call, nil without one. A header that stands twice gives what no key may be.

@@ -8,22 +8,25 @@ import (
 // Action is what a policy allows or denies: service:resource:operation.
 type Action string
 
-// The actions. The CPH API reference names cph:phones:reset, ims:images:get, cph:servers:list, cph:servers:get and
+// The actions. The CPH API reference names cph:phones:reset, cph:phones:updateProperty, ims:images:get, cph:servers:list, cph:servers:get and
 // cph:servers:create; it leaves the others open, and they follow its pattern. Those of iam are named as in IAM where it has them.
 const (
-	ActionPhonesList       Action = "cph:phones:list"
-	ActionPhonesGet        Action = "cph:phones:get"
-	ActionPhonesReset      Action = "cph:phones:reset"
-	ActionPhonesCommand    Action = "cph:phones:runCommand"
-	ActionServersList      Action = "cph:servers:list"
-	ActionServersGet       Action = "cph:servers:get"
-	ActionServersCreate    Action = "cph:servers:create"
-	ActionServersReconcile Action = "cph:servers:reconcile"
-	ActionJobsList         Action = "cph:jobs:list"
-	ActionJobsGet          Action = "cph:jobs:get"
-	ActionImagesList       Action = "cph:images:list"
-	ActionImagesGet        Action = "ims:images:get" // naming an image in a reset: images belong to the image service
-	ActionImagesCreate     Action = "ims:images:create"
+	ActionPhonesList           Action = "cph:phones:list"
+	ActionPhonesGet            Action = "cph:phones:get"
+	ActionPhonesReset          Action = "cph:phones:reset"
+	ActionPhonesStop           Action = "cph:phones:stop"
+	ActionPhonesRestart        Action = "cph:phones:restart"
+	ActionPhonesUpdateProperty Action = "cph:phones:updateProperty"
+	ActionPhonesCommand        Action = "cph:phones:runCommand"
+	ActionServersList          Action = "cph:servers:list"
+	ActionServersGet           Action = "cph:servers:get"
+	ActionServersCreate        Action = "cph:servers:create"
+	ActionServersReconcile     Action = "cph:servers:reconcile"
+	ActionJobsList             Action = "cph:jobs:list"
+	ActionJobsGet              Action = "cph:jobs:get"
+	ActionImagesList           Action = "cph:images:list"
+	ActionImagesGet            Action = "ims:images:get" // naming an image in a reset: images belong to the image service
+	ActionImagesCreate         Action = "ims:images:create"
 
 	// The CPH API's beyond these. The reference names cph:servers:updateName, cph:servers:changeType, cph:system:listServerTypes and
 	// cph:phones:execSyncCommands; the others follow its pattern.
@@ -142,6 +145,9 @@ var permissions = []Permission{
 	{Action: ActionPhonesList, Resource: "phone", Scope: ScopeProject, Reads: true},
 	{Action: ActionPhonesGet, Resource: "phone", Scope: ScopeProject, Reads: true},
 	{Action: ActionPhonesReset, Resource: "phone", Scope: ScopeProject, Depends: []Dependency{{ActionImagesGet, WhenImageNamed}}},
+	{Action: ActionPhonesStop, Resource: "phone", Scope: ScopeProject},
+	{Action: ActionPhonesRestart, Resource: "phone", Scope: ScopeProject},
+	{Action: ActionPhonesUpdateProperty, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionPhonesCommand, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionServersList, Resource: "server", Scope: ScopeProject, Reads: true},
 	{Action: ActionServersGet, Resource: "server", Scope: ScopeProject, Reads: true},

@@ -9,15 +9,22 @@ import (
 
 // actionOf is the action that a job of the kind was accepted under, and that may end it.
 func actionOf(kind phone.Kind) Action {
-	if kind == phone.KindCreate {
+	switch kind {
+	case phone.KindCreate:
 		return ActionServersCreate
+	case phone.KindStop:
+		return ActionPhonesStop
+	case phone.KindRestart:
+		return ActionPhonesRestart
+	case phone.KindUpdate:
+		return ActionPhonesUpdateProperty
 	}
 	return ActionPhonesReset
 }
 
 // authoriseControl refuses a caller who may not control jobs of any kind, before anything is looked up for it.
 func authoriseControl(caller account.Caller, project phone.ProjectID) error {
-	return AuthoriseOne(caller, project, ActionPhonesReset, ActionServersCreate)
+	return AuthoriseOne(caller, project, ActionPhonesReset, ActionPhonesRestart, ActionPhonesStop, ActionPhonesUpdateProperty, ActionServersCreate)
 }
 
 // CancelRequest cancels the jobs of a request on whose phones nothing has been done yet; the others go on. It needs the action
@@ -58,7 +65,7 @@ func (s *Service) cancel(ctx context.Context, caller account.Caller, kind phone.
 	}
 	in.Failure = phone.Failure{
 		Reason: phone.ReasonCancelled, Msg: "The job was cancelled before anything was done to the phone.",
-		Detail: "User " + caller.User.Name + " cancelled it. The phone is what it was before, with all its data; reset it again when it is to be reset.",
+		Detail: "User " + caller.User.Name + " cancelled it. The phone is what it was before, with all its data; call again when it is to be done after all.",
 	}
 	if kind == phone.KindCreate {
 		in.Failure.Detail = "User " + caller.User.Name + " cancelled it. The phone was not made; a reset makes it."

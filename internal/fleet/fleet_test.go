@@ -163,6 +163,18 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 			_, _, err := b.ResetPhones(ctx, c, fleet.ResetPhones{Project: project, Image: string(imageID), Phones: []fleet.ResetPhone{{ID: string(secondID)}}})
 			return err
 		},
+		fleet.ActionPhonesUpdateProperty: func(ctx context.Context) error {
+			_, _, err := b.UpdateProperties(ctx, c, fleet.UpdateProperties{Project: project, Phones: []fleet.ResetPhone{{ID: string(firstID), Property: "{}"}}})
+			return err
+		},
+		fleet.ActionPhonesStop: func(ctx context.Context) error {
+			_, _, err := b.StopPhones(ctx, c, fleet.StopPhones{Project: project, Phones: []string{string(firstID)}})
+			return err
+		},
+		fleet.ActionPhonesRestart: func(ctx context.Context) error {
+			_, _, err := b.RestartPhones(ctx, c, fleet.RestartPhones{Project: project, Phones: []string{string(firstID)}})
+			return err
+		},
 		fleet.ActionImagesCreate: func(ctx context.Context) error {
 			_, err := b.AddImage(ctx, c, fleet.NewImage{Project: project, Name: "new", Reference: "example/new:1"})
 			return err

@@ -40,13 +40,10 @@ func (s *Service) ResetPhones(ctx context.Context, caller account.Caller, in Res
 	if err := Authorise(caller, in.Project, needs(ActionPhonesReset, cases...)...); err != nil {
 		return "", nil, err
 	}
-	switch {
-	case len(in.Phones) == 0:
-		return "", nil, phone.Errorf(phone.Invalid, phone.ReasonPhonesInvalid, "phones is empty: name at least one phone")
-	case len(in.Phones) > s.maxBatch:
-		return "", nil, phone.Errorf(phone.Exhausted, phone.ReasonPhonesTooMany,
-			"phones has %d elements, at most %d are taken in one call", len(in.Phones), s.maxBatch)
-	case in.Image != "" && !phone.ValidID(in.Image):
+	if err := s.checkBatch(len(in.Phones)); err != nil {
+		return "", nil, err
+	}
+	if in.Image != "" && !phone.ValidID(in.Image) {
 		return "", nil, phone.Errorf(phone.Invalid, phone.ReasonImageInvalid, "image_id is not 32 lower-case hex digits")
 	}
 	if err := in.Pace.Check(); err != nil {

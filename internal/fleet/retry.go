@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -15,12 +16,13 @@ type RetryRequest struct {
 	Key     *string // as in ResetPhones
 }
 
-// RetryRequest resets the phones whose latest job is a failed or cancelled one of the request: to that job's image and exactly
-// its properties, in a request of its own with the same pace. Phones that were reset since, or are at work, are not touched. A phone that was never
-// made is made by it. The answer is as that of ResetPhones, with an element for each such phone; Precondition with
+// RetryRequest does once more, in a request of its own with the same pace, what the request asked for, to the phones whose latest job is
+// a failed or cancelled one of it: a reset to that job's image and exactly its properties, a stop or a restart as it was. Phones that
+// anything else was asked of since, or that are at work, are not touched. A phone that was never made is made by a reset. It needs the
+// action that the request was accepted under (cph:phones:reset for a creation). The answer is as that of ResetPhones, with an element for each such phone; Precondition with
 // ReasonNothingToRetry when there is none.
 func (s *Service) RetryRequest(ctx context.Context, caller account.Caller, in RetryRequest) (phone.RequestID, []phone.Outcome, error) {
-	if err := Authorise(caller, in.Project, ActionPhonesReset); err != nil {
+	if err := AuthoriseOne(caller, in.Project, ActionPhonesReset, ActionPhonesRestart, ActionPhonesStop); err != nil {
 		return "", nil, err
 	}
 	if !phone.ValidID(in.Of) {
@@ -29,10 +31,30 @@ func (s *Service) RetryRequest(ctx context.Context, caller account.Caller, in Re
 	if err := checkKey(in.Key); err != nil {
 		return "", nil, err
 	}
-	retry := RetryJobs{Request: s.newRequest(in.Request, in.Project, phone.KindReset, caller.User.ID), Of: in.Of, Check: s.check}
+	failed, err := s.store.Request(ctx, in.Project, in.Of)
+	if err != nil {
+		return "", nil, err
+	}
+	kind := failed.Kind.Retried()
+	if err := Authorise(caller, in.Project, actionOf(kind)); err != nil {
+		return "", nil, err
+	}
+	audit.From(ctx).As(traceOf(kind))
+	retry := RetryJobs{Request: s.newRequest(in.Request, in.Project, kind, caller.User.ID), Of: in.Of, Check: s.check}
 	if in.Key != nil {
 		key := s.key(*in.Key, []any{"retry", in.Project, caller.User.ID, in.Of})
 		retry.Key = &key
 	}
 	return s.store.Retry(ctx, retry)
+}
+
+// traceOf is what the audit trail calls the acceptance of jobs of a kind.
+func traceOf(kind phone.Kind) audit.Trace {
+	switch kind {
+	case phone.KindStop:
+		return audit.StopCloudPhone
+	case phone.KindRestart:
+		return audit.RestartCloudPhone
+	}
+	return audit.ResetCloudPhone
 }

@@ -26,8 +26,18 @@ type Store interface {
 	// is accepted and the others get its answer. A call that fails leaves the key free; so does the key's expiry.
 	AcceptResetOnce(ctx context.Context, in AcceptReset, key IdempotencyKey) (phone.RequestID, []phone.Outcome, error)
 
-	// Retry is AcceptReset for the phones whose latest job is a failed or cancelled one of a request, decided by phone.DecideRetry, at that
-	// request's pace.
+	// AcceptStop is AcceptReset for a batch of stops, decided by phone.DecideStop: the accepted phones are 7, keep their generation, and all
+	// jobs are set going, for a stop needs no boot slot. AcceptRestart is it for restarts, decided by phone.DecideRestart: the phones are
+	// 4 and keep their generation. With a key both keep the contract of AcceptResetOnce.
+	AcceptStop(ctx context.Context, in AcceptPower) (phone.RequestID, []phone.Outcome, error)
+	AcceptRestart(ctx context.Context, in AcceptPower) (phone.RequestID, []phone.Outcome, error)
+
+	// AcceptUpdate is it for other property values, decided by phone.DecideUpdate: the phones keep their status too, and all jobs are set
+	// going.
+	AcceptUpdate(ctx context.Context, in AcceptUpdate) (phone.RequestID, []phone.Outcome, error)
+
+	// Retry is AcceptReset, AcceptStop or AcceptRestart for the phones whose latest job is a failed or cancelled one of a request, decided
+	// by phone.DecideRetry, at that request's pace.
 	// No such request is NotFound with ReasonRequestNotFound, no such phone Precondition with ReasonNothingToRetry. With a key it
 	// keeps the contract of AcceptResetOnce.
 	Retry(ctx context.Context, in RetryJobs) (phone.RequestID, []phone.Outcome, error)
@@ -75,6 +85,20 @@ type AcceptReset struct {
 	Check   phone.PropertyCheck
 	// Rollback is the jobs' policy: see phone.Job.
 	Rollback bool
+}
+
+// AcceptPower is a batch of stops or of restarts on its way into the store.
+type AcceptPower struct {
+	Request phone.Request // Refused is filled in by the store
+	Items   []phone.ResetItem
+	Key     *IdempotencyKey // nil: none
+}
+
+// AcceptUpdate is a batch of property updates on its way into the store.
+type AcceptUpdate struct {
+	AcceptPower
+	Settable phone.Settable
+	Check    phone.PropertyCheck
 }
 
 // RetryJobs is a retry on its way into the store.

@@ -136,10 +136,7 @@ func (c *call) authorise(route route) error {
 	if route.self {
 		return nil
 	}
-	actions := []fleet.Action{route.action}
-	if route.or != "" {
-		actions = append(actions, route.or)
-	}
+	actions := append([]fleet.Action{route.action}, route.or...)
 	var project phone.ProjectID
 	if permission, _ := fleet.PermissionOf(route.action); permission.Scope == fleet.ScopeProject {
 		var err error

@@ -11,10 +11,10 @@ import (
 // route is one operation of the native API.
 type route struct {
 	pattern string // as http.ServeMux has it
-	// action is what the caller must be allowed to do, as the table of package fleet has it; or is another that will do, for a call on
-	// what was accepted under either. self is a call of everybody about himself.
+	// action is what the caller must be allowed to do, as the table of package fleet has it; or are others that will do, for a call on
+	// what was accepted under one of them. self is a call of everybody about himself.
 	action   fleet.Action
-	or       fleet.Action
+	or       []fleet.Action
 	self     bool
 	query    []string
 	anyQuery bool
@@ -60,10 +60,10 @@ func (a *API) routes() []route {
 
 		{pattern: "GET " + api.Prefix + "/jobs", query: append(page, "request_id", "phone_id", "server_id", "order"), action: fleet.ActionJobsList, handle: a.jobs},
 		{pattern: "GET " + api.Prefix + "/jobs/{job_id}", action: fleet.ActionJobsGet, handle: a.job},
-		{pattern: "POST " + api.Prefix + "/jobs/{job_id}/cancel", action: fleet.ActionPhonesReset, or: fleet.ActionServersCreate, trace: audit.CancelJob, handle: a.cancelJob},
+		{pattern: "POST " + api.Prefix + "/jobs/{job_id}/cancel", action: fleet.ActionPhonesReset, or: append(power(), fleet.ActionPhonesUpdateProperty, fleet.ActionServersCreate), trace: audit.CancelJob, handle: a.cancelJob},
 		{pattern: "GET " + api.Prefix + "/requests/{request_id}", query: []string{"wait"}, action: fleet.ActionJobsList, handle: a.progress},
-		{pattern: "POST " + api.Prefix + "/requests/{request_id}/cancel", action: fleet.ActionPhonesReset, or: fleet.ActionServersCreate, trace: audit.CancelRequest, handle: a.cancelRequest},
-		{pattern: "POST " + api.Prefix + "/requests/{request_id}/retry", keyed: true, action: fleet.ActionPhonesReset, trace: audit.ResetCloudPhone, handle: a.retryRequest},
+		{pattern: "POST " + api.Prefix + "/requests/{request_id}/cancel", action: fleet.ActionPhonesReset, or: append(power(), fleet.ActionPhonesUpdateProperty, fleet.ActionServersCreate), trace: audit.CancelRequest, handle: a.cancelRequest},
+		{pattern: "POST " + api.Prefix + "/requests/{request_id}/retry", keyed: true, action: fleet.ActionPhonesReset, or: power(), trace: audit.ResetCloudPhone, handle: a.retryRequest},
 
 		{pattern: "GET " + api.Prefix + "/replicas", action: fleet.ActionReplicasList, handle: a.replicas},
 		{
@@ -114,15 +114,18 @@ func (a *API) routes() []route {
 	}
 }
 
+// power are the actions besides a reset that jobs of phones are accepted under.
+func power() []fleet.Action { return []fleet.Action{fleet.ActionPhonesRestart, fleet.ActionPhonesStop} }
+
 // Operation is a route as the API's description has it.
 type Operation struct {
-	Pattern string       // "GET /lethe/v1/phones/{phone_id}"
-	Action  fleet.Action // "" when none is needed
-	Or      fleet.Action // another that will do
-	Query   []string     // besides project_id
-	Keyed   bool         // takes an Idempotency-Key
-	Open    bool         // needs no credentials
-	Trace   string       // what it is called in the audit trail
+	Pattern string         // "GET /lethe/v1/phones/{phone_id}"
+	Action  fleet.Action   // "" when none is needed
+	Or      []fleet.Action // others that will do
+	Query   []string       // besides project_id
+	Keyed   bool           // takes an Idempotency-Key
+	Open    bool           // needs no credentials
+	Trace   string         // what it is called in the audit trail
 }
 
 // Operations lists every route, so that a test can hold the description against it.

@@ -70,6 +70,8 @@ const (
 	ReasonPortsTaken          Reason = "ports_taken"          // another server of the same endpoint has them
 	ReasonPageInvalid         Reason = "page_invalid"         // offset or limit
 	ReasonPhoneNotRunning     Reason = "phone_not_running"    //
+	ReasonPhoneNotRestartable Reason = "phone_not_restartable"
+	ReasonInstanceGone        Reason = "instance_gone" // from its host: there is nothing to stop or to start
 	ReasonKeyInvalid          Reason = "idempotency_key_invalid"
 	ReasonKeyReused           Reason = "idempotency_key_reused" // it stands for another request
 	ReasonNothingToRetry      Reason = "nothing_to_retry"       // no phone's latest job is one that failed in the request
@@ -92,7 +94,7 @@ const (
 // Reasons lists every Reason, so that a test can walk them through each edge's table.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonPhoneInvalid, ReasonPhoneNotFound, ReasonPhoneBusy, ReasonPhoneFrozen, ReasonPhoneDuplicate, ReasonPhoneNotRunning,
+		ReasonPhoneInvalid, ReasonPhoneNotFound, ReasonPhoneBusy, ReasonPhoneFrozen, ReasonPhoneDuplicate, ReasonPhoneNotRunning, ReasonPhoneNotRestartable, ReasonInstanceGone,
 		ReasonPhonesInvalid, ReasonPhonesTooMany, ReasonServerInvalid, ReasonServerNotFound, ReasonServerNotReady, ReasonImageInvalid,
 		ReasonImageNotFound, ReasonImageLabel, ReasonPropertyInvalid, ReasonPropertyUnsupported, ReasonPropertyValue, ReasonJobNotFound,
 		ReasonRequestNotFound, ReasonBootTimeout, ReasonBootExited, ReasonHostGone, ReasonHostFailed, ReasonEraseFailed, ReasonCancelled, ReasonFenced,

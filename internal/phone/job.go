@@ -14,26 +14,78 @@ const (
 	KindReset  Kind = "reset"
 	// KindStart starts the present life of a phone that died by itself. It makes no new life, and erases nothing.
 	KindStart Kind = "start"
+	// KindStop stops the present life, and KindRestart stops it, if it runs, and starts it again. Neither makes or erases one.
+	KindStop    Kind = "stop"
+	KindRestart Kind = "restart"
+	// KindUpdate gives a phone other property values. It is no lifecycle job: the phone keeps its status, whatever that is.
+	KindUpdate Kind = "update"
 )
 
-// Doing is the phone's status while a job of this kind is at work.
+// Kinds lists every kind.
+func Kinds() []Kind {
+	return []Kind{KindCreate, KindReset, KindStart, KindStop, KindRestart, KindUpdate}
+}
+
+// Retried is the kind of the jobs that do once more what one of this kind failed to do: what a creation left is replaced by a reset.
+func (k Kind) Retried() Kind {
+	if k == KindStop || k == KindRestart {
+		return k
+	}
+	return KindReset
+}
+
+// KeepsLife reports whether a job of this kind works on the phone's present life: it makes no new generation, erases nothing, and
+// never makes a data volume.
+func (k Kind) KeepsLife() bool {
+	return k == KindStart || k == KindStop || k == KindRestart || k == KindUpdate
+}
+
+// KeepsStatus reports whether a phone has the same status before, during and after a job of this kind.
+func (k Kind) KeepsStatus() bool { return k == KindUpdate }
+
+// AtOnce is the phase in which a job of this kind is set going when it is accepted, because it needs no boot slot, or "".
+func (k Kind) AtOnce() Phase {
+	switch k {
+	case KindStop:
+		return PhaseStopping
+	case KindUpdate:
+		return PhaseVerifying
+	}
+	return ""
+}
+
+// Doing is the phone's status while a job of this kind is at work, unless the kind keeps it.
 func (k Kind) Doing() Status {
 	switch k {
 	case KindCreate:
 		return StatusCreating
-	case KindStart:
+	case KindStart, KindRestart:
 		return StatusRestarting
+	case KindStop:
+		return StatusStopping
 	}
 	return StatusResetting
 }
 
-// Failed is the phone's status after a job of this kind has failed.
+// Done is the phone's status after a job of this kind has succeeded, unless the kind keeps it.
+func (k Kind) Done() Status {
+	if k == KindStop {
+		return StatusStopped
+	}
+	return StatusRunning
+}
+
+// Failed is the phone's status after a job of this kind has failed, unless the kind keeps it.
 func (k Kind) Failed() Status {
 	switch k {
 	case KindCreate:
 		return StatusCreateFailed
 	case KindStart:
 		return StatusAbnormal
+	case KindStop:
+		return StatusStopFailed
+	case KindRestart:
+		return StatusRestartFailed
 	}
 	return StatusResetFailed
 }
@@ -46,7 +98,8 @@ const (
 	PhaseHeld      Phase = "held"      // accepted, and not let go yet by the pace of its request
 	PhaseQueued    Phase = "queued"    // waits for its image or for a boot slot
 	PhasePreparing Phase = "preparing" // this job brings the image to the host, once per host and image; holds no slot
-	PhaseRemoving  Phase = "removing"  // holds a slot: the old instance goes
+	PhaseStopping  Phase = "stopping"  // of a stop, which holds no slot: the instance ends
+	PhaseRemoving  Phase = "removing"  // holds a slot: the old instance goes; of a restart it only ends
 	PhaseCreating  Phase = "creating"  // holds a slot: fresh volume, new instance
 	PhaseBooting   Phase = "booting"   // holds a slot until it has booted
 	PhaseVerifying Phase = "verifying" // slot freed: properties read back, old volumes looked for
@@ -58,7 +111,7 @@ const (
 
 // Phases lists all phases in order.
 func Phases() []Phase {
-	return []Phase{PhaseHeld, PhaseQueued, PhasePreparing, PhaseRemoving, PhaseCreating, PhaseBooting, PhaseVerifying, PhaseRestoring, PhaseSucceeded, PhaseFailed, PhaseCancelled}
+	return []Phase{PhaseHeld, PhaseQueued, PhasePreparing, PhaseStopping, PhaseRemoving, PhaseCreating, PhaseBooting, PhaseVerifying, PhaseRestoring, PhaseSucceeded, PhaseFailed, PhaseCancelled}
 }
 
 // Final reports whether nothing more happens to a job in this phase.
@@ -116,7 +169,7 @@ type Job struct {
 	Kind    Kind
 	Phase   Phase
 	Erase   EraseState
-	// Target is the generation this job makes, or starts again (KindStart: the same as Prior); Prior and PriorStatus are what the phone was when the job was accepted.
+	// Target is the generation this job makes, or works on (Kind.KeepsLife: the same as Prior); Prior and PriorStatus are what the phone was when the job was accepted.
 	Target      Generation
 	Prior       Generation
 	PriorStatus Status
@@ -251,6 +304,7 @@ const (
 	EffectVerified Effect = "verified" // read back from the running phone with the value that was asked
 	EffectRecorded Effect = "recorded" // kept by lethe only: this runtime has no such property
 	EffectMismatch Effect = "mismatch" // read back with another value
+	EffectPending  Effect = "pending"  // the phone did not run: it is set when the phone runs next
 )
 
 // PropertyReading is one property of a receipt; the value itself is not in it.

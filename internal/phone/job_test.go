@@ -20,6 +20,7 @@ func TestPhase(t *testing.T) {
 		{phone.PhaseHeld, false, false, 1},
 		{phone.PhaseQueued, false, false, 1},
 		{phone.PhasePreparing, false, false, 1},
+		{phone.PhaseStopping, false, false, 1},
 		{phone.PhaseRemoving, false, true, 1},
 		{phone.PhaseCreating, false, true, 1},
 		{phone.PhaseBooting, false, true, 1},
@@ -45,6 +46,17 @@ func TestKind(t *testing.T) {
 	t.Parallel()
 	if phone.KindCreate.Doing() != 1 || phone.KindCreate.Failed() != -8 || phone.KindReset.Doing() != 3 || phone.KindReset.Failed() != -5 {
 		t.Error("a kind of job leaves its phone in another status than the CPH API's")
+	}
+	if phone.KindStop.Doing() != 7 || phone.KindStop.Done() != 8 || phone.KindStop.Failed() != -9 || phone.KindRestart.Doing() != 4 || phone.KindRestart.Done() != 2 || phone.KindRestart.Failed() != -6 {
+		t.Error("a stop or a restart leaves its phone in another status than the CPH API's")
+	}
+	for _, kind := range phone.Kinds() {
+		if kind.KeepsStatus() {
+			continue
+		}
+		if !kind.Doing().Transitional() || kind.Done().Transitional() || kind.Failed().Transitional() {
+			t.Errorf("the statuses of a %s: %s, then %s or %s", kind, kind.Doing(), kind.Done(), kind.Failed())
+		}
 	}
 }
 

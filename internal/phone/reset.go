@@ -16,6 +16,7 @@ type ResetTarget struct {
 	ServerStatus ServerStatus
 	ServerLabel  string
 	Driver       string
+	Busy         bool // it has an unfinished job
 }
 
 // PropertyCheck says whether a driver of this kind can give a phone these properties without cutting or dropping a value: nil,
@@ -73,6 +74,20 @@ func DecideReset(items []ResetItem, targets map[ID]ResetTarget, image *Image, ch
 }
 
 func refuseReset(item ResetItem, target ResetTarget, known, seen bool) *Error {
+	return refuse(item, target, known, seen, func(s Status) *Error {
+		if s.Resettable() {
+			return nil
+		}
+		return busy(s)
+	})
+}
+
+func busy(s Status) *Error {
+	return Errorf(Precondition, ReasonPhoneBusy, "the phone is %s: wait until that ends", s)
+}
+
+// refuse says why an element cannot be accepted; state judges the phone's status, of a phone that is not frozen.
+func refuse(item ResetItem, target ResetTarget, known, seen bool, state func(Status) *Error) *Error {
 	switch {
 	case !known:
 		return Errorf(Invalid, ReasonPhoneInvalid, "phone_id is not the id of a phone of this project")
@@ -82,9 +97,14 @@ func refuseReset(item ResetItem, target ResetTarget, known, seen bool) *Error {
 		return item.Err
 	case target.Phone.Status == StatusFrozen:
 		return Errorf(Precondition, ReasonPhoneFrozen, "the phone is frozen")
-	case !target.Phone.Status.Resettable():
-		return Errorf(Precondition, ReasonPhoneBusy, "the phone is %s: wait until that ends", target.Phone.Status)
-	case target.ServerStatus != ServerNormal:
+	}
+	if err := state(target.Phone.Status); err != nil {
+		return err
+	}
+	if target.Busy {
+		return Errorf(Precondition, ReasonPhoneBusy, "the phone's properties are being updated: wait until that ends")
+	}
+	if target.ServerStatus != ServerNormal {
 		return Errorf(Precondition, ReasonServerNotReady, "the phone's server is %s", target.ServerStatus)
 	}
 	return nil

@@ -1,9 +1,16 @@
 package phone
 
-// DecideRetry decides, in the order of the jobs, which of their phones are reset once more: to the image that the job was to boot
-// and exactly the properties that it was to set, under the same rollback policy. jobs are failed or cancelled ones, each its phone's
-// latest, targets has the phones of all of them, and images those of their images that still exist.
-func DecideRetry(jobs []Job, targets map[ID]ResetTarget, images map[ImageID]bool, check PropertyCheck) ([]Accepted, []Outcome) {
+// DecideRetry decides, in the order of the jobs, for which of their phones what a request of this kind asked for is done once more. A
+// reset is to the image that the job was to boot and exactly the properties that it was to set, under the same rollback policy. jobs are
+// failed or cancelled ones, each its phone's latest, targets has the phones of all of them, and images those of their images that still
+// exist.
+func DecideRetry(kind Kind, jobs []Job, targets map[ID]ResetTarget, images map[ImageID]bool, check PropertyCheck) ([]Accepted, []Outcome) {
+	switch kind.Retried() {
+	case KindStop:
+		return DecideStop(itemsOf(jobs), targets)
+	case KindRestart:
+		return DecideRestart(itemsOf(jobs), targets)
+	}
 	var accepted []Accepted
 	outcomes := make([]Outcome, len(jobs))
 	for i, j := range jobs {
@@ -25,4 +32,12 @@ func DecideRetry(jobs []Job, targets map[ID]ResetTarget, images map[ImageID]bool
 		})
 	}
 	return accepted, outcomes
+}
+
+func itemsOf(jobs []Job) []ResetItem {
+	items := make([]ResetItem, len(jobs))
+	for i, j := range jobs {
+		items[i].PhoneID = string(j.Phone)
+	}
+	return items
 }

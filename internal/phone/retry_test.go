@@ -32,7 +32,7 @@ func TestDecideRetry(t *testing.T) {
 		}
 		return nil
 	}
-	accepted, outcomes := phone.DecideRetry(jobs, targets, map[phone.ImageID]bool{"old": true, "new": true}, check)
+	accepted, outcomes := phone.DecideRetry(phone.KindReset, jobs, targets, map[phone.ImageID]bool{"old": true, "new": true}, check)
 	want := []phone.Accepted{{Index: 2, Phone: targets[firstID].Phone, Target: 7, Image: "new", Properties: asked, Rollback: true}}
 	if diff := cmp.Diff(want, accepted); diff != "" {
 		t.Error(diff)

@@ -39,6 +39,15 @@ func (s Status) Transitional() bool {
 // failed or abnormal state is.
 func (s Status) Resettable() bool { return s.Valid() && !s.Transitional() && s != StatusFrozen }
 
+// Stoppable reports whether a stop of a phone in this state is accepted: it runs, or something of its life may run.
+func (s Status) Stoppable() bool {
+	return s == StatusRunning || s == StatusStopFailed || s == StatusRestartFailed || s == StatusAbnormal
+}
+
+// Restartable reports whether a restart of a phone in this state is accepted: its life is there to be started. After a reset or a
+// creation that failed it is not.
+func (s Status) Restartable() bool { return s == StatusStopped || s.Stoppable() }
+
 // String gives the word that tables and logs show.
 func (s Status) String() string {
 	switch s {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -70,7 +71,11 @@ func (t *tx) lockDead(ctx context.Context, server phone.ServerID, deaths []phone
 	if err != nil {
 		return nil, fmt.Errorf("lock phones: %w", err)
 	}
-	return found, nil
+	busy, err := t.busy(ctx, ids) // a job that keeps the status may be at work
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(found, func(d deadPhone) bool { return slices.Contains(busy, d.ID) }), nil
 }
 
 // tooOften takes the start from phones that were started again too often.

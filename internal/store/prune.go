@@ -45,8 +45,11 @@ func (s *Store) PruneJobs(ctx context.Context, before time.Time, after phone.Mar
 // history is the condition that a finished job j may be forgotten. What makes it true stays true: the phone's newest finished
 // job never fulfils it, so the later job that it asks for, or one after that, is always there; and nothing is held that once was let
 // go. While a request has held jobs, its ended ones are what its pace is decided by.
+// keepsLife are the kinds for which phone.Kind.KeepsLife is true.
+const keepsLife = `('start', 'stop', 'restart', 'update')`
+
 const history = `(NOT EXISTS (SELECT 1 FROM jobs h WHERE h.request_id = j.request_id AND h.stage = 'held') AND EXISTS (SELECT 1 FROM jobs n WHERE n.phone_id = j.phone_id AND n.target >= j.target AND n.seq > j.seq AND n.ended_at IS NOT NULL)
-	AND (j.kind = 'start' OR NOT EXISTS (SELECT 1 FROM phones p WHERE p.id = j.phone_id AND p.generation = j.target)))`
+	AND (j.kind IN ` + keepsLife + ` OR NOT EXISTS (SELECT 1 FROM phones p WHERE p.id = j.phone_id AND p.generation = j.target)))`
 
 // PruneRequests looks at the next requests, at most `most`, that were accepted before `before`, in the order of their
 // acceptance, and removes those that have no jobs: whose elements were all refused, or whose last jobs two processes removed

@@ -72,17 +72,22 @@ func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted [
 		jobs[i] = resetInsert(i, a)
 		outcomes[a.Index].Job = jobs[i].ID
 		servers[a.Phone.Server] = true
-		counts.add(a.Phone.Project, a.Phone.Status, -1)
-		counts.add(a.Phone.Project, phone.StatusResetting, 1)
+		if !request.Kind.KeepsStatus() {
+			counts.add(a.Phone.Project, a.Phone.Status, -1)
+			counts.add(a.Phone.Project, request.Kind.Doing(), 1)
+		}
 	}
 	if err := t.insertJobs(ctx, request, jobs, free); err != nil {
 		return nil, err
 	}
-	if err := t.claimPhones(ctx, jobs); err != nil {
+	if err := t.claimPhones(ctx, request.Kind, jobs); err != nil {
 		return nil, err
 	}
 	if err := t.saveTally(ctx, counts); err != nil {
 		return nil, err
+	}
+	if phase := request.Kind.AtOnce(); phase != "" {
+		return outcomes, t.setAtOnce(ctx, phase, jobs)
 	}
 	return outcomes, t.admit(ctx, slices.Sorted(maps.Keys(servers)))
 }
@@ -159,7 +164,26 @@ func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, item
 	if err != nil {
 		return nil, fmt.Errorf("lock phones: %w", err)
 	}
+	busy, err := t.busy(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range busy {
+		if target, ok := targets[id]; ok {
+			target.Busy = true
+			targets[id] = target
+		}
+	}
 	return targets, nil
+}
+
+// busy gives those of the phones that have an unfinished job. Whoever asks has locked them, so that they get and lose none.
+func (t *tx) busy(ctx context.Context, ids []phone.ID) ([]phone.ID, error) {
+	busy, err := all(ctx, t, one[phone.ID], `SELECT phone_id FROM jobs WHERE `+t.in("phone_id")+` AND stage <> 'ended'`, list(t.dialect, ids))
+	if err != nil {
+		return nil, fmt.Errorf("look for jobs at work: %w", err)
+	}
+	return busy, nil
 }
 
 func (t *tx) insertRequest(ctx context.Context, r phone.Request, pacing bool) error {
@@ -188,10 +212,10 @@ type jobInsert struct {
 }
 
 // insertJobs writes jobs in their order, the first `free` queued and the others held, with what their phones are at this moment as the prior state and the next
-// generation as the target; a start keeps the present one, and erases nothing.
+// generation as the target; a kind that keeps the life has the present one, and erases nothing.
 func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, free int) error {
 	target, erase := `p.last_generation + 1`, phone.ErasePending
-	if r.Kind == phone.KindStart {
+	if r.Kind.KeepsLife() {
 		target, erase = `p.generation`, phone.EraseNone
 	}
 	n, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,
@@ -207,15 +231,20 @@ func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, 
 	return expect(n, len(jobs), "jobs")
 }
 
-// claimPhones makes the phones' status 3 and hands out their next generation. The cause of an abnormal phone stays in its row, for
+// claimPhones makes the phones' status the one of a job of this kind at work (3 of a reset), unless the kind keeps it, and hands out their next generation
+// where it makes one. The cause of an abnormal phone stays in its row, for
 // the case that the job gives it back as it was.
-func (t *tx) claimPhones(ctx context.Context, jobs []jobInsert) error {
+func (t *tx) claimPhones(ctx context.Context, kind phone.Kind, jobs []jobInsert) error {
 	ids := make([]phone.ID, len(jobs))
 	for i, j := range jobs {
 		ids[i] = j.Phone
 	}
-	n, err := t.exec(ctx, `UPDATE phones SET status = ?, last_generation = last_generation + 1, updated_at = ?
-		WHERE `+t.in("id")+` AND status NOT IN (1, 3, 4, 6, 7)`, phone.StatusResetting, t.at, list(t.dialect, ids))
+	made := 1
+	if kind.KeepsLife() {
+		made = 0
+	}
+	n, err := t.exec(ctx, `UPDATE phones SET status = CASE WHEN ? THEN status ELSE CAST(? AS BIGINT) END, last_generation = last_generation + ?, updated_at = ?
+		WHERE `+t.in("id")+` AND status NOT IN (1, 3, 4, 6, 7)`, kind.KeepsStatus(), kind.Doing(), made, t.at, list(t.dialect, ids))
 	if err != nil {
 		return fmt.Errorf("claim phones: %w", err)
 	}

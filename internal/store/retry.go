@@ -10,28 +10,17 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// Retry accepts a new reset, in one transaction, of the phones whose latest job is a failed or cancelled one of a request, with
-// those jobs' images and properties, and at that request's pace. It is NotFound with ReasonRequestNotFound when the project has no such request, and
+// Retry accepts anew, in one transaction, what a request asked for of the phones whose latest job is a failed or cancelled one of it:
+// with those jobs' images and properties, and at that request's pace. A creation is retried by a reset. It is NotFound with ReasonRequestNotFound when the project has no such request, and
 // Precondition with ReasonNothingToRetry when there is no such phone. With a key it is as AcceptResetOnce.
 func (s *Store) Retry(ctx context.Context, in fleet.RetryJobs) (phone.RequestID, []phone.Outcome, error) {
-	if in.Key != nil {
-		return s.acceptOnce(ctx, in.Request, *in.Key, func(t *tx) ([]phone.Outcome, error) { return t.retry(ctx, in) })
-	}
-	var outcomes []phone.Outcome
-	err := s.tx(ctx, func(t *tx) error {
-		var err error
-		outcomes, err = t.retry(ctx, in)
-		return err
-	})
-	if err != nil {
-		return "", nil, err
-	}
-	return in.Request.ID, outcomes, nil
+	return s.accept(ctx, in.Request, in.Key, func(t *tx) ([]phone.Outcome, error) { return t.retry(ctx, in) })
 }
 
-// retryable is the condition that a job j of a request may be done once more. A later reset of a phone has a higher target. A start
-// is never retried: that would be a reset, and destroy what the start wanted to keep.
-const retryable = `j.request_id = ? AND j.kind <> 'start' AND j.phase IN ('failed', 'cancelled') AND NOT EXISTS (SELECT 1 FROM jobs l WHERE l.phone_id = j.phone_id AND l.target > j.target)`
+// retryable is the condition that a job j of a request may be done once more: nobody has asked for anything else since. A start is
+// never retried, for nobody asked for it; nor is an update, for what it was to set may be wrong by now.
+const retryable = `j.request_id = ? AND j.kind NOT IN ('start', 'update') AND j.phase IN ('failed', 'cancelled')
+	AND NOT EXISTS (SELECT 1 FROM jobs l WHERE l.phone_id = j.phone_id AND l.seq > j.seq AND l.kind <> 'start')`
 
 func (t *tx) retry(ctx context.Context, in fleet.RetryJobs) ([]phone.Outcome, error) {
 	failed, err := scanRequest(t.row(ctx, `SELECT `+requestColumns+` FROM requests WHERE id = ? AND project_id = ?`, in.Of, in.Request.Project))
@@ -66,7 +55,7 @@ func (t *tx) retry(ctx context.Context, in fleet.RetryJobs) ([]phone.Outcome, er
 	if err != nil {
 		return nil, err
 	}
-	accepted, outcomes := phone.DecideRetry(jobs, targets, images, in.Check)
+	accepted, outcomes := phone.DecideRetry(failed.Kind, jobs, targets, images, in.Check)
 	return t.saveAccepted(ctx, in.Request, accepted, outcomes)
 }
 

@@ -39,8 +39,8 @@ func (s *Store) Erased(ctx context.Context, fence phone.Fence, volumes []phone.E
 	return s.step(ctx, &step{kind: stepErased, fence: fence, erasure: erasure{Volumes: volumes, LookedFor: lookedFor}})
 }
 
-// Finish ends the job in success: the phone is running (2) with the job's image, properties and generation, and the receipt
-// is kept, with the saved erasure where the receipt has none. It needs the phase verifying, and erasing done where there was
+// Finish ends the job in success: the phone is running (2; stopped, 8, after a stop) with the job's image, properties and generation,
+// and the receipt is kept, with the saved erasure where the receipt has none. It needs the phase verifying (stopping of a stop), and erasing done where there was
 // something to erase.
 func (s *Store) Finish(ctx context.Context, fence phone.Fence, receipt phone.Receipt) error {
 	return s.step(ctx, &step{kind: stepFinish, fence: fence, receipt: receipt})
@@ -280,7 +280,7 @@ func (j *stepJob) apply(st *step, at int64) error {
 		text := asJSON(st.erasure)
 		j.erase, j.erased = phone.EraseDone, &text
 	case stepFinish:
-		if j.phase != phone.PhaseVerifying {
+		if j.phase != phone.PhaseVerifying && j.phase != phone.PhaseStopping {
 			return j.refuse("finished")
 		}
 		if j.erase != phone.EraseNone && j.erase != phone.EraseDone {

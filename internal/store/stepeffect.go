@@ -37,13 +37,20 @@ func (t *tx) saveHostImages(ctx context.Context, steps []*step, jobs map[phone.J
 func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID]*stepJob) error {
 	var finished []phone.JobID
 	var failed []failedPhone
-	var rolledBack []phone.JobID
+	var rolledBack, updated, given []phone.JobID
 	counts := tally{}
 	for _, st := range steps {
 		if st.err != nil || !st.ends() {
 			continue
 		}
-		j, status := jobs[st.fence.Job], phone.StatusRunning
+		j := jobs[st.fence.Job]
+		if j.kind.KeepsStatus() {
+			if updated = append(updated, j.id); st.kind == stepFinish {
+				given = append(given, j.id)
+			}
+			continue
+		}
+		status := j.kind.Done()
 		switch st.kind {
 		case stepFinish:
 			finished = append(finished, j.id)
@@ -70,12 +77,18 @@ func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID
 	if err := t.savePhonesOf(ctx, rolledBack, `status = j.prior_status`); err != nil {
 		return err
 	}
+	if err := t.savePhonesOf(ctx, given, `properties = j.properties`); err != nil {
+		return err
+	}
+	if err := t.savePhonesOf(ctx, updated, `status = status`); err != nil {
+		return err
+	}
 	return t.saveTally(ctx, counts)
 }
 
 func (t *tx) saveFinished(ctx context.Context, jobs []phone.JobID) error {
-	return t.savePhonesOf(ctx, jobs, `status = CAST(? AS BIGINT), generation = j.target, image_id = j.image_id, properties = j.properties, cause = ''`,
-		phone.StatusRunning)
+	return t.savePhonesOf(ctx, jobs, `status = CASE j.kind WHEN 'stop' THEN CAST(? AS BIGINT) ELSE CAST(? AS BIGINT) END, generation = j.target, image_id = j.image_id,
+		properties = j.properties, cause = ''`, phone.KindStop.Done(), phone.StatusRunning)
 }
 
 // savePhonesOf changes the phones of some jobs j.

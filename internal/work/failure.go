@@ -2,6 +2,7 @@ package work
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -10,6 +11,7 @@ import (
 var cures = map[phone.Reason]string{
 	phone.ReasonBootTimeout:      "look at the instance's log on the server, give the server a longer boot timeout, or choose another image; then reset the phone again",
 	phone.ReasonBootExited:       "the last lines of its log, where it left any, say why it ended; check the image's architecture and the server's kernel (binder, memfd), then reset the phone again",
+	phone.ReasonInstanceGone:     "the instance is not on the server any more: a reset makes the phone anew, without its data",
 	phone.ReasonHostGone:         "bring the server back, then reset the phone again",
 	phone.ReasonHostFailed:       "the cause has the host's own words: mend it there, then reset the phone again",
 	phone.ReasonImageNotFound:    "check the image's reference and that the server can pull or has loaded it, then reset the phone again",
@@ -18,6 +20,25 @@ var cures = map[phone.Reason]string{
 	phone.ReasonNoSpace:          "free space on the server, or reset the phone without the rollback policy, which needs room for one volume only",
 	phone.ReasonHigherGeneration: "the server holds a later life of this phone than the database knows (a restored backup?): nothing was touched; settle which is right first",
 	phone.ReasonForeignObject:    "something that is not lethe's has the name on the server: remove or rename it there, then reset the phone again",
+}
+
+// again is what the cures end with, and what it is for jobs that keep the life: a reset would destroy its data.
+const again = "reset the phone again"
+
+var againOf = map[phone.Kind]string{
+	phone.KindStart:   "restart the phone",
+	phone.KindRestart: "restart the phone again",
+	phone.KindStop:    "stop the phone again",
+	phone.KindUpdate:  "update the phone's properties again; values that were set before this failed may stay until its next boot",
+}
+
+// failure is failureOf with the cure for the job's kind.
+func (t *task) failure(err error) phone.Failure {
+	failure := failureOf(err)
+	if other, is := againOf[t.Job.Kind]; is {
+		failure.Detail = strings.Replace(failure.Detail, again, other, 1)
+	}
+	return failure
 }
 
 const otherCure = "see the server's log for this job, then reset the phone again"

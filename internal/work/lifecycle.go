@@ -9,18 +9,22 @@ import (
 )
 
 // steps goes on from the phase that was saved last. A create job is a reset without an older life: nothing to remove or erase. A
-// start begins at booting, with the life that is there.
+// start begins at booting, with the life that is there; a restart ends that before, in removing.
 func (t *task) steps() error {
 	if t.Job.Phase == phone.PhasePreparing {
 		return t.prepare()
 	}
+	switch t.Job.Kind {
+	case phone.KindStop:
+		return t.stopAndFinish()
+	case phone.KindUpdate:
+		return t.updateAndFinish()
+	}
 	if t.Job.Rollback {
 		return t.stepsKeepingOld()
 	}
-	if t.Job.Phase == phone.PhaseRemoving {
-		if err := t.then(t.removeOlder(), phone.PhaseCreating); err != nil {
-			return err
-		}
+	if err := t.makeRoom(); err != nil {
+		return err
 	}
 	erasing := t.startErasing()
 	defer erasing.abandon()
@@ -35,6 +39,19 @@ func (t *task) steps() error {
 		return booted
 	}
 	return t.verifyAndFinish(erasing)
+}
+
+// makeRoom ends what runs of the phone before its next boot: the instances of older lives go, and that of a life which is only to be
+// started again ends, and stays.
+func (t *task) makeRoom() error {
+	if t.Job.Phase != phone.PhaseRemoving {
+		return nil
+	}
+	if t.Job.Kind == phone.KindRestart {
+		_, err := t.stopPresent()
+		return t.then(err, phone.PhaseBooting)
+	}
+	return t.then(t.removeOlder(), phone.PhaseCreating)
 }
 
 // then saves the end of a step that succeeded.
@@ -179,8 +196,8 @@ func (t *task) boot() error {
 	if err := t.start(t.ref()); err != nil && phone.CodeOf(err) != phone.NotFound {
 		return err
 	}
-	// A start makes nothing: what it would make is another life, without the data of this one.
-	for remade := t.Job.Kind == phone.KindStart; ; {
+	// What keeps the life makes nothing: it would be another life, without the data of this one.
+	for remade, again := t.Job.Kind.KeepsLife(), t.Job.Kind != phone.KindRestart; ; {
 		instance, err := t.inspect(t.ref())
 		switch {
 		case phone.CodeOf(err) == phone.NotFound && !remade:
@@ -194,14 +211,22 @@ func (t *task) boot() error {
 				return err
 			}
 			continue
-		case phone.CodeOf(err) == phone.NotFound && t.Job.Kind == phone.KindStart:
-			return phone.Errorf(phone.Precondition, phone.ReasonBootExited, "the instance is gone from server %s: there is nothing to start", t.Server.Name)
+		case phone.CodeOf(err) == phone.NotFound && t.Job.Kind.KeepsLife():
+			return phone.Errorf(phone.Precondition, phone.ReasonInstanceGone, "the instance is gone from server %s: there is nothing to start", t.Server.Name)
 		case phone.CodeOf(err) == phone.NotFound:
 			return phone.Errorf(phone.Precondition, phone.ReasonBootExited, "the instance disappeared from server %s while it booted", t.Server.Name)
 		case err != nil:
 			return err
 		case instance.Booted:
 			return nil
+		case instance.Exited && !again:
+			// A stop that an earlier attempt of this job sent may arrive only now. Once: what ends twice ends by itself.
+			again = true
+			t.log.Warn("the instance ended while it booted: starting it once more", "exit_code", instance.ExitCode)
+			if err := t.start(t.ref()); err != nil && phone.CodeOf(err) != phone.NotFound {
+				return err
+			}
+			continue
 		case instance.Exited:
 			return exited(instance)
 		case time.Since(began) > patience:

@@ -76,7 +76,7 @@ func (t *task) run() error {
 	if t.Job.MayTurnBack() {
 		return t.turnBack(failureOf(err))
 	}
-	return t.fail(failureOf(err))
+	return t.fail(t.failure(err))
 }
 
 // forward takes the job towards its success.

@@ -31,10 +31,10 @@ func (t *task) finish(instance driver.Instance, readings []phone.PropertyReading
 	return t.save(func(ctx context.Context) error { return t.engine.Store.Finish(ctx, t.Fence, receipt) })
 }
 
-// identity is what the instance has to run: what the image was prepared as. A start keeps what its life was made of: what the
+// identity is what the instance has to run: what the image was prepared as. A job that keeps the life keeps what it was made of: what the
 // host resolves the image to may have changed since.
 func (t *task) identity(instance driver.Instance) phone.ImageIdentity {
-	if t.Job.Kind == phone.KindStart {
+	if t.Job.Kind.KeepsLife() {
 		return instance.Identity
 	}
 	return t.Identity

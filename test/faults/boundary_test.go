@@ -210,6 +210,6 @@ func (in *installation) checkAfter(h *folderHost, victim phoneRow, b boundary, n
 		if p.status != 2 || back != (p.generation < p.last) || back && p.generation != victim.generation {
 			in.t.Errorf("%s: phone %s is in status %d with generation %d of %d, brought back: %v", name, p.name, p.status, p.generation, p.last, back)
 		}
-		in.checkPhoneOnHost(p, back, objects)
+		in.checkPhoneOnHost(p, jobRow{kind: "reset", rolledBack: back}, objects)
 	}
 }

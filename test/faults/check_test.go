@@ -114,13 +114,14 @@ func (in *installation) checkReceipt(j jobRow) {
 // I1 and I2: no phone is left in a transitional status; each has the generation that its last job led to, and no number twice.
 func (in *installation) checkPhones() {
 	in.t.Helper()
-	if n := in.count(`SELECT count(*) FROM (SELECT phone_id FROM jobs WHERE kind <> 'start' GROUP BY phone_id, target HAVING count(*) > 1) AS twice`); n > 0 {
+	if n := in.count(`SELECT count(*) FROM (SELECT phone_id FROM jobs WHERE kind NOT IN ('start', 'stop', 'restart', 'update') GROUP BY phone_id, target HAVING count(*) > 1) AS twice`); n > 0 {
 		in.t.Errorf("I3: %d generations were given twice", n)
 	}
-	last := map[string]jobRow{}
+	last, highest := map[string]jobRow{}, map[string]int64{}
 	succeeded := map[string]jobRow{}
 	for _, j := range in.jobs(`true`) {
 		last[j.phone] = j
+		highest[j.phone] = max(highest[j.phone], j.target)
 		if j.phase == "succeeded" {
 			succeeded[j.phone] = j
 		}
@@ -129,6 +130,8 @@ func (in *installation) checkPhones() {
 		j := last[p.id]
 		want := map[string]int{
 			"create succeeded": 2, "reset succeeded": 2, "start succeeded": 2, "create failed": -8, "reset failed": -5, "start failed": -7,
+			"stop succeeded": 8, "stop failed": -9, "restart succeeded": 2, "restart failed": -6, "restart cancelled": j.priorStatus,
+			"update succeeded": j.priorStatus, "update failed": j.priorStatus,
 			"reset cancelled": j.priorStatus,
 		}[j.kind+" "+j.phase]
 		if j.rolledBack {
@@ -140,8 +143,8 @@ func (in *installation) checkPhones() {
 		if p.status != want {
 			in.t.Errorf("I2: phone %s is in status %d after its last %s, want %d", p.name, p.status, j, want)
 		}
-		if p.last != j.target || p.generation != succeeded[p.id].target {
-			in.t.Errorf("I3: phone %s has generation %d (last %d), want %d (last %d)", p.name, p.generation, p.last, succeeded[p.id].target, j.target)
+		if p.last != highest[p.id] || p.generation != succeeded[p.id].target {
+			in.t.Errorf("I3: phone %s has generation %d (last %d), want %d (last %d)", p.name, p.generation, p.last, succeeded[p.id].target, highest[p.id])
 		}
 	}
 }
@@ -181,7 +184,7 @@ func (in *installation) checkHosts() {
 		known := map[string]phoneRow{}
 		for _, p := range in.phones(`server_id = $1`, h.server()) {
 			known[p.id] = p
-			in.checkPhoneOnHost(p, last[p.id].rolledBack, objects)
+			in.checkPhoneOnHost(p, last[p.id], objects)
 		}
 		for _, o := range objects {
 			p, ok := known[o.phone]
@@ -199,8 +202,8 @@ func (in *installation) checkHosts() {
 }
 
 // checkPhoneOnHost looks at one phone. The data that the test left in the life that a reset was to end must be gone after a success,
-// and must still be there after a rollback.
-func (in *installation) checkPhoneOnHost(p phoneRow, rolledBack bool, objects []object) {
+// and must still be there after a rollback; a stop and a restart leave what a life has.
+func (in *installation) checkPhoneOnHost(p phoneRow, last jobRow, objects []object) {
 	in.t.Helper()
 	var instances, volumes, running []object
 	for _, o := range objects {
@@ -218,19 +221,19 @@ func (in *installation) checkPhoneOnHost(p phoneRow, rolledBack bool, objects []
 	if len(running) > 1 {
 		in.t.Errorf("I3: phone %s runs %d times: %v", p.name, len(running), running)
 	}
-	if p.status != 2 {
+	if p.status != 2 && p.status != 8 {
 		return
 	}
-	if len(instances) != 1 || instances[0].generation != p.generation || !instances[0].booted {
-		in.t.Errorf("I3: phone %s is in status 2 with generation %d, and its host has %v", p.name, p.generation, instances)
+	if len(instances) != 1 || instances[0].generation != p.generation || instances[0].booted != (p.status == 2) || p.status == 8 && len(running) > 0 {
+		in.t.Errorf("I3: phone %s is in status %d with generation %d, and its host has %v", p.name, p.status, p.generation, instances)
 	}
 	if len(volumes) != 1 || volumes[0].generation != p.generation || volumes[0].trash {
-		in.t.Errorf("I3: phone %s is in status 2 with generation %d, and its host has the volumes %v", p.name, p.generation, volumes)
+		in.t.Errorf("I3: phone %s is in status %d with generation %d, and its host has the volumes %v", p.name, p.status, p.generation, volumes)
 	}
 	for _, v := range volumes {
-		if rolledBack {
+		if last.rolledBack || last.kind == "stop" || last.kind == "restart" || last.kind == "update" {
 			if want := markName + strconv.FormatInt(p.generation, 10); !slices.Equal(v.marks, []string{want}) {
-				in.t.Errorf("phone %s was rolled back, and its volume has %v instead of its old data %s", p.name, v.marks, want)
+				in.t.Errorf("phone %s kept its life (%s), and its volume has %v instead of its old data %s", p.name, last, v.marks, want)
 			}
 			continue
 		}

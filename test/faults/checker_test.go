@@ -94,7 +94,7 @@ func TestChecksFindDamage(t *testing.T) {
 		{"an older instance that runs", "runs 2 times", put(second, strings.Replace(string(record), `"generation":2`, `"generation":1`, 1)), remove(second)},
 		{"an older volume", "the volumes", folder(older), remove(older)},
 		{"old data", "old data", put(mark, "x"), remove(mark)},
-		{"a rollback whose old data is lost", "rolled back, and its volume has []", sql(`UPDATE jobs SET phase = 'failed', failure = '{}', erase = 'pending', rollback = true, rolled_back = true WHERE id = $1`, job.id),
+		{"a rollback whose old data is lost", "kept its life (job ", sql(`UPDATE jobs SET phase = 'failed', failure = '{}', erase = 'pending', rollback = true, rolled_back = true WHERE id = $1`, job.id),
 			sql(`UPDATE jobs SET phase = 'succeeded', failure = NULL, erase = 'done', rollback = false, rolled_back = false WHERE id = $1`, job.id)},
 		{"a rollback to another life", "and rolled back; its phone has generation 2, and had 1", sql(`UPDATE jobs SET phase = 'failed', failure = '{}', erase = 'pending', rollback = true, rolled_back = true WHERE id = $1`, job.id),
 			sql(`UPDATE jobs SET phase = 'succeeded', failure = NULL, erase = 'done', rollback = false, rolled_back = false WHERE id = $1`, job.id)},

@@ -282,6 +282,11 @@ func (in *installation) tryResetAt(r *replica, path string, body map[string]any,
 	}
 	in.mu.Unlock()
 	body["phones"] = elements
+	return in.tryBatch(r, path, body, phones, 3)
+}
+
+// tryBatch sends a batch whose phones have to be in the status as soon as the answer is there.
+func (in *installation) tryBatch(r *replica, path string, body map[string]any, phones []phoneRow, status int) (request string, err error) {
 	got, err := in.send(r, http.MethodPost, path, in.tokens[in.project], body)
 	var out struct {
 		RequestID string `json:"request_id"`
@@ -291,7 +296,7 @@ func (in *installation) tryResetAt(r *replica, path string, body map[string]any,
 		} `json:"jobs"`
 	}
 	if err == nil && got.status != http.StatusOK {
-		err = fmt.Errorf("reset: %d %s", got.status, got.body)
+		err = fmt.Errorf("%s: %d %s", path, got.status, got.body)
 	}
 	if err == nil {
 		err = json.Unmarshal(got.body, &out)
@@ -309,12 +314,12 @@ func (in *installation) tryResetAt(r *replica, path string, body map[string]any,
 		in.accepted[j.Job] = j.Phone
 	}
 	var early int
-	if err := in.db.QueryRow(`SELECT count(*) FROM jobs j JOIN phones p ON p.id = j.phone_id WHERE j.request_id = $1 AND p.status <> 3 AND j.ended_at IS NULL`,
-		out.RequestID).Scan(&early); err != nil {
+	if err := in.db.QueryRow(`SELECT count(*) FROM jobs j JOIN phones p ON p.id = j.phone_id WHERE j.request_id = $1 AND p.status <> $2 AND j.ended_at IS NULL`,
+		out.RequestID, status).Scan(&early); err != nil {
 		return out.RequestID, nil // the database is away, which may be what the test is about
 	}
 	if early > 0 {
-		return "", fmt.Errorf("I6: %d phones of request %s are not in status 3 after the answer", early, out.RequestID)
+		return "", fmt.Errorf("I6: %d phones of request %s are not in status %d after the answer", early, out.RequestID, status)
 	}
 	return out.RequestID, nil
 }

@@ -96,7 +96,7 @@ func TestDockerRollback(t *testing.T) {
 	for _, h := range []*daemonHost{exits, hangs} {
 		objects := h.objects(t, in)
 		for _, p := range in.phones(`server_id = $1`, h.id) {
-			in.checkPhoneOnHost(p, true, objects)
+			in.checkPhoneOnHost(p, jobRow{rolledBack: true}, objects)
 			if p.status != 2 || p.generation != 1 {
 				t.Errorf("phone %s is in status %d with generation %d", p.name, p.status, p.generation)
 			}

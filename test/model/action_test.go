@@ -29,6 +29,9 @@ func actions() []action {
 
 		{"reset", 30, nil, (*world).resetSome},
 		{"reset what cannot be", 5, nil, (*world).resetBadly},
+		{"stop phones", 8, nil, (*world).stopSome},
+		{"restart phones", 10, nil, (*world).restartSome},
+		{"update properties", 8, nil, (*world).updateSome},
 		{"send a call again", 6, func(w *world) bool { return len(w.calls) > 0 }, (*world).sendAgain},
 		{"keep the pace of what callers cancelled", 6, func(w *world) bool { return len(w.paced.requests) > 0 }, (*world).keepPace},
 		{"cancel", 10, func(w *world) bool { return len(w.spec.requests) > 0 }, (*world).cancelSome},

@@ -124,7 +124,7 @@ func (w *world) sendReset(in fleet.ResetPhones) {
 	if err != nil || whole != done {
 		return
 	}
-	if err := w.spec.begin(id, in.Project, paceOf(in.Pace), wants, got); err != nil {
+	if err := w.spec.begin(id, in.Project, phone.KindReset, paceOf(in.Pace), wants, got); err != nil {
 		w.fail("the reset %s: %v", w.nameOfCall(in), err)
 		return
 	}
@@ -271,14 +271,97 @@ func (w *world) retrySome() {
 	if err != nil || whole != done {
 		return
 	}
-	if err := w.spec.begin(id, project, w.spec.requests[of].Pace, wants, got); err != nil {
+	if err := w.spec.begin(id, project, retried(w.spec.requests[of].Kind), w.spec.requests[of].Pace, wants, got); err != nil {
 		w.fail("the retry: %v", err)
 		return
 	}
 	w.sayAccepted(got)
 }
 
-// sayAccepted notes what volumes jobs with the rollback policy have to keep.
+// retried is the kind of the jobs that do once more what those of a request did not.
+func retried(k phone.Kind) phone.Kind {
+	if k == phone.KindStop || k == phone.KindRestart {
+		return k
+	}
+	return phone.KindReset
+}
+
+// stopSome and restartSome ask it of some phones, of which some cannot be, are another project's, or stand twice.
+func (w *world) stopSome() {
+	w.powerSome(phone.KindStop, func(project phone.ProjectID, ids []string) (phone.RequestID, []phone.Outcome, error) {
+		return w.fleet.StopPhones(context.Background(), w.caller(project), fleet.StopPhones{Project: project, Phones: ids})
+	})
+}
+
+func (w *world) restartSome() {
+	w.powerSome(phone.KindRestart, func(project phone.ProjectID, ids []string) (phone.RequestID, []phone.Outcome, error) {
+		return w.fleet.RestartPhones(context.Background(), w.caller(project), fleet.RestartPhones{Project: project, Phones: ids})
+	})
+}
+
+// updateSome gives some phones other property values, of which some are refused.
+func (w *world) updateSome() {
+	project := pick(w.rng, w.projects)
+	in := fleet.UpdateProperties{Project: project}
+	text := ""
+	for _, p := range w.spec.sortedPhones() {
+		if p.Project == project && w.rng.IntN(2) == 0 || w.rng.IntN(20) == 0 {
+			in.Phones = append(in.Phones, fleet.ResetPhone{ID: string(p.ID), Property: pick(w.rng, updateTexts)})
+			text += w.names[p.ID] + " "
+		}
+	}
+	if len(in.Phones) == 0 {
+		return
+	}
+	w.tracef("update %s", text)
+	wants := w.spec.update(project, in.Phones)
+	id, got, err := w.fleet.UpdateProperties(context.Background(), w.caller(project), in)
+	if err != nil {
+		w.fail("the update answers %v", err)
+		return
+	}
+	if err := w.spec.begin(id, project, phone.KindUpdate, noPace, wants, got); err != nil {
+		w.fail("the update of %s: %v", text, err)
+		return
+	}
+	w.sayAccepted(got)
+}
+
+var updateTexts = []string{
+	`{"com.cph.mainkeys":"1"}`, `{"com.cph.mainkeys":"0","sys.prop.writeimsi":"12345"}`, `{"ro.product.model":"X1"}`, "", `{"bogus":"1"}`, `{}`,
+}
+
+func (w *world) powerSome(kind phone.Kind, send func(phone.ProjectID, []string) (phone.RequestID, []phone.Outcome, error)) {
+	project := pick(w.rng, w.projects)
+	var ids []string
+	text := ""
+	for _, p := range w.spec.sortedPhones() {
+		if p.Project == project && w.rng.IntN(3) == 0 || w.rng.IntN(20) == 0 {
+			ids = append(ids, string(p.ID))
+			text += w.names[p.ID] + " "
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	if w.rng.IntN(8) == 0 {
+		ids = append(ids, pick(w.rng, ids), string(phone.NewID[phone.ID]()))
+	}
+	w.tracef("%s %s", kind, text)
+	wants := w.spec.power(kind, project, ids)
+	id, got, err := send(project, ids)
+	if err != nil {
+		w.fail("the %s answers %v", kind, err)
+		return
+	}
+	if err := w.spec.begin(id, project, kind, noPace, wants, got); err != nil {
+		w.fail("the %s of %s: %v", kind, text, err)
+		return
+	}
+	w.sayAccepted(got)
+}
+
+// sayAccepted notes what volumes jobs that keep the life, or have the rollback policy, have to keep.
 func (w *world) sayAccepted(got []phone.Outcome) {
 	for _, o := range got {
 		j := w.spec.jobs[o.Job]
@@ -286,6 +369,9 @@ func (w *world) sayAccepted(got []phone.Outcome) {
 			continue
 		}
 		w.tracef("    %s, %s, rollback %v", w.nameOfJob(o.Job), j.Phase, j.Rollback)
+		if keeps(j.Kind) {
+			w.used[j.ID] = w.machineOf(j.Server).volumes[volumeName(priorOf(j))]
+		}
 		if j.Rollback {
 			w.kept[j.ID] = w.machineOf(j.Server).volumes[volumeName(priorOf(j))]
 		}

@@ -104,6 +104,8 @@ func mayStop(j *specJob, g phone.Generation) bool {
 	switch {
 	case mayRemove(j, g): // with it
 		return true
+	case j.Kind == phone.KindStop && j.Phase == phone.PhaseStopping, j.Kind == phone.KindRestart && j.Phase == phone.PhaseRemoving:
+		return g == j.Target
 	case j.Rollback && j.Phase == phone.PhaseRemoving:
 		return g < j.Target
 	case j.Phase == phone.PhaseRestoring: // what could not be brought back does not go on booting without a slot

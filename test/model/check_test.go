@@ -188,10 +188,10 @@ func (w *world) checkRows(before rows) {
 			slots[j.Server]++
 		}
 		makers[ref] = makers[ref] || j.Phase == phone.PhaseSucceeded
-		if other, given := targets[ref]; given && j.Kind != phone.KindStart {
+		if other, given := targets[ref]; given && !keeps(j.Kind) {
 			w.fail("I3: jobs %s and %s both make generation %d of phone %s", w.nameOfJob(other), w.nameOfJob(j.ID), j.Target, w.names[j.Phone])
 		}
-		if j.Kind != phone.KindStart {
+		if !keeps(j.Kind) {
 			targets[ref] = j.ID
 		}
 		w.checkPhases(before.Jobs[j.ID], j)
@@ -204,7 +204,7 @@ func (w *world) checkRows(before rows) {
 		}
 	}
 	for id, p := range w.rows.Phones {
-		if n := len(unfinished[id]); n > 1 || busy(p.Status) != (n == 1) {
+		if n := len(unfinished[id]); n > 1 || busy(p.Status) != (n == 1) && (n == 0 || unfinished[id][0].Kind != phone.KindUpdate) {
 			w.fail("I1: phone %s is in status %d and has %d unfinished jobs", w.names[id], p.Status, n)
 		}
 		if p.Status == phone.StatusRunning && !makers[driver.Ref{Phone: id, Generation: p.Generation}] {
@@ -218,7 +218,7 @@ func (w *world) checkRows(before rows) {
 
 // checkPhases: a job only goes on, and its attempts only grow. Bringing an image is the one thing that it returns from.
 func (w *world) checkPhases(was, is specJob) {
-	order := []phone.Phase{phone.PhaseHeld, phone.PhaseQueued, phone.PhasePreparing, phone.PhaseRemoving, phone.PhaseCreating, phone.PhaseBooting, phone.PhaseVerifying, phone.PhaseRestoring, phone.PhaseSucceeded, phone.PhaseFailed, phone.PhaseCancelled}
+	order := []phone.Phase{phone.PhaseHeld, phone.PhaseQueued, phone.PhasePreparing, phone.PhaseStopping, phone.PhaseRemoving, phone.PhaseCreating, phone.PhaseBooting, phone.PhaseVerifying, phone.PhaseRestoring, phone.PhaseSucceeded, phone.PhaseFailed, phone.PhaseCancelled}
 	prepared := was.Phase == phone.PhasePreparing && is.Phase == phone.PhaseQueued
 	if was.ID != "" && (slices.Index(order, is.Phase) < slices.Index(order, was.Phase) && !prepared || is.Attempt < was.Attempt || final(was.Phase) && is != was) {
 		w.fail("job %s was %s in attempt %d and is %s in attempt %d", w.nameOfJob(is.ID), was.Phase, was.Attempt, is.Phase, is.Attempt)
@@ -258,6 +258,20 @@ func (w *world) checkHosts() {
 	}
 }
 
+// checkKept: a job that keeps the life has not touched what its phone was used for.
+func (w *world) checkKept(m *machine, j *specJob) {
+	was, asked := w.used[j.ID]
+	if !keeps(j.Kind) || !asked { // nobody asked for a start
+		return
+	}
+	name := volumeName(driver.Ref{Phone: j.Phone, Generation: j.Target})
+	switch is := m.volumes[name]; {
+	case is == nil && (was == nil || m.lost[name] != ""):
+	case is == nil || is != was || !is.intact():
+		w.fail("job %s has succeeded, and the data of its phone is not what it was", w.nameOfJob(j.ID))
+	}
+}
+
 // checkFinished is what must be true when a job has just succeeded: on the host there is nothing of any older life, and the receipt says
 // what it should.
 func (w *world) checkFinished(id phone.JobID, receipt phone.Receipt) {
@@ -288,7 +302,11 @@ func (w *world) checkFinished(id phone.JobID, receipt phone.Receipt) {
 	if j.Kind == phone.KindReset && (!named || receipt.LookedFor.IsZero()) {
 		w.fail("job %s succeeded without a look for the life that it ended: %+v", w.nameOfJob(id), receipt)
 	}
-	if len(receipt.Properties) != len(propertiesOf(j.Properties)) {
+	if i := m.instances[instanceName(driver.Ref{Phone: j.Phone, Generation: j.Target})]; j.Kind == phone.KindStop && i != nil && i.running && i.excused == "" {
+		w.fail("job %s has stopped its phone, and that runs", w.nameOfJob(id))
+	}
+	w.checkKept(m, j)
+	if read := len(receipt.Properties); j.Kind != phone.KindStop && read != len(propertiesOf(j.Properties)) {
 		w.fail("job %s has %d properties, and its receipt %d", w.nameOfJob(id), len(propertiesOf(j.Properties)), len(receipt.Properties))
 	}
 }

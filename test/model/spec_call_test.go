@@ -51,7 +51,7 @@ func (s *spec) reset(in fleet.ResetPhones) (outcome, []want) {
 			continue
 		case bad != done:
 			w.outcome = bad
-		case busy(p.Status):
+		case s.taken(p):
 			w.outcome = outcome{phone.Precondition, phone.ReasonPhoneBusy}
 		}
 		seen[p.ID] = true
@@ -95,15 +95,20 @@ func (s *spec) retry(of phone.RequestID, project phone.ProjectID) (outcome, []wa
 		return outcome{phone.NotFound, phone.ReasonRequestNotFound}, nil
 	}
 	var wants []want
+	kind := s.requests[of].Kind
 	for _, j := range s.inOrder(func(j *specJob) bool {
-		return j.Request == of && j.Kind != phone.KindStart && (j.Phase == phone.PhaseFailed || j.Phase == phone.PhaseCancelled)
+		return j.Request == of && j.Kind != phone.KindStart && j.Kind != phone.KindUpdate && (j.Phase == phone.PhaseFailed || j.Phase == phone.PhaseCancelled)
 	}) {
-		later := s.inOrder(func(l *specJob) bool { return l.Phone == j.Phone && l.Target > j.Target })
+		later := s.inOrder(func(l *specJob) bool {
+			return l.Phone == j.Phone && s.numbers[l.ID] > s.numbers[j.ID] && l.Kind != phone.KindStart
+		})
 		if len(later) > 0 {
 			continue
 		}
 		w := want{phone: s.phones[j.Phone], image: j.Image, properties: j.Properties, factory: j.Factory, rollback: j.Rollback}
-		if busy(w.phone.Status) {
+		if kind == phone.KindStop || kind == phone.KindRestart {
+			w = s.onPower(kind, w.phone)
+		} else if s.taken(w.phone) {
 			w = want{outcome: outcome{phone.Precondition, phone.ReasonPhoneBusy}}
 		}
 		wants = append(wants, w)
@@ -114,12 +119,79 @@ func (s *spec) retry(of phone.RequestID, project phone.ProjectID) (outcome, []wa
 	return done, wants
 }
 
+// power says what a batch of stops or of restarts answers.
+func (s *spec) power(kind phone.Kind, project phone.ProjectID, ids []string) []want {
+	wants, seen := make([]want, len(ids)), map[string]bool{}
+	for i, id := range ids {
+		switch p := s.phones[phone.ID(id)]; {
+		case p == nil || p.Project != project:
+			wants[i].outcome = outcome{phone.Invalid, phone.ReasonPhoneInvalid}
+		case seen[id]:
+			wants[i].outcome = outcome{phone.Conflict, phone.ReasonPhoneDuplicate}
+		default:
+			wants[i], seen[id] = s.onPower(kind, p), true
+		}
+	}
+	return wants
+}
+
+// update says what a batch of property updates answers: whatever has a life takes them, but no property of those that are set when it is
+// made, unless it has that value.
+func (s *spec) update(project phone.ProjectID, phones []fleet.ResetPhone) []want {
+	wants, seen := make([]want, len(phones)), map[string]bool{}
+	for i, asked := range phones {
+		p := s.phones[phone.ID(asked.ID)]
+		switch {
+		case p == nil || p.Project != project:
+			wants[i].outcome = outcome{phone.Invalid, phone.ReasonPhoneInvalid}
+			continue
+		case seen[asked.ID]:
+			wants[i].outcome = outcome{phone.Conflict, phone.ReasonPhoneDuplicate}
+			continue
+		}
+		seen[asked.ID] = true
+		given, bad := given(asked.Property)
+		merged := propertiesOf(p.Properties)
+		model, names := given["ro.product.model"]
+		switch {
+		case bad != done:
+			wants[i].outcome = bad
+		case asked.Property == "":
+			wants[i].outcome = outcome{phone.Invalid, phone.ReasonPropertyInvalid}
+		case s.taken(p):
+			wants[i].outcome = outcome{phone.Precondition, phone.ReasonPhoneBusy}
+		case p.Generation == 0:
+			wants[i].outcome = outcome{phone.Precondition, phone.ReasonPhoneNotRunning}
+		case names && merged["ro.product.model"] != model:
+			wants[i].outcome = outcome{phone.Invalid, phone.ReasonPropertyUnsupported}
+		default:
+			maps.Copy(merged, given)
+			wants[i] = want{phone: p, image: p.Image, properties: canonical(merged)}
+		}
+	}
+	return wants
+}
+
+// onPower is it for one phone: what runs, or may, can be stopped; that and what is stopped can be restarted.
+func (s *spec) onPower(kind phone.Kind, p *specPhone) want {
+	switch {
+	case s.taken(p):
+		return want{outcome: outcome{phone.Precondition, phone.ReasonPhoneBusy}}
+	case p.Status == phone.StatusRunning, p.Status == phone.StatusAbnormal, p.Status == phone.StatusStopFailed, p.Status == phone.StatusRestartFailed:
+	case kind == phone.KindStop:
+		return want{outcome: outcome{phone.Precondition, phone.ReasonPhoneNotRunning}}
+	case p.Status != phone.StatusStopped:
+		return want{outcome: outcome{phone.Precondition, phone.ReasonPhoneNotRestartable}}
+	}
+	return want{phone: p, image: p.Image, properties: p.Properties}
+}
+
 // begin does what was accepted, with the ids of the jobs, and gives what differs between wants and the answer.
-func (s *spec) begin(id phone.RequestID, project phone.ProjectID, pace specPace, wants []want, got []phone.Outcome) error {
+func (s *spec) begin(id phone.RequestID, project phone.ProjectID, kind phone.Kind, pace specPace, wants []want, got []phone.Outcome) error {
 	if len(got) != len(wants) {
 		return fmt.Errorf("%d outcomes for %d elements", len(got), len(wants))
 	}
-	request := s.newRequest(id, project, phone.KindReset)
+	request := s.newRequest(id, project, kind)
 	request.Pace = pace
 	servers := map[phone.ServerID]bool{}
 	for i, w := range wants {
@@ -130,9 +202,13 @@ func (s *spec) begin(id phone.RequestID, project phone.ProjectID, pace specPace,
 			request.Refused++
 			continue
 		}
-		j := s.accepted(got[i].Job, id, w.phone, phone.KindReset, w.image, w.properties, w.factory)
+		j := s.accepted(got[i].Job, id, w.phone, kind, w.image, w.properties, w.factory)
 		if j.Rollback = w.rollback; pace != noPace {
 			j.Phase = phone.PhaseHeld
+		}
+		if at := map[phone.Kind]phone.Phase{phone.KindStop: phone.PhaseStopping, phone.KindUpdate: phone.PhaseVerifying}[kind]; at != "" {
+			s.deliver(j, at) // it needs no slot
+			continue
 		}
 		servers[w.phone.Server] = true
 	}
@@ -185,7 +261,7 @@ func (s *spec) died(server phone.ServerID, deaths []phone.Death, got []phone.Die
 	for _, d := range deaths {
 		p := s.phones[d.Phone]
 		died, marked := of[d.Phone]
-		now := p.Server == server && p.Status == phone.StatusRunning && p.Generation == d.Generation && p.Updated == d.UpdatedAt.UnixMicro()
+		now := p.Server == server && p.Status == phone.StatusRunning && p.Generation == d.Generation && p.Updated == d.UpdatedAt.UnixMicro() && s.unfinished(p.ID) == nil
 		if marked != now {
 			return fmt.Errorf("phone %s is marked: %v, and should be: %v", p.ID, marked, now)
 		}
@@ -222,7 +298,7 @@ func (s *spec) prune(before int64) (jobs, requests int) {
 		if s.tallyOf(j.Request).held > 0 {
 			continue // its pace is decided by what has ended
 		}
-		if len(later) > 0 && (j.Kind == phone.KindStart || s.phones[j.Phone].Generation != j.Target) {
+		if len(later) > 0 && (keeps(j.Kind) || s.phones[j.Phone].Generation != j.Target) {
 			gone = append(gone, j)
 		}
 	}

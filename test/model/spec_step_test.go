@@ -80,12 +80,19 @@ func (s *spec) finish(f phone.Fence) outcome {
 	switch {
 	case j == nil:
 		return isFenced
-	case j.Phase != phone.PhaseVerifying || j.Erase == phone.ErasePending || j.Erase == phone.EraseFailed:
+	case j.Phase != phone.PhaseVerifying && j.Phase != phone.PhaseStopping || j.Erase == phone.ErasePending || j.Erase == phone.EraseFailed:
 		return isRefused
 	}
 	s.end(j, phone.PhaseSucceeded, "")
 	p := s.phones[j.Phone]
+	if j.Kind == phone.KindUpdate {
+		p.Properties, p.Updated = j.Properties, s.wall()
+		return done
+	}
 	p.Status, p.Generation, p.Image, p.Properties = phone.StatusRunning, j.Target, j.Image, j.Properties
+	if j.Kind == phone.KindStop {
+		p.Status = phone.StatusStopped
+	}
 	p.HasCause, p.Updated = false, s.wall()
 	return done
 }
@@ -97,7 +104,9 @@ func (s *spec) fail(f phone.Fence, failure phone.Failure) outcome {
 	}
 	s.end(j, phone.PhaseFailed, failure.Reason)
 	p := s.phones[j.Phone]
-	p.Status, p.HasCause, p.Updated = failing[j.Kind], j.Kind == phone.KindStart, s.wall()
+	if p.Updated = s.wall(); j.Kind != phone.KindUpdate {
+		p.Status, p.HasCause = failing[j.Kind], j.Kind == phone.KindStart
+	}
 	if failure.Reason == phone.ReasonImageNotFound {
 		delete(s.hosts, hostImage{j.Server, j.Image})
 	}

@@ -178,6 +178,9 @@ func (s *spec) unfinished(id phone.ID) *specJob {
 	return nil
 }
 
+// taken reports whether a phone has a job at work: an update leaves its status as it is.
+func (s *spec) taken(p *specPhone) bool { return busy(p.Status) || s.unfinished(p.ID) != nil }
+
 func final(p phone.Phase) bool {
 	return p == phone.PhaseSucceeded || p == phone.PhaseFailed || p == phone.PhaseCancelled
 }
@@ -192,9 +195,20 @@ func busy(s phone.Status) bool {
 
 // doing and failing are the statuses of a phone while a job of the kind is at work, and after it has failed.
 var (
-	doing   = map[phone.Kind]phone.Status{phone.KindCreate: phone.StatusCreating, phone.KindReset: phone.StatusResetting, phone.KindStart: phone.StatusRestarting}
-	failing = map[phone.Kind]phone.Status{phone.KindCreate: phone.StatusCreateFailed, phone.KindReset: phone.StatusResetFailed, phone.KindStart: phone.StatusAbnormal}
+	doing = map[phone.Kind]phone.Status{
+		phone.KindCreate: phone.StatusCreating, phone.KindReset: phone.StatusResetting, phone.KindStart: phone.StatusRestarting,
+		phone.KindStop: phone.StatusStopping, phone.KindRestart: phone.StatusRestarting,
+	}
+	failing = map[phone.Kind]phone.Status{
+		phone.KindCreate: phone.StatusCreateFailed, phone.KindReset: phone.StatusResetFailed, phone.KindStart: phone.StatusAbnormal,
+		phone.KindStop: phone.StatusStopFailed, phone.KindRestart: phone.StatusRestartFailed,
+	}
 )
+
+// keeps reports whether jobs of the kind work on the life that their phone has.
+func keeps(k phone.Kind) bool {
+	return k == phone.KindStart || k == phone.KindStop || k == phone.KindRestart || k == phone.KindUpdate
+}
 
 // accepted notes a new job and makes its phone busy.
 func (s *spec) accepted(id phone.JobID, request phone.RequestID, p *specPhone, kind phone.Kind, image phone.ImageID, properties string, factory bool) *specJob {
@@ -203,12 +217,14 @@ func (s *spec) accepted(id phone.JobID, request phone.RequestID, p *specPhone, k
 		Target: p.Last + 1, Prior: p.Generation, PriorStatus: p.Status, PriorImage: p.Image, Image: image, Properties: properties,
 		Factory: factory, Created: s.requests[request].Created,
 	}
-	if kind == phone.KindStart {
+	if keeps(kind) {
 		j.Target, j.Erase = p.Generation, phone.EraseNone
 	} else {
 		p.Last++
 	}
-	p.Status, p.Updated = doing[kind], s.wall()
+	if p.Updated = s.wall(); kind != phone.KindUpdate { // which leaves the status as it is
+		p.Status = doing[kind]
+	}
 	s.jobs[id], s.numbers[id] = j, len(s.numbers)+1
 	return j
 }
@@ -245,7 +261,10 @@ func (s *spec) admit(server phone.ServerID) {
 		})
 		ready = slices.DeleteFunc(ready, func(j *specJob) bool { return j == next })
 		perProject[s.phones[next.Phone].Project]++
-		first := map[phone.Kind]phone.Phase{phone.KindCreate: phone.PhaseCreating, phone.KindReset: phone.PhaseRemoving, phone.KindStart: phone.PhaseBooting}
+		first := map[phone.Kind]phone.Phase{
+			phone.KindCreate: phone.PhaseCreating, phone.KindReset: phone.PhaseRemoving, phone.KindStart: phone.PhaseBooting,
+			phone.KindRestart: phone.PhaseRemoving,
+		}
 		s.deliver(next, first[next.Kind])
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
+	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/driver/drivertest"
 	"github.com/lethe-cloud/lethe/internal/driver/simulated"
 	"github.com/lethe-cloud/lethe/internal/fleet"
@@ -60,6 +61,7 @@ type world struct {
 	calls    []call     // that were accepted under a key
 	paced    *pacedEnds // of the callers' store
 	planted  []planted
+	used     map[phone.JobID]*volume // of a job that keeps the life: the volume that the phone had when it was accepted
 	kept     map[phone.JobID]*volume // with the rollback policy: the volume that the phone had when its job was accepted
 	told     map[phone.JobID]bool    // what the host said last, asked whether two volumes fit: that it is full
 	passes   int
@@ -159,7 +161,7 @@ func runSeed(t *testing.T, template string, seed uint64, steps int, wrong mutant
 		w := &world{
 			seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), wrong: wrong, log: slog.New(slog.DiscardHandler), began: time.Now(), path: path, keys: storetest.TestKeys(t),
 			callers: map[phone.ProjectID]account.Caller{}, names: map[phone.ID]string{}, machines: map[string]*machine{},
-			queries: map[string]*sql.Stmt{}, paced: newPacedEnds(), kept: map[phone.JobID]*volume{}, told: map[phone.JobID]bool{},
+			queries: map[string]*sql.Stmt{}, paced: newPacedEnds(), used: map[phone.JobID]*volume{}, kept: map[phone.JobID]*volume{}, told: map[phone.JobID]bool{},
 		}
 		w.mood = drawMood(w.rng, steps)
 		w.spec = newSpec(func() int64 { return w.now().UnixMicro() }, func() int64 { return w.databaseClock().UnixMicro() })
@@ -215,6 +217,7 @@ func (w *world) setUp() error {
 	}
 	w.fleet = fleet.New(fleet.Config{
 		Store: w.wrong.calls(w, w.api), Hosts: apiHosts{w}, Check: func(_ string, p phone.Properties) *phone.Error { return rules.Check(p) }, Now: w.now,
+		Settable:    func(_, key string) bool { return rules.Timing(key) != driver.AtCreation },
 		BootTimeout: bootTimeout,
 	})
 	tenant := account.Account{ID: phone.NewID[string](), Name: "tenant", OwnHosts: true, CreatedAt: w.now()}

@@ -177,6 +177,40 @@ func (s *Store) acceptReset(in fleet.AcceptReset) ([]phone.Outcome, error) {
 	return s.save(in.Request, accepted, outcomes), nil
 }
 
+// AcceptStop implements fleet.Store.
+func (s *Store) AcceptStop(ctx context.Context, in fleet.AcceptPower) (phone.RequestID, []phone.Outcome, error) {
+	return s.power(ctx, in, phone.DecideStop)
+}
+
+// AcceptRestart implements fleet.Store.
+func (s *Store) AcceptRestart(ctx context.Context, in fleet.AcceptPower) (phone.RequestID, []phone.Outcome, error) {
+	return s.power(ctx, in, phone.DecideRestart)
+}
+
+// AcceptUpdate implements fleet.Store.
+func (s *Store) AcceptUpdate(ctx context.Context, in fleet.AcceptUpdate) (phone.RequestID, []phone.Outcome, error) {
+	return s.power(ctx, in.AcceptPower, func(items []phone.ResetItem, targets map[phone.ID]phone.ResetTarget) ([]phone.Accepted, []phone.Outcome) {
+		return phone.DecideUpdate(items, targets, in.Settable, in.Check)
+	})
+}
+
+func (s *Store) power(ctx context.Context, in fleet.AcceptPower, decide func([]phone.ResetItem, map[phone.ID]phone.ResetTarget) ([]phone.Accepted, []phone.Outcome)) (phone.RequestID, []phone.Outcome, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return "", nil, err
+	}
+	accept := func() ([]phone.Outcome, error) {
+		accepted, outcomes := decide(in.Items, s.targets(in.Request.Project))
+		return s.save(in.Request, accepted, outcomes), nil
+	}
+	if in.Key != nil {
+		return s.once(in.Request, *in.Key, accept)
+	}
+	outcomes, err := accept()
+	return in.Request.ID, outcomes, err
+}
+
 // Retry implements fleet.Store.
 func (s *Store) Retry(ctx context.Context, in fleet.RetryJobs) (phone.RequestID, []phone.Outcome, error) {
 	s.mu.Lock()
@@ -199,8 +233,9 @@ func (s *Store) retry(in fleet.RetryJobs) ([]phone.Outcome, error) {
 	}
 	in.Request.Pace = failed.Pace
 	jobs := choose(s.jobs, func(j phone.Job) bool {
-		later := func(o phone.Job) bool { return o.Phone == j.Phone && o.Target > j.Target }
-		return j.Request == in.Of && j.Phase.Status() == phone.JobFailed && !slices.ContainsFunc(s.jobs, later)
+		at := slices.IndexFunc(s.jobs, func(o phone.Job) bool { return o.ID == j.ID })
+		later := func(o phone.Job) bool { return o.Phone == j.Phone && o.Kind != phone.KindStart }
+		return j.Request == in.Of && j.Kind != phone.KindStart && j.Phase.Status() == phone.JobFailed && !slices.ContainsFunc(s.jobs[at+1:], later)
 	})
 	if len(jobs) == 0 {
 		return nil, phone.Errorf(phone.Precondition, phone.ReasonNothingToRetry, "there is nothing to retry")
@@ -209,7 +244,7 @@ func (s *Store) retry(in fleet.RetryJobs) ([]phone.Outcome, error) {
 	for _, i := range s.images {
 		images[i.ID] = true
 	}
-	accepted, outcomes := phone.DecideRetry(jobs, s.targets(project), images, in.Check)
+	accepted, outcomes := phone.DecideRetry(failed.Kind, jobs, s.targets(project), images, in.Check)
 	return s.save(in.Request, accepted, outcomes), nil
 }
 
@@ -223,14 +258,22 @@ func (s *Store) save(request phone.Request, accepted []phone.Accepted, outcomes 
 		i := slices.IndexFunc(s.phones, func(o phone.Phone) bool { return o.ID == a.Phone.ID })
 		job := phone.Job{
 			ID: phone.NewID[phone.JobID](), Request: request.ID, Project: project, Phone: a.Phone.ID, Server: a.Phone.Server,
-			Kind: phone.KindReset, Phase: phone.PhaseQueued, Erase: phone.ErasePending, Target: a.Target, Prior: a.Phone.Generation,
+			Kind: request.Kind, Phase: phone.PhaseQueued, Erase: phone.ErasePending, Target: a.Target, Prior: a.Phone.Generation,
 			PriorStatus: a.Phone.Status, PriorImage: a.Phone.Image, Image: a.Image, Properties: a.Properties, Factory: a.Factory, Rollback: a.Rollback,
 			CreatedAt: request.CreatedAt,
 		}
 		if n >= free {
 			job.Phase = phone.PhaseHeld
 		}
-		s.phones[i].Status, s.phones[i].LastGeneration = phone.StatusResetting, a.Target
+		if phase := request.Kind.AtOnce(); phase != "" {
+			job.Phase = phase
+		}
+		if request.Kind.KeepsLife() {
+			job.Erase = phone.EraseNone
+		}
+		if s.phones[i].LastGeneration = max(a.Target, a.Phone.LastGeneration); !request.Kind.KeepsStatus() {
+			s.phones[i].Status = request.Kind.Doing()
+		}
 		s.jobs = append(s.jobs, job)
 		outcomes[a.Index].Job = job.ID
 	}
@@ -248,6 +291,7 @@ func (s *Store) targets(project phone.ProjectID) map[phone.ID]phone.ResetTarget 
 		i := slices.IndexFunc(s.servers, func(o phone.Server) bool { return o.ID == p.Server })
 		targets[p.ID] = phone.ResetTarget{
 			Phone: p, ServerStatus: s.servers[i].Status, ServerLabel: s.servers[i].ImageLabel, Driver: s.servers[i].Driver,
+			Busy: slices.ContainsFunc(s.jobs, func(j phone.Job) bool { return j.Phone == p.ID && j.Kind == phone.KindUpdate && !j.Phase.Final() }),
 		}
 	}
 	return targets
