@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -29,6 +30,9 @@ func (h handle) Exec(ctx context.Context, ref driver.Ref, command driver.Command
 	case !i.running:
 		return driver.Result{}, refused(phone.Precondition, "", "the instance %s does not run", instanceName(ref))
 	}
+	if command.Args[0] == "sleep" {
+		return sleep(ctx, command)
+	}
 	var files map[string][]byte
 	if v := h.volumes[volumeName(ref)]; v != nil {
 		files = v.files
@@ -38,6 +42,24 @@ func (h handle) Exec(ctx context.Context, ref driver.Ref, command driver.Command
 	result := driver.Result{ExitCode: code, Truncated: len(out) > most || len(said) > most}
 	result.Stdout, result.Stderr = slices.Clone(out[:min(len(out), most)]), []byte(said[:min(len(said), most)])
 	return result, nil
+}
+
+// sleep is the one program that takes time: as long as it says, or as it may.
+func sleep(ctx context.Context, command driver.Command) (driver.Result, error) {
+	d, err := time.ParseDuration(command.Args[1] + "s")
+	if err != nil {
+		return driver.Result{ExitCode: 1}, nil
+	}
+	var result driver.Result
+	if limit := command.TimeLimit; limit > 0 && limit < d {
+		d, result = limit, driver.Result{ExitCode: 137, Expired: true} // 128 + SIGKILL
+	}
+	select {
+	case <-time.After(d):
+		return result, nil
+	case <-ctx.Done():
+		return driver.Result{}, &phone.Error{Code: phone.Unavailable, Msg: "the call ended before the program did", Err: ctx.Err()}
+	}
 }
 
 // run runs one program and gives its exit code, output and standard error.
