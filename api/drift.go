@@ -29,7 +29,8 @@ type Drift struct {
 // DriftFinding is one difference.
 type DriftFinding struct {
 	// orphan: on the host, of a life that is over. quarantined: on the host, of a life or a phone that the database does not know;
-	// never touched. missing: a running phone lacks it. dead: a running phone's instance does not run.
+	// never touched. missing: a running phone lacks it. dead: a running phone's instance does not run. running: a stopped phone's
+	// instance runs.
 	Kind string `json:"kind"`
 	// instance or volume.
 	Object string `json:"object"`

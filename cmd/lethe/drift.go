@@ -20,6 +20,7 @@ func newServerDriftCommand(env *environment) *cobra.Command {
   quarantined  something of a life or a phone that the database does not know (a restored backup?): never touched
   missing      a running phone lacks its instance or its volume
   dead         a running phone's instance does not run
+  running      a stopped phone's instance runs
 
 What does not carry this installation's label is neither listed nor touched.`,
 		Args:              exactArgs(1),

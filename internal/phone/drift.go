@@ -66,6 +66,7 @@ const (
 	DriftQuarantined DriftKind = "quarantined" // on the host: a life or a phone that the database does not know; never touched
 	DriftMissing     DriftKind = "missing"     // not on the host: the instance or the volume of a running phone
 	DriftDead        DriftKind = "dead"        // on the host, but ended: the instance of a running phone
+	DriftRunning     DriftKind = "running"     // on the host: the instance of a stopped phone, and it runs
 )
 
 // DriftObject is what a difference is about.

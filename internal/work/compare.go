@@ -30,6 +30,9 @@ func compare(objects []driver.Object, known map[phone.ID]phone.Hosted) phone.Dri
 	}
 	for _, h := range known {
 		drift.Findings = append(drift.Findings, absences(h, listed)...)
+		if finding, runs := runsAlthoughStopped(h, listed); runs {
+			drift.Findings = append(drift.Findings, finding)
+		}
 	}
 	slices.SortFunc(drift.Findings, func(a, b phone.Finding) int {
 		return cmp.Or(cmp.Compare(a.Phone, b.Phone), cmp.Compare(a.Generation, b.Generation), cmp.Compare(a.Object, b.Object))
@@ -105,4 +108,14 @@ func absences(h phone.Hosted, listed map[thing]driver.Object) []phone.Finding {
 		found = append(found, about)
 	}
 	return found
+}
+
+// runsAlthoughStopped says whether a stopped phone's instance runs: a start of a worker that had lost its job came late, or somebody started
+// it by hand. It is only told: a stop without a job could end the phone that a restart has just been accepted for.
+func runsAlthoughStopped(h phone.Hosted, listed map[thing]driver.Object) (phone.Finding, bool) {
+	instance := listed[thing{phone.DriftInstance, driver.Ref{Phone: h.Phone, Generation: h.Generation}}]
+	return phone.Finding{
+		Kind: phone.DriftRunning, Object: phone.DriftInstance, Name: instance.Name, Phone: h.Phone, PhoneName: h.Name, Generation: h.Generation,
+		Detail: "the phone was stopped, and its instance runs: restart the phone, and then stop it again if it is not to run",
+	}, !h.Busy && h.Status == phone.StatusStopped && instance.Running
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
+	"github.com/lethe-cloud/lethe/internal/work"
 )
 
 // power stops or restarts phones, all of which must be accepted.
@@ -52,7 +53,7 @@ func (b *bench) succeeded(request phone.RequestID) []phone.Job {
 func TestStopRestartReset(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 2, 1)
-	b.config.RestartDead, b.config.ReconcileEvery = true, 5*time.Millisecond
+	b.config.RestartDead, b.config.ReconcileEvery = true, 100*time.Millisecond
 	b.start()
 	b.created()
 	b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
@@ -232,5 +233,22 @@ func TestLateStopOfARestart(t *testing.T) {
 	b.succeeded(b.power(phone.KindRestart, b.phones...))
 	if late || !b.host.running(b.ref(0, 1)) {
 		t.Errorf("the late stop has not come (%v), or the phone does not run", late)
+	}
+}
+
+// A stopped phone that runs on its host is told, and left as it is.
+func TestAStoppedPhoneThatRuns(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 2, 2)
+	stop := b.start()
+	b.created()
+	b.succeeded(b.power(phone.KindStop, b.phones...))
+	stop()
+	engine := work.New(b.config)
+	wantFindings(t, "after a stop", b.pass(engine, false))
+	b.host.set(b.ref(1, 1), func(i *memoryInstance) { i.running, i.booted, i.exited = true, true, false })
+	wantFindings(t, "while it runs", b.pass(engine, false), short{Kind: phone.DriftRunning, Object: phone.DriftInstance, Phone: b.phones[1].ID, Generation: 1})
+	if p := b.phone(b.phones[1].ID); p.Status != phone.StatusStopped || !b.host.running(b.ref(1, 1)) {
+		t.Errorf("the comparison has changed the phone: %+v", p)
 	}
 }
