@@ -34,14 +34,23 @@ demo: ## Reset a fleet of simulated phones and prove that it worked (ARGS='--pho
 
 .PHONY: test
 test: $(SERVICES) ## Test everything: race detector, both databases, Docker, the vendor's SDK, a short fuzz run
-	$(SERVICES) -- $(MAKE) test-here compat fuzz
+	$(SERVICES) -- $(MAKE) test-here compat test-side-by-side
 
-# The tests of the main module with the services that the environment names. The model has one goroutine at work at a time, and a race
-# detector that makes it many times slower: most of its seeds run without, built like the released binary, which others have built already.
+# The tests of the main module with the services that the environment names.
 .PHONY: test-here
 test-here:
 	go test $(RACE) -timeout 20m $$(go list ./... | grep -vxFf <(go list $(WITH_PROCESSES)))
 	go test $(RACE) -timeout 20m -p 1 $(WITH_PROCESSES)
+
+# What minds no company, each with about one processor's work.
+.PHONY: test-side-by-side
+test-side-by-side:
+	$(MAKE) -j2 --output-sync=target test-model fuzz
+
+# The model has one goroutine at work at a time, and a race detector that makes it many times slower: most of its seeds run without, built
+# like the released binary, which others have built already.
+.PHONY: test-model
+test-model:
 	CGO_ENABLED=0 go test -timeout 20m ./test/model
 
 # The vendor's own SDK as a client of the real binary. A module of its own, so that nobody else downloads the SDK.
