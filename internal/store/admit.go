@@ -139,7 +139,8 @@ func (t *tx) boots(ctx context.Context, servers []phone.ServerID) (map[phone.Ser
 
 // The candidates are read lane by lane along jobs_queue_idx, stepping from one lane to the next, so that the cost grows with
 // the lanes and not with the queued jobs: per lane the server's oldest jobs, as many as the second argument says, whether the
-// image's identity is known, and whether a job is preparing it. The first argument lists the servers. SQLite has no LATERAL,
+// image's identity is known, and whether a job is preparing it: counts of at most one row, because of an EXISTS PostgreSQL, which cannot
+// know how few lanes there are, makes a hash of the images of all servers. The first argument lists the servers. SQLite has no LATERAL,
 // and steps along the lanes' oldest jobs instead.
 const (
 	postgresCandidates = `WITH RECURSIVE lane AS (
@@ -165,8 +166,8 @@ const (
 			AND q.project_id = l.project_id AND q.image_id = l.image_id AND q.stage = 'queued' ORDER BY q.seq LIMIT ?)`
 
 	laneState = `
-		EXISTS (SELECT 1 FROM host_images i WHERE i.server_id = l.server_id AND i.image_id = l.image_id),
-		EXISTS (SELECT 1 FROM jobs p WHERE p.server_id = l.server_id AND p.image_id = l.image_id AND p.stage = 'preparing')`
+		(SELECT count(*) FROM host_images i WHERE i.server_id = l.server_id AND i.image_id = l.image_id) > 0,
+		(SELECT count(*) FROM jobs p WHERE p.server_id = l.server_id AND p.image_id = l.image_id AND p.stage = 'preparing') > 0`
 )
 
 // queueHeads gives, in the order of acceptance, each lane's oldest jobs: at least as many as its server has free slots, and
