@@ -54,12 +54,14 @@ func (w *where) String() string {
 }
 
 // page gives the arguments of LIMIT and OFFSET; a limit of 0 is none.
-func page(offset, limit int) []any {
-	most := int64(math.MaxInt64)
+func page(offset, limit int) []any { return []any{atMost(limit), max(0, offset)} }
+
+// atMost is the argument of LIMIT; a limit of 0 is none.
+func atMost(limit int) int {
 	if limit > 0 {
-		most = int64(limit)
+		return limit
 	}
-	return []any{most, max(0, offset)}
+	return math.MaxInt
 }
 
 // readOne reads one row; a missing one is NotFound with the reason.
@@ -116,7 +118,7 @@ func pageOf[T any](ctx context.Context, t *tx, k keyset, scan func(scanner) (T, 
 		}
 		after = before[0]
 	}
-	most := int(page(0, limit)[0].(int64))
+	most := atMost(limit)
 	var found []T
 	for _, span := range k.spans(after) {
 		query, args := k.query(span, most-len(found))

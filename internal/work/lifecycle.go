@@ -239,11 +239,15 @@ func (t *task) boot() error {
 }
 
 func (t *task) tooLate(instance driver.Instance) error {
-	lacks := ""
-	if instance.Waiting != "" {
-		lacks = ": " + instance.Waiting
+	return phone.Errorf(phone.Precondition, phone.ReasonBootTimeout, "the phone did not boot within %s%s", t.Server.BootTimeout, lacks(instance))
+}
+
+// lacks is what an instance that is not booted waits for, as the end of a sentence; "" where its driver does not say.
+func lacks(instance driver.Instance) string {
+	if instance.Waiting == "" {
+		return ""
 	}
-	return phone.Errorf(phone.Precondition, phone.ReasonBootTimeout, "the phone did not boot within %s%s", t.Server.BootTimeout, lacks)
+	return ": " + instance.Waiting
 }
 
 func exited(instance driver.Instance) error {

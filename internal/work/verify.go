@@ -93,11 +93,7 @@ func (t *task) verifyOnce() (driver.Instance, []phone.PropertyReading, error) {
 
 // silent is the error of an instance that runs and is not booted any more.
 func silent(instance driver.Instance) error {
-	lacks := ""
-	if instance.Waiting != "" {
-		lacks = ": " + instance.Waiting
-	}
-	return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonVerifyFailed, Msg: "the phone is not booted any more" + lacks, Err: errSilent}
+	return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonVerifyFailed, Msg: "the phone is not booted any more" + lacks(instance), Err: errSilent}
 }
 
 // applyProperties sets what takes effect after boot, reads everything back, and fails on the first value that is not as asked.

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
-	"github.com/lethe-cloud/lethe/internal/testenv"
 )
 
 // boundary is one moment between two steps of a reset, at which the replica that works on it is killed.
@@ -110,18 +109,7 @@ func (h *folderHost) strikes(t testing.TB) int64 {
 // new life fails and the old one was to be kept, brings that back.
 func TestKillAtEachBoundary(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		name  string
-		start func(*testing.T) config
-	}{
-		{"sqlite", func(*testing.T) config { return config{database: embedded} }},
-		{"replicas=3", func(t *testing.T) config { return config{database: testenv.Postgres(t)} }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			killAtEachBoundary(t, c.start(t))
-		})
-	}
+	onBoth(t, killAtEachBoundary)
 }
 
 func killAtEachBoundary(t *testing.T, c config) {

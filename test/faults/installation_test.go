@@ -20,6 +20,7 @@ import (
 
 	"github.com/lethe-cloud/lethe/api"
 	"github.com/lethe-cloud/lethe/internal/phone"
+	"github.com/lethe-cloud/lethe/internal/testenv"
 )
 
 // embedded is the database of one who sets nothing: SQLite, for one replica, in its data folder.
@@ -60,6 +61,19 @@ type config struct {
 	replicas int      // 0: 3, and 1 with the embedded database
 	data     string   // the first replica's folder; "": one of the test's own
 	flags    []string // of lethe serve
+}
+
+// onBoth makes a case of the embedded database and one of three replicas on PostgreSQL, side by side.
+func onBoth(t *testing.T, run func(*testing.T, config)) {
+	for name, start := range map[string]func(*testing.T) config{
+		"sqlite":     func(*testing.T) config { return config{database: embedded} },
+		"replicas=3": func(t *testing.T) config { return config{database: testenv.Postgres(t)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, start(t))
+		})
+	}
 }
 
 // install starts the replicas and begins to watch the database. The test ends with the checks of in.check.

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/lethe-cloud/lethe/internal/testenv"
 )
 
 // Resets that nothing stops on their way and whose end does not stand up to a look at it: a property that is set and does not take, an
@@ -14,24 +12,15 @@ import (
 // When the cause is gone they are reset as if nothing had been.
 func TestVerificationFails(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		name  string
-		start func(*testing.T) config
-	}{
-		{"sqlite", func(*testing.T) config { return config{database: embedded} }},
-		{"replicas=3", func(t *testing.T) config { return config{database: testenv.Postgres(t)} }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			in := install(t, c.start(t))
-			h := in.addSimulated("rack", in.addImage("first", "first"), 4, 4, `{"boot_time":"20ms"}`)
-			for range max(1, rounds(t, 1)/20) {
-				in.failVerification(h, false)
-				in.failVerification(h, true)
-			}
-			in.check()
-		})
-	}
+	onBoth(t, func(t *testing.T, c config) {
+		in := install(t, c)
+		h := in.addSimulated("rack", in.addImage("first", "first"), 4, 4, `{"boot_time":"20ms"}`)
+		for range max(1, rounds(t, 1)/20) {
+			in.failVerification(h, false)
+			in.failVerification(h, true)
+		}
+		in.check()
+	})
 }
 
 // failVerification resets the server's phones, of which the first's properties do not take, the second's older volumes stay, and the
