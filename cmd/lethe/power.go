@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +29,7 @@ keeps its data, its image and its properties. It waits for a boot slot of its se
 }
 
 func newPowerCommand(env *environment, p power, short, long string) *cobra.Command {
-	var f resetFlags
+	f := resetFlags{word: p.word}
 	cmd := &cobra.Command{
 		Use:   p.word + " PHONE... | --all | --server NAME",
 		Short: short,
@@ -59,28 +58,9 @@ func (p power) run(ctx context.Context, env *environment, f resetFlags, args []s
 	if err != nil {
 		return err
 	}
-	var results []resetResult
-	calls := 0
-	for batch := range slices.Chunk(phones, client.MaxBatch) {
-		key := f.key
-		if calls++; key != "" && calls > 1 {
-			key = fmt.Sprintf("%s/%d", key, calls)
-		}
-		ids := make([]string, len(batch))
-		for i, phone := range batch {
-			ids[i] = phone.PhoneID
-		}
-		answer, sendErr := p.send(c, ctx, ids, key)
-		if sendErr != nil {
-			err = notSent(sendErr, len(results), len(phones))
-			break
-		}
-		part, answerErr := resultsOf(answer, batch)
-		if results = append(results, part...); answerErr != nil {
-			err = answerErr
-			break
-		}
-	}
+	results, err := sendInBatches(phones, client.MaxBatch, f.key, func(ids []string, key string) (client.Accepted, error) {
+		return p.send(c, ctx, ids, key)
+	})
 	for i := range results {
 		results[i].done = p.done
 	}

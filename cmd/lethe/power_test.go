@@ -37,6 +37,10 @@ func TestPhoneStopAndRestart(t *testing.T) {
 	for _, args := range [][]string{{"phone", "stop"}, {"phone", "restart", "--all", "edge-0001"}, {"phone", "stop", "edge-0001", "--idempotency-key", ""}} {
 		in.run(args...).must(t, 2)
 	}
+	in.fleet("empty", 0)
+	for _, word := range []string{"stop", "restart"} {
+		contains(t, in.run("phone", word, "--server", "empty").must(t, 1).stderr, "there is no phone to "+word)
+	}
 }
 
 func TestPowerWord(t *testing.T) {

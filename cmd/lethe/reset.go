@@ -17,6 +17,7 @@ import (
 )
 
 type resetFlags struct {
+	word       string // what is done to the phones; "" is to reset them
 	all        bool
 	server     string
 	image      string
@@ -229,7 +230,7 @@ func (f resetFlags) phones(ctx context.Context, c *client.Client, args []string)
 	}
 	phones, err := client.Collect(c.Phones(ctx, filter), 0)
 	if err == nil && len(phones) == 0 {
-		return nil, errors.New("there is no phone to reset: see lethe phone list")
+		return nil, fmt.Errorf("there is no phone to %s: see lethe phone list", cmp.Or(f.word, "reset"))
 	}
 	sortPhones(phones)
 	if f.pace.pace != nil {
@@ -254,27 +255,42 @@ func inTurn(phones []api.Phone) []api.Phone {
 
 // sendResets sends the phones in calls of at most client.MaxBatch; at a pace in one, for a pace is one request's. An error ends it: what was accepted until then is given too.
 func sendResets(ctx context.Context, c *client.Client, in client.Reset, phones []api.Phone, like client.ResetPhone) ([]resetResult, error) {
-	var results []resetResult
-	key, calls := in.IdempotencyKey, 0
 	size := client.MaxBatch
 	if in.Pace != nil {
 		size = max(size, len(phones))
 	}
-	for batch := range slices.Chunk(phones, size) {
-		if calls++; key != "" && calls > 1 {
-			in.IdempotencyKey = fmt.Sprintf("%s/%d", key, calls)
-		}
-		in.Phones = make([]client.ResetPhone, len(batch))
-		for i, p := range batch {
+	return sendInBatches(phones, size, in.IdempotencyKey, func(ids []string, key string) (client.Accepted, error) {
+		in.IdempotencyKey = key
+		in.Phones = make([]client.ResetPhone, len(ids))
+		for i, id := range ids {
 			in.Phones[i] = like
-			in.Phones[i].PhoneID = p.PhoneID
+			in.Phones[i].PhoneID = id
 		}
 		answer, err := c.ResetPhones(ctx, in)
-		if err != nil {
-			return results, notSent(tooManyForPace(err, in.Pace), len(results), len(phones))
+		return answer, tooManyForPace(err, in.Pace)
+	})
+}
+
+// sendInBatches sends phones in calls of at most size, each under a key of its own where there is one. An error ends it: what was accepted
+// until then is given too.
+func sendInBatches(phones []api.Phone, size int, key string, send func(ids []string, key string) (client.Accepted, error)) ([]resetResult, error) {
+	var results []resetResult
+	calls := 0
+	for batch := range slices.Chunk(phones, size) {
+		own := key
+		if calls++; key != "" && calls > 1 {
+			own = fmt.Sprintf("%s/%d", key, calls)
 		}
-		batchResults, err := resultsOf(answer, batch)
-		if results = append(results, batchResults...); err != nil {
+		ids := make([]string, len(batch))
+		for i, p := range batch {
+			ids[i] = p.PhoneID
+		}
+		answer, err := send(ids, own)
+		if err != nil {
+			return results, notSent(err, len(results), len(phones))
+		}
+		part, err := resultsOf(answer, batch)
+		if results = append(results, part...); err != nil {
 			return results, err
 		}
 	}
