@@ -89,7 +89,7 @@ func (s *Store) Hosting(ctx context.Context, server phone.ServerID, only ...phon
 			return err
 		}
 		h.Phones, err = all(ctx, t, scanHosted, `SELECT p.id, p.name, p.status, p.generation, p.last_generation, p.updated_at,
-			EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.stage <> 'ended') FROM phones p`+w.String()+` ORDER BY p.id`, w.args...)
+			EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.stage NOT IN ('ended', 'working')) FROM phones p`+w.String()+` ORDER BY p.id`, w.args...)
 		return err
 	})
 	if err != nil {

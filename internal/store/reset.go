@@ -179,7 +179,7 @@ func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, item
 
 // busy gives those of the phones that have an unfinished job. Whoever asks has locked them, so that they get and lose none.
 func (t *tx) busy(ctx context.Context, ids []phone.ID) ([]phone.ID, error) {
-	busy, err := all(ctx, t, one[phone.ID], `SELECT phone_id FROM jobs WHERE `+t.in("phone_id")+` AND stage <> 'ended'`, list(t.dialect, ids))
+	busy, err := all(ctx, t, one[phone.ID], `SELECT phone_id FROM jobs WHERE `+t.in("phone_id")+` AND stage NOT IN ('ended', 'working')`, list(t.dialect, ids))
 	if err != nil {
 		return nil, fmt.Errorf("look for jobs at work: %w", err)
 	}

@@ -89,7 +89,7 @@ func (t *tx) imagesInUse(ctx context.Context, images []phone.ImageID) (bool, err
 	ids := list(t.dialect, images)
 	var used int
 	err := t.row(ctx, `SELECT 1 FROM phones WHERE `+t.in("image_id")+` UNION ALL
-		SELECT 1 FROM jobs WHERE stage <> 'ended' AND (`+t.in("image_id")+` OR `+t.in("prior_image")+`) LIMIT 1`, ids, ids, ids).Scan(&used)
+		SELECT 1 FROM jobs WHERE stage NOT IN ('ended', 'working') AND (`+t.in("image_id")+` OR `+t.in("prior_image")+`) LIMIT 1`, ids, ids, ids).Scan(&used)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return false, fmt.Errorf("look who uses the images: %w", err)
 	}
