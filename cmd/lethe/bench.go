@@ -18,6 +18,7 @@ type benchOptions struct {
 	servers, boots, files int
 	bootTime              time.Duration
 	database              string
+	hosts                 string // "": below the installation's own folder
 
 	// The caller's own.
 	own    bool
@@ -31,7 +32,7 @@ const (
 )
 
 // localFlags are of a temporary installation alone.
-var localFlags = []string{"servers", "concurrent-boots", "boot-time", "data-files", "database"}
+var localFlags = []string{"servers", "concurrent-boots", "boot-time", "data-files", "database", "hosts"}
 
 func (o *benchOptions) check(changed func(string) bool) error {
 	o.own = o.server != "" || o.yes || changed("credentials")
@@ -81,7 +82,9 @@ folder, with simulated phones that take --boot-time to boot, and takes it away a
 makes a database of its own on that server, and drops it afterwards. It also says how large the database became and how much
 memory this process took at most, server and measurement together.
 
-Simulated phones are real files below TMPDIR: about 5 and --data-files for each. For a very large fleet choose --data-files 1.
+Simulated phones are real files below TMPDIR: about 10 and --data-files for each. For a very large fleet choose --data-files 0, and
+with --hosts a file system in memory, some 15 GB for a million: then what is measured is lethe, with its database where it was, and
+not how fast a disk makes and removes files.
 
 With --server NAME, --credentials FILE or --yes it measures the caller's own fleet: the running phones of one server, or of
 the whole project, or the first --phones of them. They are reset, which destroys all their data, so it asks for --yes.
@@ -89,7 +92,7 @@ the whole project, or the first --phones of them. They are reset, which destroys
 First a few phones are reset one at a time: T is how long one holds a boot slot when nothing else runs. Then all phones are
 reset --rounds times, in calls of --batch phones. The makespan, from the first call to the last finished job, is set against
 the ideal: the longest ceil(phones / boot slots) x T of all servers.`,
-		Example: "  lethe bench\n  lethe bench --phones 1000 --servers 10 --concurrent-boots 20 --boot-time 1s\n  lethe bench --phones 1000000 --servers 2000 --data-files 1 --rounds 1\n  lethe bench --database postgres://lethe@localhost/postgres --json\n  lethe bench --credentials ./data/credentials.json --server edge --phones 20 --yes",
+		Example: "  lethe bench\n  lethe bench --phones 1000 --servers 10 --concurrent-boots 20 --boot-time 1s\n  lethe bench --phones 1000000 --servers 2000 --data-files 0 --rounds 1 --hosts /dev/shm\n  lethe bench --database postgres://lethe@localhost/postgres --json\n  lethe bench --credentials ./data/credentials.json --server edge --phones 20 --yes",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(func(flag string) bool { return cmd.Flags().Changed(flag) }); err != nil {
@@ -107,6 +110,7 @@ the ideal: the longest ceil(phones / boot slots) x T of all servers.`,
 	flags.DurationVar(&o.bootTime, "boot-time", 500*time.Millisecond, "how long one simulated phone takes to boot")
 	flags.IntVar(&o.files, "data-files", 24, "files that a simulated phone's first boot writes")
 	flags.StringVar(&o.database, "database", "sqlite", "sqlite, or the postgres:// `URL` of a server on which a database may be made")
+	flags.StringVar(&o.hosts, "hosts", "", "existing `folder` below which the simulated phones' files lie (default TMPDIR)")
 	flags.StringVar(&env.credentials, "credentials", "", "measure the installation that this credentials `file` names")
 	flags.StringVar(&o.server, "server", "", "measure the phones of this `server` of the own fleet (name or id)")
 	flags.BoolVar(&o.yes, "yes", false, "measure the own fleet: yes, all data of its phones may be destroyed")

@@ -81,6 +81,12 @@ func benchTemporary(ctx context.Context, env *environment, o benchOptions) (_ be
 		return benchReport{}, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if o.hosts != "" {
+		if o.hosts, err = os.MkdirTemp(o.hosts, "lethe-bench-"); err != nil {
+			return benchReport{}, usagef("--hosts: %v", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(o.hosts)) }()
+	}
 	cfg := config.Default()
 	cfg.Data, cfg.Listen = filepath.Join(dir, "data"), "127.0.0.1:0"
 	if o.database != cfg.Database {
@@ -167,8 +173,12 @@ func (b *bench) makeFleet(ctx context.Context) error {
 	}
 	var requests []string
 	for i := range o.servers {
+		name, endpoint := fmt.Sprintf("bench-%d", i+1), ""
+		if o.hosts != "" {
+			endpoint = "sim://" + filepath.Join(o.hosts, name)
+		}
 		server, err := b.client.AddServer(ctx, api.AddServer{
-			ServerName: fmt.Sprintf("bench-%d", i+1), Driver: simulated.Name, PhoneCount: share(o.phones, o.servers, i), ImageID: image.ImageID,
+			ServerName: name, Driver: simulated.Name, Endpoint: endpoint, PhoneCount: share(o.phones, o.servers, i), ImageID: image.ImageID,
 			MaxConcurrentBoots: o.boots, Config: settings,
 		})
 		if err != nil {

@@ -138,8 +138,10 @@ func (t *tx) startDead(ctx context.Context, server phone.ServerID, dead []deadPh
 		if !d.Start {
 			continue
 		}
-		died[i].Job = phone.NewID[phone.JobID]()
-		jobs = append(jobs, jobInsert{ID: died[i].Job, Phone: d.ID, Order: len(jobs)})
+		job := jobOn(d.Phone, len(jobs))
+		job.PriorStatus = phone.StatusAbnormal
+		died[i].Job = job.ID
+		jobs = append(jobs, job)
 		ids = append(ids, d.ID)
 		counts.add(d.Project, phone.StatusAbnormal, -1)
 		counts.add(d.Project, phone.StatusRestarting, 1)

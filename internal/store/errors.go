@@ -28,6 +28,8 @@ func translate(ctx context.Context, err error) error {
 		return ctx.Err()
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
+	case errors.Is(err, errChanged):
+		return &phone.Error{Code: phone.Unavailable, Msg: "other calls changed the same phones again and again: try again", Err: err}
 	case errors.Is(err, sql.ErrNoRows):
 		return &phone.Error{Code: phone.NotFound, Msg: "there is no such thing", Err: err}
 	}

@@ -24,7 +24,7 @@ type decidePower func([]phone.ResetItem, map[phone.ID]phone.ResetTarget) ([]phon
 
 func (s *Store) acceptPower(ctx context.Context, in fleet.AcceptPower, decide decidePower) (phone.RequestID, []phone.Outcome, error) {
 	accept := func(t *tx) ([]phone.Outcome, error) {
-		targets, err := t.lockResetTargets(ctx, in.Request.Project, in.Items)
+		targets, err := t.resetTargets(ctx, in.Request.Project, in.Items)
 		if err != nil {
 			return nil, err
 		}

@@ -39,7 +39,7 @@ func (t *tx) acceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Out
 		}
 		image = &found
 	}
-	targets, err := t.lockResetTargets(ctx, in.Request.Project, in.Items)
+	targets, err := t.resetTargets(ctx, in.Request.Project, in.Items)
 	if err != nil {
 		return nil, err
 	}
@@ -77,10 +77,10 @@ func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted [
 			counts.add(a.Phone.Project, request.Kind.Doing(), 1)
 		}
 	}
-	if err := t.insertJobs(ctx, request, jobs, free); err != nil {
+	if err := t.claimPhones(ctx, request.Kind, accepted); err != nil {
 		return nil, err
 	}
-	if err := t.claimPhones(ctx, request.Kind, jobs); err != nil {
+	if err := t.insertJobs(ctx, request, jobs, free); err != nil {
 		return nil, err
 	}
 	if err := t.saveTally(ctx, counts); err != nil {
@@ -102,15 +102,17 @@ func firstRelease(pace *phone.Pace, n int) (free int, pacing bool) {
 }
 
 func resetInsert(order int, a phone.Accepted) jobInsert {
-	job := jobInsert{ID: phone.NewID[phone.JobID](), Phone: a.Phone.ID, Factory: a.Factory, Rollback: a.Rollback, Order: order}
-	if a.Image != a.Phone.Image {
-		job.Image = a.Image
-	}
-	if !maps.Equal(a.Properties, a.Phone.Properties) {
-		text := propertiesJSON(a.Properties)
-		job.Properties = &text
-	}
+	job := jobOn(a.Phone, order)
+	job.Target, job.Image, job.Properties, job.Factory, job.Rollback = a.Target, a.Image, propertiesJSON(a.Properties), a.Factory, a.Rollback
 	return job
+}
+
+// jobOn is a job on the phone's present life, with the image and the properties that it has.
+func jobOn(p phone.Phone, order int) jobInsert {
+	return jobInsert{
+		ID: phone.NewID[phone.JobID](), Phone: p.ID, Server: p.Server, Target: p.Generation, Prior: p.Generation, PriorStatus: p.Status, PriorImage: p.Image,
+		Image: p.Image, Properties: propertiesJSON(p.Properties), Order: order,
+	}
 }
 
 // visibleImage reads an image that the project may use, and keeps it from being deleted until the transaction ends.
@@ -125,48 +127,56 @@ func (t *tx) visibleImage(ctx context.Context, project phone.ProjectID, id phone
 	return image, nil
 }
 
-// lockResetTargets locks the named phones of the project and, before them, their servers, which stay locked for admission.
-// It reads of a phone what a decision about a reset needs.
+// resetTargets reads of the named phones of the project what a decision about them needs, and locks their servers, which stay locked for
+// admission: whoever gives a phone a job locks its server. The phones are not locked, which would write each of their rows once
+// more: who claims them says as what they were read (claimPhones).
 // The || ” keeps the database from reading all phones of the project to find the named ones.
-func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, items []phone.ResetItem) (map[phone.ID]phone.ResetTarget, error) {
+func (t *tx) resetTargets(ctx context.Context, project phone.ProjectID, items []phone.ResetItem) (map[phone.ID]phone.ResetTarget, error) {
 	ids := make([]phone.ID, 0, len(items))
 	for _, item := range items {
 		if phone.ValidID(item.PhoneID) {
 			ids = append(ids, phone.ID(item.PhoneID))
 		}
 	}
-	servers := map[phone.ServerID]phone.ResetTarget{}
+	targets := make(map[phone.ID]phone.ResetTarget, len(ids))
+	named := map[phone.ServerID]bool{}
 	err := t.each(ctx, func(row scanner) error {
+		var p phone.Phone
+		var properties string
+		var updated int64
+		if err := row.Scan(&p.ID, &p.Server, &p.Image, &p.Status, &p.Generation, &p.LastGeneration, &properties, &updated); err != nil {
+			return err
+		}
+		p.Project, p.UpdatedAt = project, timeOf(updated)
+		err := fromJSON(properties, &p.Properties)
+		targets[p.ID] = phone.ResetTarget{Phone: p}
+		named[p.Server] = true
+		return err
+	}, `SELECT id, server_id, image_id, status, generation, last_generation, properties, updated_at FROM phones WHERE `+t.in("id")+` AND project_id || '' = ?`,
+		list(t.dialect, ids), project)
+	if err != nil {
+		return nil, fmt.Errorf("read phones: %w", err)
+	}
+	servers := map[phone.ServerID]phone.ResetTarget{}
+	err = t.each(ctx, func(row scanner) error {
 		var id phone.ServerID
 		var target phone.ResetTarget
 		err := row.Scan(&id, &target.ServerStatus, &target.ServerLabel, &target.Driver)
 		servers[id] = target
 		return err
-	}, `SELECT id, status, image_label, driver FROM servers WHERE id IN (SELECT p.server_id FROM phones p WHERE `+t.in("p.id")+` AND p.project_id || '' = ?)
-		ORDER BY id`+t.lock, list(t.dialect, ids), project)
+	}, `SELECT id, status, image_label, driver FROM servers WHERE `+t.in("id")+` ORDER BY id`+t.lock, list(t.dialect, slices.Sorted(maps.Keys(named))))
 	if err != nil {
 		return nil, fmt.Errorf("lock servers: %w", err)
-	}
-	targets := make(map[phone.ID]phone.ResetTarget, len(ids))
-	err = t.each(ctx, func(row scanner) error {
-		var p phone.Phone
-		var properties string
-		if err := row.Scan(&p.ID, &p.Server, &p.Image, &p.Status, &p.Generation, &p.LastGeneration, &properties); err != nil {
-			return err
-		}
-		p.Project = project
-		err := fromJSON(properties, &p.Properties)
-		target := servers[p.Server]
-		target.Phone = p
-		targets[p.ID] = target
-		return err
-	}, `SELECT id, server_id, image_id, status, generation, last_generation, properties FROM phones WHERE `+t.in("id")+` AND project_id || '' = ? ORDER BY id`+t.lock, list(t.dialect, ids), project)
-	if err != nil {
-		return nil, fmt.Errorf("lock phones: %w", err)
 	}
 	busy, err := t.busy(ctx, ids)
 	if err != nil {
 		return nil, err
+	}
+	for id, target := range targets {
+		p := target.Phone
+		target = servers[p.Server]
+		target.Phone = p
+		targets[id] = target
 	}
 	for _, id := range busy {
 		if target, ok := targets[id]; ok {
@@ -177,7 +187,7 @@ func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, item
 	return targets, nil
 }
 
-// busy gives those of the phones that have an unfinished job. Whoever asks has locked them, so that they get and lose none.
+// busy gives those of the phones that have an unfinished job. Whoever asks has locked them or their servers, so that they get none meanwhile.
 func (t *tx) busy(ctx context.Context, ids []phone.ID) ([]phone.ID, error) {
 	busy, err := all(ctx, t, one[phone.ID], `SELECT phone_id FROM jobs WHERE `+t.in("phone_id")+` AND stage NOT IN ('ended', 'working')`, list(t.dialect, ids))
 	if err != nil {
@@ -200,53 +210,73 @@ func (t *tx) insertRequest(ctx context.Context, r phone.Request, pacing bool) er
 	return nil
 }
 
-// jobInsert is what insertJobs needs of a job besides its phone's row.
+// jobInsert is what insertJobs needs of a job besides its request.
 type jobInsert struct {
-	ID         phone.JobID   `json:"id"`
-	Phone      phone.ID      `json:"phone_id"`
-	Image      phone.ImageID `json:"image_id,omitempty"`   // none: the phone's
-	Properties *string       `json:"properties,omitempty"` // none: the phone's
-	Factory    bool          `json:"factory,omitempty"`
-	Rollback   bool          `json:"rollback,omitempty"`
-	Order      int           `json:"ord"`
+	ID          phone.JobID      `json:"id"`
+	Phone       phone.ID         `json:"phone_id"`
+	Server      phone.ServerID   `json:"server_id"`
+	Target      phone.Generation `json:"target"`
+	Prior       phone.Generation `json:"prior"`
+	PriorStatus phone.Status     `json:"prior_status"`
+	PriorImage  phone.ImageID    `json:"prior_image"`
+	Image       phone.ImageID    `json:"image_id"`
+	Properties  string           `json:"properties"`
+	Factory     bool             `json:"factory,omitempty"`
+	Rollback    bool             `json:"rollback,omitempty"`
+	Order       int              `json:"ord"`
 }
 
-// insertJobs writes jobs in their order, the first `free` queued and the others held, with what their phones are at this moment as the prior state and the next
-// generation as the target; a kind that keeps the life has the present one, and erases nothing.
+// insertJobs writes jobs in their order, the first `free` queued and the others held. A kind that keeps the life erases nothing.
 func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, free int) error {
-	target, erase := `p.last_generation + 1`, phone.ErasePending
+	erase := phone.ErasePending
 	if r.Kind.KeepsLife() {
-		target, erase = `p.generation`, phone.EraseNone
+		erase = phone.EraseNone
 	}
 	n, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,
 			image_id, properties, factory, rollback, paced, queued_at, created_at)
-		SELECT v.id, ?, p.project_id, p.id, p.server_id, ?, CASE WHEN v.ord < ? THEN 'queued' ELSE 'held' END, ?, `+target+`, p.generation, p.status, p.image_id,
-			coalesce(v.image_id, p.image_id), coalesce(v.properties, p.properties), coalesce(v.factory, false), coalesce(v.rollback, false), ?,
-			CASE WHEN v.ord < ? THEN CAST(? AS BIGINT) END, ?
-		FROM `+t.records("id text", "phone_id text", "image_id text", "properties text", "factory boolean", "rollback boolean", "ord bigint")+`
-		JOIN phones p ON p.id = v.phone_id ORDER BY v.ord`, r.ID, r.Kind, free, erase, !r.Pace.Empty(), free, micros(r.CreatedAt), micros(r.CreatedAt), asJSON(jobs))
+		SELECT v.id, ?, ?, v.phone_id, v.server_id, ?, CASE WHEN v.ord < ? THEN 'queued' ELSE 'held' END, ?, v.target, v.prior, v.prior_status, v.prior_image,
+			v.image_id, v.properties, coalesce(v.factory, false), coalesce(v.rollback, false), ?, CASE WHEN v.ord < ? THEN CAST(? AS BIGINT) END, ?
+		FROM `+t.records("id text", "phone_id text", "server_id text", "target bigint", "prior bigint", "prior_status bigint", "prior_image text", "image_id text",
+		"properties text", "factory boolean", "rollback boolean", "ord bigint")+` ORDER BY v.ord`,
+		r.ID, r.Project, r.Kind, free, erase, !r.Pace.Empty(), free, micros(r.CreatedAt), micros(r.CreatedAt), asJSON(jobs))
 	if err != nil {
 		return fmt.Errorf("write jobs: %w", err)
 	}
 	return expect(n, len(jobs), "jobs")
 }
 
+// errChanged means that a row was no longer as it was read: the transaction is run again, from the reading on.
+var errChanged = errors.New("changed since it was read")
+
 // claimPhones makes the phones' status the one of a job of this kind at work (3 of a reset), unless the kind keeps it, and hands out their next generation
-// where it makes one. The cause of an abnormal phone stays in its row, for
-// the case that the job gives it back as it was.
-func (t *tx) claimPhones(ctx context.Context, kind phone.Kind, jobs []jobInsert) error {
-	ids := make([]phone.ID, len(jobs))
-	for i, j := range jobs {
-		ids[i] = j.Phone
+// where it makes one. A phone that is not as it was read any more ends the transaction with errChanged. The cause of an abnormal phone stays in its row,
+// for the case that the job gives it back as it was.
+func (t *tx) claimPhones(ctx context.Context, kind phone.Kind, accepted []phone.Accepted) error {
+	type row struct {
+		ID             phone.ID         `json:"id"`
+		Status         phone.Status     `json:"status"`
+		Generation     phone.Generation `json:"generation"`
+		LastGeneration phone.Generation `json:"last_generation"`
+		UpdatedAt      int64            `json:"updated_at"`
+	}
+	rows := make([]row, len(accepted))
+	for i, a := range accepted {
+		p := a.Phone
+		rows[i] = row{ID: p.ID, Status: p.Status, Generation: p.Generation, LastGeneration: p.LastGeneration, UpdatedAt: micros(p.UpdatedAt)}
 	}
 	made := 1
 	if kind.KeepsLife() {
 		made = 0
 	}
-	n, err := t.exec(ctx, `UPDATE phones SET status = CASE WHEN ? THEN status ELSE CAST(? AS BIGINT) END, last_generation = last_generation + ?, updated_at = ?
-		WHERE `+t.in("id")+` AND status NOT IN (1, 3, 4, 6, 7)`, kind.KeepsStatus(), kind.Doing(), made, t.at, list(t.dialect, ids))
+	n, err := t.exec(ctx, `UPDATE phones SET status = CASE WHEN ? THEN phones.status ELSE CAST(? AS BIGINT) END, last_generation = phones.last_generation + ?, updated_at = ?
+		FROM `+t.records("id text", "status bigint", "generation bigint", "last_generation bigint", "updated_at bigint")+` WHERE phones.id = v.id AND phones.status = v.status
+		AND phones.generation = v.generation AND phones.last_generation = v.last_generation AND phones.updated_at = v.updated_at AND phones.status NOT IN (1, 3, 4, 6, 7)`,
+		kind.KeepsStatus(), kind.Doing(), made, t.at, asJSON(rows))
 	if err != nil {
 		return fmt.Errorf("claim phones: %w", err)
 	}
-	return expect(n, len(jobs), "phones")
+	if n < int64(len(rows)) {
+		return fmt.Errorf("claim phones: %d of %d: %w", n, len(rows), errChanged)
+	}
+	return expect(n, len(rows), "phones")
 }

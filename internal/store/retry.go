@@ -39,7 +39,7 @@ func (t *tx) retry(ctx context.Context, in fleet.RetryJobs) ([]phone.Outcome, er
 	for i, id := range phones {
 		items[i].PhoneID = id
 	}
-	targets, err := t.lockResetTargets(ctx, in.Request.Project, items)
+	targets, err := t.resetTargets(ctx, in.Request.Project, items)
 	if err != nil {
 		return nil, err
 	}

@@ -63,6 +63,7 @@ type Store struct {
 	mu         sync.Mutex
 	registered map[phone.ReplicaID]int64 // incarnation that this Store registered
 	leaseTTL   time.Duration             // the longest that this Store registered
+	sweptTo    phone.ServerID            // the last server whose queue a sweep looked through, "" when it saw the last one
 }
 
 // Open connects to the database, brings its tables up to date and returns it. A database that cannot be reached is

@@ -8,7 +8,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// Sweep admits whatever could be admitted and was not, on every server, and gives new deliveries to the jobs of replicas whose
+// Sweep admits whatever could be admitted and was not, on the next sweptServers servers that have a queue, and gives new deliveries to the jobs of replicas whose
 // lease has expired, and to jobs whose delivery nobody claimed for longer than unclaimed, unless it still waits in the queue.
 // It also keeps the pace of paced requests, deletes expired idempotency keys, and shortens what a clock that was set back has lengthened.
 // It returns how many jobs it set going. Each of these is a transaction of its own, for they lock in different orders.
@@ -72,18 +72,42 @@ type missed struct {
 	paced   []phone.RequestID
 }
 
+// sweptServers is on how many servers a sweep looks for what could be admitted. What frees a slot or lengthens a queue admits in its own
+// transaction, so there is something to find only when that went wrong; looking through the queues of thousands of servers each second was
+// more than half of what the process did.
+const sweptServers = 200
+
+// nextToSweep gives the next servers with a queue, after those of the sweep before, and from the first one on when there are no more.
+func (t *tx) nextToSweep(ctx context.Context) ([]phone.ServerID, error) {
+	t.mu.Lock()
+	after := t.sweptTo
+	t.mu.Unlock()
+	waiting, err := all(ctx, t, one[phone.ServerID], `WITH RECURSIVE waiting (id, n) AS (
+			SELECT (SELECT min(server_id) FROM jobs WHERE stage = 'queued' AND server_id > ?), 1
+			UNION ALL
+			SELECT (SELECT min(server_id) FROM jobs WHERE stage = 'queued' AND server_id > waiting.id), n + 1 FROM waiting WHERE waiting.id IS NOT NULL AND n < ?
+		) SELECT id FROM waiting WHERE id IS NOT NULL`, after, sweptServers)
+	if err != nil {
+		return nil, fmt.Errorf("find servers with a queue: %w", err)
+	}
+	after = ""
+	if len(waiting) == sweptServers {
+		after = waiting[len(waiting)-1]
+	}
+	t.mu.Lock()
+	t.sweptTo = after
+	t.mu.Unlock()
+	return waiting, nil
+}
+
 // missed looks for it without locking anything, for most sweeps find nothing.
 func (s *Store) missed(ctx context.Context, unclaimed time.Duration) (missed, error) {
 	var m missed
 	future := ahead(s.longestLease())
 	err := s.view(ctx, func(t *tx) error {
-		waiting, err := all(ctx, t, one[phone.ServerID], `WITH RECURSIVE waiting (id) AS (
-			SELECT (SELECT min(server_id) FROM jobs WHERE stage = 'queued')
-			UNION ALL
-			SELECT (SELECT min(server_id) FROM jobs WHERE stage = 'queued' AND server_id > waiting.id) FROM waiting WHERE waiting.id IS NOT NULL
-		) SELECT id FROM waiting WHERE id IS NOT NULL`)
+		waiting, err := t.nextToSweep(ctx)
 		if err != nil {
-			return fmt.Errorf("find servers with a queue: %w", err)
+			return err
 		}
 		if m.servers, err = t.serversWithWork(ctx, waiting); err != nil {
 			return err

@@ -84,10 +84,10 @@ func (s *Store) tryTx(ctx context.Context, db *sql.DB, prepared *statements, fn 
 	return nil
 }
 
-// lostAgainstAnother reports whether the database undid a transaction only because of another one.
+// lostAgainstAnother reports whether a transaction was undone only because of another one.
 func lostAgainstAnother(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+	return errors.Is(err, errChanged) || errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
 }
 
 // view runs fn in one reading transaction, which sees one state of the database.

@@ -159,6 +159,27 @@ func testSweepAdmits(t *testing.T, f Fixture) {
 	equal(t, "set going to prepare", n, 5)
 }
 
+// testSweepsTakeTurns has more servers with a queue than one sweep looks at.
+func testSweepsTakeTurns(t *testing.T, f Fixture) {
+	const servers = 203
+	Fill(t, f.DB, f.Postgres(), Filling{Project: f.Project(0), Image: f.Image(t).ID, Servers: servers, Each: 2, Slots: 1})
+	var all []phone.ID
+	for i := range 2 * servers {
+		all = append(all, FilledPhone(i))
+	}
+	f.recount(t)
+	f.Reset(t, f.Project(0), all...)
+	sweep := func() int {
+		n, err := f.Sweep(t.Context(), time.Hour)
+		must(t, "Sweep", err)
+		return n
+	}
+	equal(t, "set going when nothing was missed", sweep()+sweep(), 0)
+	f.exec(t, `UPDATE servers SET max_concurrent_boots = 2`)
+	equal(t, "set going by the next two sweeps", []int{sweep(), sweep()}, []int{200, 3})
+	f.scheduled(t)
+}
+
 func testSweepLostDeliveries(t *testing.T, f Fixture) {
 	ctx := t.Context()
 	jobs := working(t, f, 3)

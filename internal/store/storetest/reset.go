@@ -229,3 +229,40 @@ func testAcceptOverlapping(t *testing.T, f Fixture) {
 	f.consistent(t)
 	f.scheduled(t)
 }
+
+// testPhoneChangesMeanwhile changes a phone while a reset that has read it waits for its server: the reset decides by what the phone is then.
+func testPhoneChangesMeanwhile(t *testing.T, f Fixture) {
+	in := f.Fleet(t, f.Project(0), f.Image(t).ID, 2, 1)
+	other, err := f.DB.BeginTx(t.Context(), nil)
+	must(t, "begin", err)
+	defer func() { _ = other.Rollback() }()
+	change := func(query string) {
+		t.Helper()
+		_, err := other.ExecContext(t.Context(), query)
+		must(t, query, err)
+	}
+	change(`UPDATE servers SET updated_at = updated_at`)
+	reset := f.ResetInput(f.Project(0), ids(in.Phones)...)
+	var outcomes []phone.Outcome
+	done := make(chan error)
+	go func() {
+		var err error
+		outcomes, err = f.AcceptReset(t.Context(), reset)
+		done <- err
+	}()
+	if f.Postgres() {
+		for f.count(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	change(`UPDATE phones SET status = 8, properties = '{"persist.sys.locale":"de-DE"}', updated_at = updated_at + 1`)
+	must(t, "commit", other.Commit())
+	must(t, "AcceptReset", <-done)
+	for _, o := range outcomes {
+		job := f.job(t, o.Job)
+		equal(t, "prior status", job.PriorStatus, phone.StatusStopped)
+		equal(t, "properties", job.Properties, phone.Properties{"persist.sys.locale": "de-DE"})
+	}
+	f.recount(t)
+	f.consistent(t)
+}
