@@ -141,7 +141,8 @@ func (t *tx) boots(ctx context.Context, servers []phone.ServerID) (map[phone.Ser
 // the lanes and not with the queued jobs: per lane the server's oldest jobs, as many as the second argument says, whether the
 // image's identity is known, and whether a job is preparing it: counts of at most one row, because of an EXISTS PostgreSQL, which cannot
 // know how few lanes there are, makes a hash of the images of all servers. The first argument lists the servers. SQLite has no LATERAL,
-// and steps along the lanes' oldest jobs instead.
+// and steps along the lanes' oldest jobs instead; of (project_id, image_id) > (?, ?) it takes only the project to the index, and would read all
+// queued jobs of the lane, so it is asked in two steps.
 const (
 	postgresCandidates = `WITH RECURSIVE lane AS (
 			SELECT x.* FROM servers s CROSS JOIN LATERAL (SELECT q.server_id, q.project_id, q.image_id FROM jobs q
@@ -158,8 +159,11 @@ const (
 			SELECT (SELECT q.seq FROM jobs q WHERE q.server_id = s.id AND q.stage = 'queued' ORDER BY q.project_id, q.image_id, q.seq LIMIT 1)
 			FROM servers s WHERE s.id IN (SELECT value FROM json_each(?))
 			UNION ALL
-			SELECT (SELECT q.seq FROM jobs q WHERE q.server_id = j.server_id AND q.stage = 'queued'
-				AND (q.project_id, q.image_id) > (j.project_id, j.image_id) ORDER BY q.project_id, q.image_id, q.seq LIMIT 1)
+			SELECT coalesce(
+				(SELECT q.seq FROM jobs q WHERE q.server_id = j.server_id AND q.stage = 'queued' AND q.project_id = j.project_id AND q.image_id > j.image_id
+					ORDER BY q.image_id, q.seq LIMIT 1),
+				(SELECT q.seq FROM jobs q WHERE q.server_id = j.server_id AND q.stage = 'queued' AND q.project_id > j.project_id
+					ORDER BY q.project_id, q.image_id, q.seq LIMIT 1))
 			FROM head JOIN jobs j ON j.seq = head.seq
 		) SELECT c.id, c.seq, l.project_id, l.server_id, l.image_id,` + laneState + `
 		FROM head JOIN jobs l ON l.seq = head.seq JOIN jobs c ON c.seq IN (SELECT q.seq FROM jobs q WHERE q.server_id = l.server_id

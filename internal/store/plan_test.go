@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,4 +84,24 @@ func TestAcceptStatements(t *testing.T) {
 	if few != many || many > 11 {
 		t.Errorf("accepting 3 phones takes %d statements and 1,000 phones %d, want the same number and at most 11", few, many)
 	}
+}
+
+// TestQueuesAreSteppedThrough sees that SQLite goes from one lane of a queue to the next by the index, and does not read the jobs of a lane.
+func TestQueuesAreSteppedThrough(t *testing.T) {
+	t.Parallel()
+	f := storetest.SQLite(t)
+	f.Fleet(t, f.Project(0), f.Image(t).ID, 2, 1)
+	for _, statement := range f.PreparedStatements() {
+		if !strings.Contains(statement, "WITH RECURSIVE head") {
+			continue
+		}
+		steps := plan(t, f, statement)
+		for _, next := range []string{"jobs_queue_idx (server_id=? AND project_id=? AND image_id>?)", "jobs_queue_idx (server_id=? AND project_id>?)"} {
+			if !slices.ContainsFunc(steps, func(step string) bool { return strings.HasSuffix(step, next) }) {
+				t.Errorf("no step uses %s:\n%s", next, strings.Join(steps, "\n"))
+			}
+		}
+		return
+	}
+	t.Error("no queue was looked through")
 }
