@@ -2,37 +2,61 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// DueServer claims, for ttl by the database's clock, the normal server whose pass is due longest and that no live pass has, and
-// makes it due again after every. It gives false when there is none.
+// dueAtOnce is how many due servers are looked up at once: finding them goes through all servers.
+const dueAtOnce = 64
+
+// DueServer claims, for ttl by the database's clock, a normal server whose pass is due and that no live pass has, one of those that are
+// due longest, and makes it due again after every. It gives false when there is none.
 func (s *Store) DueServer(ctx context.Context, pass string, every, ttl time.Duration) (phone.Server, bool, error) {
-	query := `SELECT ` + columns("s", serverColumns) + ` FROM servers s LEFT JOIN server_watches w ON w.server_id = s.id WHERE s.status = ?
-		AND ` + s.past("coalesce(w.due_at, 0)") + ` AND ` + s.past("coalesce(w.expires_at, 0)") + ` ORDER BY coalesce(w.due_at, 0), s.id LIMIT 1`
 	for {
-		var server phone.Server
-		err := s.once(ctx, func(t *tx) error {
-			var err error
-			server, err = scanServer(t.row(ctx, query, phone.ServerNormal, ahead(every), ahead(ttl)))
-			return err
-		})
-		if errors.Is(err, sql.ErrNoRows) {
-			return phone.Server{}, false, nil
-		}
-		if err != nil {
+		id, err := s.nextDue(ctx, every, ttl)
+		if err != nil || id == "" {
 			return phone.Server{}, false, err
 		}
-		claimed, err := s.claimServer(ctx, pass, server.ID, ttl, &every)
-		if err != nil || claimed {
-			return server, claimed, err
+		claimed, err := s.claimServer(ctx, pass, id, ttl, &every)
+		switch {
+		case phone.CodeOf(err) == phone.Precondition, err == nil && !claimed: // deleted, or another replica's by now
+			continue
+		case err != nil:
+			return phone.Server{}, false, err
+		}
+		server, err := readOne(ctx, s, phone.ReasonServerNotFound, scanServer, `SELECT `+serverColumns+` FROM servers WHERE id = ? AND status = ?`, id, phone.ServerNormal)
+		if phone.CodeOf(err) != phone.NotFound {
+			return server, err == nil, err
+		}
+		if err := s.ReleaseServer(ctx, pass, id); err != nil { // it is not normal any more
+			return phone.Server{}, false, err
 		}
 	}
+}
+
+// nextDue gives one of the servers that were due when they were looked up last, and looks again when there are no more. Where there
+// are many their order is random, so that two replicas seldom want the same one. "" means that none is due.
+func (s *Store) nextDue(ctx context.Context, every, ttl time.Duration) (phone.ServerID, error) {
+	s.dueMu.Lock()
+	defer s.dueMu.Unlock()
+	if len(s.due) == 0 {
+		due, err := readAll(ctx, s, one[phone.ServerID], `SELECT s.id FROM servers s LEFT JOIN server_watches w ON w.server_id = s.id WHERE s.status = ?
+			AND `+s.past("coalesce(w.due_at, 0)")+` AND `+s.past("coalesce(w.expires_at, 0)")+` ORDER BY coalesce(w.due_at, 0), s.id LIMIT ?`,
+			phone.ServerNormal, ahead(every), ahead(ttl), dueAtOnce)
+		if err != nil || len(due) == 0 {
+			return "", err
+		}
+		if len(due) == dueAtOnce {
+			rand.Shuffle(len(due), func(i, j int) { due[i], due[j] = due[j], due[i] })
+		}
+		s.due = due
+	}
+	id := s.due[0]
+	s.due = s.due[1:]
+	return id, nil
 }
 
 // ClaimServer claims a server for one pass now, due or not. A server that another pass has is Conflict.

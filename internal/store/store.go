@@ -60,6 +60,9 @@ type Store struct {
 	leases *statements
 	reads  *statements
 
+	dueMu sync.Mutex
+	due   []phone.ServerID // servers that were due for a pass when they were looked up
+
 	mu         sync.Mutex
 	registered map[phone.ReplicaID]int64 // incarnation that this Store registered
 	leaseTTL   time.Duration             // the longest that this Store registered
