@@ -16,7 +16,8 @@ type ResetTarget struct {
 	ServerStatus ServerStatus
 	ServerLabel  string
 	Driver       string
-	Busy         bool // it has an unfinished job
+	Busy         bool // it has an unfinished job that is no task
+	Tasks        int  // so many unfinished tasks
 }
 
 // PropertyCheck says whether a driver of this kind can give a phone these properties without cutting or dropping a value: nil,

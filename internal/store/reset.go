@@ -86,6 +86,11 @@ func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted [
 	if err := t.saveTally(ctx, counts); err != nil {
 		return nil, err
 	}
+	if !request.Kind.KeepsStatus() {
+		if err := t.endTasks(ctx, phonesOf(jobs), request.Kind); err != nil {
+			return nil, err
+		}
+	}
 	if phase := request.Kind.AtOnce(); phase != "" {
 		return outcomes, t.setAtOnce(ctx, phase, jobs)
 	}
@@ -168,18 +173,30 @@ func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, item
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range busy {
-		if target, ok := targets[id]; ok {
-			target.Busy = true
-			targets[id] = target
-		}
+	for id, target := range targets {
+		target.Busy, target.Tasks = busy[id], t.atWork[id]
+		targets[id] = target
 	}
 	return targets, nil
 }
 
-// busy gives those of the phones that have an unfinished job. Whoever asks has locked them, so that they get and lose none.
-func (t *tx) busy(ctx context.Context, ids []phone.ID) ([]phone.ID, error) {
-	busy, err := all(ctx, t, one[phone.ID], `SELECT phone_id FROM jobs WHERE `+t.in("phone_id")+` AND stage NOT IN ('ended', 'working')`, list(t.dialect, ids))
+// busy gives those of the phones that have an unfinished job which is no task, and notes how many tasks they have. Whoever asks has locked
+// them, so that they get none, and lose none but tasks.
+func (t *tx) busy(ctx context.Context, ids []phone.ID) (map[phone.ID]bool, error) {
+	busy := map[phone.ID]bool{}
+	t.atWork = map[phone.ID]int{}
+	err := t.each(ctx, func(row scanner) error {
+		var id phone.ID
+		var tasks int
+		err := row.Scan(&id, &tasks)
+		if tasks == 0 {
+			busy[id] = true
+		} else {
+			t.atWork[id] = tasks
+		}
+		return err
+	}, `SELECT phone_id, 0 FROM jobs WHERE `+t.in("phone_id")+` AND stage NOT IN ('ended', 'working') UNION ALL
+		SELECT phone_id, count(*) FROM jobs WHERE `+t.in("phone_id")+` AND stage = 'working' GROUP BY phone_id`, list(t.dialect, ids), list(t.dialect, ids))
 	if err != nil {
 		return nil, fmt.Errorf("look for jobs at work: %w", err)
 	}
@@ -192,8 +209,12 @@ func (t *tx) insertRequest(ctx context.Context, r phone.Request, pacing bool) er
 		text := asJSON(r.Pace)
 		pace = &text
 	}
-	_, err := t.exec(ctx, `INSERT INTO requests (id, project_id, kind, caller, refused, pace, pacing, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.ID, r.Project, r.Kind, r.Caller, r.Refused, pace, pacing, micros(r.CreatedAt))
+	payload := ""
+	if r.Task != nil {
+		payload = asJSON(r.Task)
+	}
+	_, err := t.exec(ctx, `INSERT INTO requests (id, project_id, kind, caller, refused, pace, pacing, payload, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.ID, r.Project, r.Kind, r.Caller, r.Refused, pace, pacing, payload, micros(r.CreatedAt))
 	if err != nil {
 		return fmt.Errorf("write the request: %w", err)
 	}
@@ -211,20 +232,23 @@ type jobInsert struct {
 	Order      int           `json:"ord"`
 }
 
-// insertJobs writes jobs in their order, the first `free` queued and the others held, with what their phones are at this moment as the prior state and the next
+// insertJobs writes jobs in their order, the first `free` queued and the others held, or of a task all waiting for their turn, with what their phones are at this moment as the prior state and the next
 // generation as the target; a kind that keeps the life has the present one, and erases nothing.
 func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, free int) error {
-	target, erase := `p.last_generation + 1`, phone.ErasePending
+	target, erase, first := `p.last_generation + 1`, phone.ErasePending, phone.PhaseQueued
 	if r.Kind.KeepsLife() {
 		target, erase = `p.generation`, phone.EraseNone
 	}
+	if r.Kind.Task() {
+		first = phone.PhaseWorking
+	}
 	n, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,
 			image_id, properties, factory, rollback, paced, queued_at, created_at)
-		SELECT v.id, ?, p.project_id, p.id, p.server_id, ?, CASE WHEN v.ord < ? THEN 'queued' ELSE 'held' END, ?, `+target+`, p.generation, p.status, p.image_id,
+		SELECT v.id, ?, p.project_id, p.id, p.server_id, ?, CASE WHEN v.ord < ? THEN CAST(? AS TEXT) ELSE 'held' END, ?, `+target+`, p.generation, p.status, p.image_id,
 			coalesce(v.image_id, p.image_id), coalesce(v.properties, p.properties), coalesce(v.factory, false), coalesce(v.rollback, false), ?,
 			CASE WHEN v.ord < ? THEN CAST(? AS BIGINT) END, ?
 		FROM `+t.records("id text", "phone_id text", "image_id text", "properties text", "factory boolean", "rollback boolean", "ord bigint")+`
-		JOIN phones p ON p.id = v.phone_id ORDER BY v.ord`, r.ID, r.Kind, free, erase, !r.Pace.Empty(), free, micros(r.CreatedAt), micros(r.CreatedAt), asJSON(jobs))
+		JOIN phones p ON p.id = v.phone_id ORDER BY v.ord`, r.ID, r.Kind, free, first, erase, !r.Pace.Empty(), free, micros(r.CreatedAt), micros(r.CreatedAt), asJSON(jobs))
 	if err != nil {
 		return fmt.Errorf("write jobs: %w", err)
 	}
@@ -235,18 +259,22 @@ func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, 
 // where it makes one. The cause of an abnormal phone stays in its row, for
 // the case that the job gives it back as it was.
 func (t *tx) claimPhones(ctx context.Context, kind phone.Kind, jobs []jobInsert) error {
-	ids := make([]phone.ID, len(jobs))
-	for i, j := range jobs {
-		ids[i] = j.Phone
-	}
 	made := 1
 	if kind.KeepsLife() {
 		made = 0
 	}
 	n, err := t.exec(ctx, `UPDATE phones SET status = CASE WHEN ? THEN status ELSE CAST(? AS BIGINT) END, last_generation = last_generation + ?, updated_at = ?
-		WHERE `+t.in("id")+` AND status NOT IN (1, 3, 4, 6, 7)`, kind.KeepsStatus(), kind.Doing(), made, t.at, list(t.dialect, ids))
+		WHERE `+t.in("id")+` AND status NOT IN (1, 3, 4, 6, 7)`, kind.KeepsStatus(), kind.Doing(), made, t.at, list(t.dialect, phonesOf(jobs)))
 	if err != nil {
 		return fmt.Errorf("claim phones: %w", err)
 	}
 	return expect(n, len(jobs), "phones")
+}
+
+func phonesOf(jobs []jobInsert) []phone.ID {
+	ids := make([]phone.ID, len(jobs))
+	for i, j := range jobs {
+		ids[i] = j.Phone
+	}
+	return ids
 }
