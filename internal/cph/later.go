@@ -8,8 +8,6 @@ func laterRoutes() []route {
 		machine   = "machines are added through the native API only: lethe server add"
 	)
 	return []route{
-		{"PushFile", "POST " + base + "/phones/commands", "", NotYet, files, nil},
-		{"InstallApk", "POST " + base + "/phones/commands", "", NotYet, files, nil},
 		{"BatchExportCloudPhoneData", "POST " + base + "/phones/batch-storage", "", NotYet, files, nil},
 		{"BatchImportCloudPhoneData", "POST " + base + "/phones/batch-restore", "", NotYet, files, nil},
 		{"PushShareApps", "POST " + base + "/phones/share-apps", "", NotYet, files, nil},
