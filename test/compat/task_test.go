@@ -1,6 +1,8 @@
 package compat
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/cph/v1/model"
@@ -20,7 +22,7 @@ func (w world) ended(request *string) []model.Job {
 	if request == nil {
 		w.Fatal("no request")
 	}
-	return finished(w.T, w.client, *request)
+	return slices.Collect(maps.Values(finished(w.T, w.client, *request)))
 }
 
 var taskJudgements = map[string]judgement{
@@ -55,6 +57,18 @@ var taskJudgements = map[string]judgement{
 			wrong.Body.Command = "reboot"
 			refused(w.client.RunShellCommand(wrong))(w, 400, "CPS.0117")
 			w.elements(answered(w.client.RunShellCommand(shell("ls", unknown, "no-id")))(w), "CPS.0005", "CPS.0005")
+		},
+	},
+	"PushFile": {
+		nil,
+		func(w world) {
+			refused(w.client.PushFile(&model.PushFileRequest{Body: &model.PushFileRequestBody{Command: "push", Content: "obs://bucket/data.tar", PhoneIds: &w.phones}}))(w, 400, "CPS.0117")
+		},
+	},
+	"InstallApk": {
+		nil,
+		func(w world) {
+			refused(w.client.InstallApk(&model.InstallApkRequest{Body: &model.InstallApkRequestBody{Command: "install", Content: "obs://bucket/app.apk", PhoneIds: &w.phones}}))(w, 400, "CPS.0117")
 		},
 	},
 	"UninstallApk": {
