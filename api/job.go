@@ -9,11 +9,12 @@ type Job struct {
 	ProjectID string `json:"project_id"`
 	PhoneID   string `json:"phone_id"`
 	ServerID  string `json:"server_id"`
-	// create, reset, stop, restart, update (of properties) or start: lethe starts a phone again that died by itself.
+	// create, reset, stop, restart, update (of properties), start (lethe starts a phone again that died by itself), or a task: shell or
+	// uninstall.
 	Kind string `json:"kind"`
 	// 1 running, 2 success, -1 failed.
 	Status int `json:"status"`
-	// held (by the pace of its request), queued, preparing, stopping (of a stop only), removing, creating, booting, verifying, or restoring, when a job with rollback has failed and the old life comes
+	// held (by the pace of its request), queued, preparing, stopping (of a stop only), working (of a task only, also while it waits for its turn), removing, creating, booting, verifying, or restoring, when a job with rollback has failed and the old life comes
 	// back; then succeeded, failed or cancelled.
 	Phase string `json:"phase"`
 	// The destruction of the older generations, beside the phases: none (there are none), pending, done or failed.
@@ -40,6 +41,8 @@ type Job struct {
 	EndTime    time.Time `json:"end_time,omitzero"`
 	// The phases that were reached, in order.
 	Phases []PhaseTime `json:"phases,omitempty"`
+	// What the program of a task said, at most 4,096 bytes.
+	Output string `json:"output,omitempty"`
 	// Why it failed, or why it restores.
 	Failure *Failure `json:"failure,omitempty"`
 	// The proof of a finished reset or creation.
@@ -118,7 +121,7 @@ type Jobs struct {
 type Progress struct {
 	RequestID string `json:"request_id"`
 	ProjectID string `json:"project_id"`
-	// create, reset, stop, restart, update (of properties) or start: lethe starts a phone again that died by itself.
+	// As that of its jobs.
 	Kind       string    `json:"kind"`
 	CreateTime time.Time `json:"create_time"`
 	// Its jobs.
@@ -175,7 +178,7 @@ type Cancelled struct {
 	JobID     string `json:"job_id,omitempty"`
 	// Jobs that this call cancelled: their phones are what they were before.
 	Cancelled int `json:"cancelled"`
-	// Jobs that hold a boot slot, or had one: they go on to their end.
+	// Jobs that hold a boot slot, or had one, and tasks that have begun: they go on to their end.
 	Finishing int `json:"finishing"`
 	// Jobs that had ended before, in whatever way.
 	Ended int `json:"ended"`

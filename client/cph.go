@@ -126,6 +126,18 @@ func (c *Client) RestartPhones(ctx context.Context, in Restart) (Accepted, error
 	return out, c.callOnce(ctx, in.IdempotencyKey, cphPath(c.project, "phones/batch-restart"), in, &out)
 }
 
+// RunTask does something in at most MaxBatch phones that run: command is shell or uninstall, content what it is about, as the Cloud Phone Host
+// API has them. key and the answer are as those of StopPhones.
+func (c *Client) RunTask(ctx context.Context, command, content string, phones []string, key string) (Accepted, error) {
+	in := struct {
+		Command  string   `json:"command"`
+		Content  string   `json:"content"`
+		PhoneIDs []string `json:"phone_ids"`
+	}{command, content, phones}
+	var out Accepted
+	return out, c.callOnce(ctx, key, cphPath(c.project, "phones/commands"), in, &out)
+}
+
 // resetNative is ResetPhones for what the Cloud Phone Host API cannot say.
 func (c *Client) resetNative(ctx context.Context, in Reset) (Accepted, error) {
 	body := api.ResetPhones{ImageID: in.ImageID, Phones: make([]api.ResetPhone, len(in.Phones)), Pace: in.Pace, Rollback: in.Rollback}

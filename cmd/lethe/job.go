@@ -104,7 +104,7 @@ func newJobCancelCommand(env *environment) *cobra.Command {
 		Use:   "cancel JOB",
 		Short: "Cancel one job on whose phone nothing has been done yet",
 		Long: `Cancel one job that is queued or preparing: its phone is what it was before, with all its data. A job that holds a boot slot, or
-had one, goes on to its end. Exits with 1 when the job was not cancelled.`,
+had one, goes on to its end, and so does a task that has begun. Exits with 1 when the job was not cancelled.`,
 		Args: exactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := env.client()
@@ -120,7 +120,7 @@ had one, goes on to its end. Exits with 1 when the job was not cancelled.`,
 			}
 			switch {
 			case out.Finishing > 0:
-				return errors.New("the job holds a boot slot already, or had one: it goes on to its end")
+				return errors.New("the job holds a boot slot already, or had one, or has begun: it goes on to its end")
 			case out.Cancelled == 0:
 				return errors.New("the job had ended before: see lethe job show " + args[0])
 			}
@@ -144,6 +144,9 @@ func jobDetail(j api.Job) table {
 	)
 	for _, phase := range j.Phases {
 		t.rows = append(t.rows, []string{phase.Phase, "after " + phase.BeginTime.Sub(j.CreateTime).Round(time.Millisecond).String()})
+	}
+	if j.Output != "" {
+		t.rows = append(t.rows, []string{"OUTPUT", strings.ReplaceAll(j.Output, "\n", " | ")})
 	}
 	if f := j.Failure; f != nil {
 		t.rows = append(t.rows, pairs("CAUSE", f.Reason+": "+f.Msg, "CURE", dash(strings.ReplaceAll(f.Detail, "\n", " "))).rows...)

@@ -37,7 +37,7 @@ func openStore(ctx context.Context, cfg config.Config, in installation, logger *
 	case err != nil:
 		return nil, err
 	}
-	st, err := store.Open(ctx, store.Config{URL: databaseURL(cfg, in), Logger: logger, Keys: keys})
+	st, err := store.Open(ctx, store.Config{URL: databaseURL(cfg, in), Logger: logger, Keys: keys, Tasks: cfg.MaxConcurrentTasks})
 	if made && phone.ReasonOf(err) == phone.ReasonKeyForeign {
 		// The key was made for an installation that has one: it is of no use, and would look as if it were the right one.
 		return nil, errors.Join(fmt.Errorf("%s was not there, but %w", path, err), os.Remove(path))

@@ -40,6 +40,7 @@ var samples = map[string][]sample{
 	"PUT /v1/{project_id}/cloud-phone/phones/{phone_id}":                        {{body: `{"phone_name":"front"}`}},
 	"POST /v1/{project_id}/cloud-phone/phones/batch-connection":                 {{body: `{"phone_ids":["PHONE"],"client_type":"ANDROID"}`}},
 	"POST /v1/{project_id}/cloud-phone/phones/sync-commands":                    {{body: `{"command":"shell","content":"id","phone_ids":["PHONE"]}`}},
+	"POST /v1/{project_id}/cloud-phone/phones/commands":                         {{body: `{"command":"shell","content":"id","phone_ids":["PHONE"]}`}},
 	"GET /v1/{project_id}/cloud-phone/phone-models":                             {{}},
 	"PUT /v1/{project_id}/cloud-phone/servers/{server_id}":                      {{body: `{"server_name":"edge"}`}}, // its own name
 	"GET /v1/{project_id}/cloud-phone/server-models":                            {{}},

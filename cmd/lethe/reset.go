@@ -165,6 +165,7 @@ type resetResult struct {
 	ExecuteMsg string `json:"execute_msg,omitempty"`
 
 	done       string // what the table says of a success; "" is of a reset
+	says       bool   // a task: what its program said is shown
 	notReached bool   // its request was stopped before anything was done to it
 }
 
@@ -206,6 +207,9 @@ func (e *environment) followResets(ctx context.Context, c *client.Client, result
 	e.sayAccepted(results)
 	if wait {
 		failure = errors.Join(failure, e.finishResets(ctx, c, results))
+		if len(results) > 0 && results[0].says {
+			failure = errors.Join(failure, fillOutputs(ctx, c, results))
+		}
 	}
 	if len(results) > 0 {
 		failure = errors.Join(failure, e.print(results, func() table { return resetTable(results) }))
@@ -375,8 +379,16 @@ func (e *environment) finishResets(ctx context.Context, c *client.Client, result
 
 func resetTable(results []resetResult) table {
 	t := table{header: []string{"PHONE ID", "NAME", "JOB ID", "RESULT"}}
+	says := len(results) > 0 && results[0].says
+	if says {
+		t.header = append(t.header, "OUTPUT")
+	}
 	for _, r := range results {
-		t.rows = append(t.rows, []string{r.PhoneID, dash(r.PhoneName), dash(r.JobID), resetWord(r)})
+		row := []string{r.PhoneID, dash(r.PhoneName), dash(r.JobID), resetWord(r)}
+		if says {
+			row = append(row, dash(strings.ReplaceAll(r.ExecuteMsg, "\n", " | ")))
+		}
+		t.rows = append(t.rows, row)
 	}
 	return t
 }

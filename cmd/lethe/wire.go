@@ -67,7 +67,7 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	a.engine = work.New(work.Config{
 		Store: st, Queue: st, Hosts: h, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline, LeaseTTL: leaseTTL(cfg),
 		JobRetention: cfg.JobRetention, ReconcileEvery: cfg.ReconcileEvery, ReconcileGrace: cfg.ReconcileGrace,
-		RestartDead: cfg.RestartDead, AuditRetention: cfg.AuditRetention,
+		RestartDead: cfg.RestartDead, TaskTimeout: cfg.TaskTimeout, AuditRetention: cfg.AuditRetention,
 	})
 	phones := fleet.New(fleet.Config{
 		Store: st, Hosts: h, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch, BootTimeout: cfg.BootTimeout,

@@ -21,6 +21,7 @@ var rules = map[string]rule{
 	"internal/intake":    {[]string{"internal/phone"}, "it stands before every edge, so it may know none of them"},
 	"internal/seal":      {nil, "a text format and a file format; whose secrets they hold is the store's business"},
 	"internal/signature": {nil, "client and server must sign in exactly the same way, so both take it from a package that knows neither"},
+	"internal/apps":      {nil, "what phones have that run no Android; the test phone and the simulated driver share it"},
 	"internal/adb":       {nil, "a wire format that the docker driver and the test phone share"},
 	"internal/emptydir":  {nil, "it becomes a program of its own inside a container"},
 	"internal/imagetar":  {nil, "a file format that the docker driver and the tests share"},
@@ -32,7 +33,7 @@ var rules = map[string]rule{
 	"internal/driver": {[]string{"internal/phone"}, "the contract speaks the domain's words and knows no host"},
 	"internal/driver/docker": {[]string{"internal/phone", "internal/driver", "internal/adb", "internal/imagetar", "internal/emptydir"},
 		"a driver is stateless: the truth is the database and the host, and it must not reach for the first"},
-	"internal/driver/simulated": {[]string{"internal/phone", "internal/driver"},
+	"internal/driver/simulated": {[]string{"internal/phone", "internal/driver", "internal/apps"},
 		"a driver is stateless: the truth is the database and the host, and it must not reach for the first"},
 	"internal/driver/drivertest": {[]string{"internal/phone", "internal/driver"},
 		"the suite judges every driver by the contract alone, so it may know none of them"},
@@ -58,7 +59,7 @@ var rules = map[string]rule{
 
 	"cmd/lethe": {[]string{"..."}, "the one place that knows everything and puts it together"},
 
-	"internal/simphone": {[]string{"internal/adb", "internal/imagetar"}, "the phone of tests and of the demo stands in for Android: it may know lethe as little as Android does"},
+	"internal/simphone": {[]string{"internal/adb", "internal/apps", "internal/imagetar"}, "the phone of tests and of the demo stands in for Android: it may know lethe as little as Android does"},
 	"internal/testenv": {[]string{"internal/phone", "internal/imagetar", "internal/simphone"},
 		"it gives the tests of every package the services they need, so it may know hardly any of them"},
 	"test/simphone":     {[]string{"internal/simphone"}, "only the program around the test phone"},

@@ -23,6 +23,8 @@ const (
 	StopCloudPhone    Trace = "stopCloudPhone"
 	UpdatePhoneName   Trace = "updatePhoneName"
 	RunCommand        Trace = "runCommand"
+	RunShellCommand   Trace = "runShellCommand"
+	UninstallApk      Trace = "uninstallApk"
 	UpdateServerName  Trace = "updateServerName"
 	DeleteImage       Trace = "deleteImage"
 	CreateServer      Trace = "createCloudPhoneServer"

@@ -26,6 +26,9 @@ type Config struct {
 	MaxBatch       int    // phones in one batch call
 	RateLimit      int    // calls of one user in a second, in each process; 0: any number
 	Region         string // name of the first project, which clients call the region
+	// MaxConcurrentTasks is how many commands and transfers of files run at once on one server, and TaskTimeout how long one may take.
+	MaxConcurrentTasks int
+	TaskTimeout        time.Duration
 	// HostDeadline is how long a job waits for a host that does not answer before it fails.
 	HostDeadline time.Duration
 	// BootTimeout is how long a phone may take to boot on a server that was added without a timeout of its own.
@@ -49,12 +52,13 @@ type Config struct {
 // Default is the configuration of one who sets nothing. Data has no default: which folder to write to is never guessed.
 func Default() Config {
 	return Config{
-		Listen:         "127.0.0.1:8774",
-		Database:       "sqlite",
-		MaxBatch:       1000,
-		MaxConnections: 4096,
-		RateLimit:      200,
-		Region:         "local-1",
+		Listen:             "127.0.0.1:8774",
+		Database:           "sqlite",
+		MaxBatch:           1000,
+		MaxConnections:     4096,
+		RateLimit:          200,
+		Region:             "local-1",
+		MaxConcurrentTasks: 16, TaskTimeout: 10 * time.Minute,
 		HostDeadline:   10 * time.Minute,
 		BootTimeout:    5 * time.Minute,
 		JobRetention:   90 * day,
@@ -83,7 +87,7 @@ func (c Config) LogValue() slog.Value {
 		slog.String("data", c.Data), slog.String("listen", c.Listen), slog.String("advertise", c.Advertise),
 		slog.String("database", database), slog.Bool("tls", c.TLS()), slog.String("key_file", c.KeyFile), slog.Int("max_batch", c.MaxBatch), slog.Int("rate_limit", c.RateLimit),
 		slog.Int("max_connections", c.MaxConnections), slog.Any("trusted_proxies", c.TrustedProxies),
-		slog.String("region", c.Region), slog.Duration("host_deadline", c.HostDeadline),
+		slog.String("region", c.Region), slog.Duration("host_deadline", c.HostDeadline), slog.Int("max_concurrent_tasks", c.MaxConcurrentTasks), slog.Duration("task_timeout", c.TaskTimeout),
 		slog.Duration("boot_timeout", c.BootTimeout), slog.Duration("job_retention", c.JobRetention),
 		slog.Duration("audit_retention", c.AuditRetention),
 		slog.Duration("reconcile_every", c.ReconcileEvery), slog.Duration("reconcile_grace", c.ReconcileGrace),

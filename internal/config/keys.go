@@ -44,6 +44,8 @@ func keys() []key {
 		{name: "trusted_proxies", help: "addresses or networks of proxies whose X-Forwarded-For is believed, with commas between them (default: none)", set: setTrustedProxies},
 		{name: "region", help: "name of the first project, which clients call the region", set: setRegion},
 		{name: "host_deadline", help: "how long a job waits for a host that does not answer", set: durationSetter(func(c *Config) *time.Duration { return &c.HostDeadline })},
+		{name: "max_concurrent_tasks", help: "most commands and transfers of files that run at once on one server, over all replicas", number: true, set: numberSetter(func(c *Config) *int { return &c.MaxConcurrentTasks }, 1, 1000)},
+		{name: "task_timeout", help: "how long a command or a transfer of files may take in a phone", set: durationSetter(func(c *Config) *time.Duration { return &c.TaskTimeout })},
 		{name: "boot_timeout", help: "how long a phone may take to boot, where its server does not say", set: durationSetter(func(c *Config) *time.Duration { return &c.BootTimeout })},
 		{name: "job_retention", help: "how long finished jobs are kept; 0 keeps them for ever", set: periodSetter(func(c *Config) *time.Duration { return &c.JobRetention }, time.Minute)},
 		{name: "audit_retention", help: "how long the audit trail is kept; 0 keeps it for ever", set: periodSetter(func(c *Config) *time.Duration { return &c.AuditRetention }, time.Minute)},

@@ -25,7 +25,7 @@ func Flags() []Flag {
 	def := Default()
 	defaults := map[string]string{
 		"listen": def.Listen, "database": def.Database, "max_batch": strconv.Itoa(def.MaxBatch), "max_connections": strconv.Itoa(def.MaxConnections), "rate_limit": strconv.Itoa(def.RateLimit), "region": def.Region,
-		"host_deadline": short(def.HostDeadline), "boot_timeout": short(def.BootTimeout),
+		"host_deadline": short(def.HostDeadline), "boot_timeout": short(def.BootTimeout), "max_concurrent_tasks": strconv.Itoa(def.MaxConcurrentTasks), "task_timeout": short(def.TaskTimeout),
 		"job_retention": short(def.JobRetention), "audit_retention": short(def.AuditRetention), "reconcile_every": short(def.ReconcileEvery), "reconcile_grace": short(def.ReconcileGrace), "restart_dead": "start",
 		"log_level": "info", "log_format": def.LogFormat,
 	}

@@ -72,12 +72,12 @@ func (h *Handler) runSyncCommand(c *call) (any, error) {
 // syncCommand reads the body.
 func (c *call) syncCommand() (fleet.RunOnPhones, error) {
 	var in syncCommand
-	err := c.decode(&in, map[string]phone.Reason{"command": reasonCommand, "content": reasonContent})
+	err := c.decode(&in, map[string]phone.Reason{"command": phone.ReasonCommandInvalid, "content": phone.ReasonContentInvalid})
 	if err != nil {
 		return fleet.RunOnPhones{}, err
 	}
 	if in.Command != "shell" {
-		return fleet.RunOnPhones{}, errQuery(reasonCommand, "command", "must be shell")
+		return fleet.RunOnPhones{}, errQuery(phone.ReasonCommandInvalid, "command", "must be shell")
 	}
 	content, err := shellWords(in.Content)
 	if err != nil {
@@ -111,13 +111,13 @@ func shellWords(content string) (string, error) {
 	words := strings.Trim(content, " ")
 	switch {
 	case len(content) > maxContent:
-		return "", errQuery(reasonContent, "content", "has more than %d bytes", maxContent)
+		return "", errQuery(phone.ReasonContentInvalid, "content", "has more than %d bytes", maxContent)
 	case words == "":
-		return "", errQuery(reasonContent, "content", "is empty: write a command")
+		return "", errQuery(phone.ReasonContentInvalid, "content", "is empty: write a command")
 	case words[0] == '-': // the shell would take it for one of its own options
-		return "", errQuery(reasonContent, "content", "begins with -: write a program's name first")
+		return "", errQuery(phone.ReasonContentInvalid, "content", "begins with -: write a program's name first")
 	case strings.ContainsFunc(words, func(r rune) bool { return !contentRune(r) }):
-		return "", errQuery(reasonContent, "content", "may have letters, digits, spaces and _ . / : - only")
+		return "", errQuery(phone.ReasonContentInvalid, "content", "may have letters, digits, spaces and _ . / : - only")
 	}
 	return words, nil
 }
@@ -137,7 +137,7 @@ func syncJobOut(r fleet.PhoneResult) syncJob {
 	case r.Result.Expired:
 		failed = byReason[phone.ReasonBootTimeout]
 	case r.Result.ExitCode != 0:
-		failed = byReason[reasonCommandFailed]
+		failed = byReason[phone.ReasonCommandFailed]
 	default:
 		out.Status = int(phone.JobSuccess)
 	}

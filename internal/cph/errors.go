@@ -49,9 +49,6 @@ const (
 	reasonOrder           phone.Reason = "cph_order"
 	reasonNoEvent         phone.Reason = "cph_no_event"
 	reasonNotHere         phone.Reason = "cph_not_here"
-	reasonCommand         phone.Reason = "cph_command"
-	reasonContent         phone.Reason = "cph_content"
-	reasonCommandFailed   phone.Reason = "cph_command_failed"
 	reasonNoShare         phone.Reason = "cph_no_share"
 	reasonPath            phone.Reason = "cph_path"
 )
@@ -110,12 +107,19 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonPhoneUnreachable: {400, "CPS.0022", "Not available phone."},
 	phone.ReasonTicketInvalid:    {404, "CPS.0019", "Ticket not found."},
 	phone.ReasonModelInvalid:     {400, "CPS.0157", "The phone model is invalid."},
+	phone.ReasonCommandInvalid:   {400, "CPS.0117", "Parameter: command is invalid."},
+	phone.ReasonContentInvalid:   {400, "CPS.0118", "Parameter: content is invalid."},
 
 	// Why jobs fail; in a job no HTTP status applies.
-	phone.ReasonBootTimeout:      {500, "CPS.0054", "Handle job timeout."},
-	phone.ReasonHostGone:         {500, "CPS.0099", "Parameter: server is not ready."},
-	phone.ReasonCancelled:        {500, "CPS.0042", "System busy."},
-	phone.ReasonRequestStopped:   {500, "CPS.0042", "System busy."},
+	phone.ReasonBootTimeout:    {500, "CPS.0054", "Handle job timeout."},
+	phone.ReasonHostGone:       {500, "CPS.0099", "Parameter: server is not ready."},
+	phone.ReasonCancelled:      {500, "CPS.0042", "System busy."},
+	phone.ReasonRequestStopped: {500, "CPS.0042", "System busy."},
+	phone.ReasonTaskEnded:      {500, "CPS.0141", "Phone is not in running status."},
+	phone.ReasonTaskExpired:    {500, "CPS.0054", "Handle job timeout."},
+	phone.ReasonTaskUnknown:    internal,
+	// The table has CPS.0191 for a subnet; the page of sync-commands has this.
+	phone.ReasonCommandFailed:    {500, "CPS.0191", "Run command failed."},
 	phone.ReasonBootExited:       internal,
 	phone.ReasonHostFailed:       internal,
 	phone.ReasonEraseFailed:      internal,
@@ -165,12 +169,8 @@ var byReason = map[phone.Reason]line{
 	reasonEncoder:         {400, "CPS.0121", "Parameter: Encode server id is invalid."},
 	reasonNoEncoder:       {400, "CPS.0123", "Encode server not found. {1}"},
 	reasonOrder:           {400, "CPS.0062", "Create order failed. {1}"},
-	reasonCommand:         {400, "CPS.0117", "Parameter: command is invalid."},
-	reasonContent:         {400, "CPS.0118", "Parameter: content is invalid."},
 	reasonNoShare:         {400, "CPS.0137", "Server does not support push share files. {1}"},
 	reasonPath:            {400, "CPS.0199", "The path is invalid."},
-	// The table has CPS.0191 for a subnet; the page of sync-commands has this.
-	reasonCommandFailed: {500, "CPS.0191", "Run command failed."},
 	// The reference has no code for these two.
 	reasonNoEvent: {404, "APIGW.0201", "API request error. {1}"},
 	reasonNotHere: {501, "CPS.0003", "Service internal error. {1}"},

@@ -96,7 +96,10 @@ func (h *Handler) showJob(c *call) (any, error) {
 		RequestID: c.id, ID: out.ID, PhoneID: out.PhoneID, ServerID: out.ServerID, BeginTime: out.BeginTime, EndTime: out.EndTime, Status: out.Status,
 	}
 	if out.Code != "" {
-		detail.Code, detail.Msg, detail.Executed = &out.Code, &out.Msg, &out.Executed
+		detail.Code, detail.Msg = &out.Code, &out.Msg
+	}
+	if out.Code != "" || out.Executed != "" {
+		detail.Executed = &out.Executed
 	}
 	return detail, nil
 }
@@ -116,6 +119,9 @@ func jobOut(j phone.Job) job {
 	}
 	if j.Phase.Status() == phone.JobFailed {
 		out.Code, out.Msg, out.Executed = failureOut(j)
+	}
+	if j.Output != "" { // of a task: its own words say more than any advice
+		out.Executed = cut(j.Output, maxExecuteMsg)
 	}
 	return out
 }

@@ -4,15 +4,10 @@ package cph
 func laterRoutes() []route {
 	const (
 		lifecycle = "no such job yet"
-		commands  = "commands run through the native API only: lethe phone exec"
 		files     = "no store of files yet"
 		machine   = "machines are added through the native API only: lethe server add"
 	)
 	return []route{
-		{"RunShellCommand", "POST " + base + "/phones/commands", "", NotYet, commands, nil},
-		{"PushFile", "POST " + base + "/phones/commands", "", NotYet, files, nil},
-		{"InstallApk", "POST " + base + "/phones/commands", "", NotYet, files, nil},
-		{"UninstallApk", "POST " + base + "/phones/commands", "", NotYet, commands, nil},
 		{"BatchExportCloudPhoneData", "POST " + base + "/phones/batch-storage", "", NotYet, files, nil},
 		{"BatchImportCloudPhoneData", "POST " + base + "/phones/batch-restore", "", NotYet, files, nil},
 		{"PushShareApps", "POST " + base + "/phones/share-apps", "", NotYet, files, nil},

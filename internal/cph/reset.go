@@ -10,10 +10,11 @@ import (
 // phoneJob is one element of the answer to a batch call: a job, or the error that refused the phone. phone_id is always there,
 // as the caller wrote it: the Terraform provider looks for it on refused elements too.
 type phoneJob struct {
-	PhoneID string      `json:"phone_id"`
-	JobID   phone.JobID `json:"job_id,omitempty"`
-	Code    string      `json:"error_code,omitempty"`
-	Msg     string      `json:"error_msg,omitempty"`
+	PhoneID  string      `json:"phone_id"`
+	ServerID string      `json:"server_id,omitempty"` // of an element about a server that is refused; its phone_id is ""
+	JobID    phone.JobID `json:"job_id,omitempty"`
+	Code     string      `json:"error_code,omitempty"`
+	Msg      string      `json:"error_msg,omitempty"`
 }
 
 type phoneJobs struct {
@@ -60,7 +61,7 @@ func idempotencyKey(header http.Header) *string {
 }
 
 func phoneJobOut(o phone.Outcome) phoneJob {
-	out := phoneJob{PhoneID: cut(o.PhoneID, maxPhoneID), JobID: o.Job}
+	out := phoneJob{PhoneID: cut(o.PhoneID, maxPhoneID), ServerID: cut(o.ServerID, maxPhoneID), JobID: o.Job}
 	if o.Err != nil {
 		line := lineOf(o.Err)
 		out.Code, out.Msg = line.code, line.sentence(o.Err)

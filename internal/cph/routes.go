@@ -86,6 +86,10 @@ func (h *Handler) phoneRoutes() []route {
 			"gives the phone's adb, whatever the client type: no screen is streamed", h.connectPhones},
 		{"RunSyncCommand", "POST " + base + "/phones/sync-commands", fleet.ActionPhonesSyncCommand, Partly,
 			"a job_id names a run in its answer alone: nothing of it is kept, so ShowJob knows none", h.runSyncCommand},
+		{"RunShellCommand", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Done, "", h.runCommand},
+		{"UninstallApk", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Partly, "takes the name of one app, and no option", h.runCommand},
+		{"PushFile", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Refused, "no store of files yet: the command is refused", h.runCommand},
+		{"InstallApk", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Refused, "no store of files yet: the command is refused", h.runCommand},
 		{"ListCloudPhoneModels", "GET " + base + "/phone-models", fleet.ActionPhoneModelsList, Done, "", h.listPhoneModels},
 	}
 }

@@ -35,6 +35,9 @@ func (s *Service) RetryRequest(ctx context.Context, caller account.Caller, in Re
 	if err != nil {
 		return "", nil, err
 	}
+	if !failed.Kind.Retryable() {
+		return "", nil, phone.Errorf(phone.Precondition, phone.ReasonNothingToRetry, "a request of the kind %s is not retried: what it was to do may be wrong by now; call again", failed.Kind)
+	}
 	kind := failed.Kind.Retried()
 	if err := Authorise(caller, in.Project, actionOf(kind)); err != nil {
 		return "", nil, err
@@ -55,6 +58,10 @@ func traceOf(kind phone.Kind) audit.Trace {
 		return audit.StopCloudPhone
 	case phone.KindRestart:
 		return audit.RestartCloudPhone
+	case phone.KindShell:
+		return audit.RunShellCommand
+	case phone.KindUninstall:
+		return audit.UninstallApk
 	}
 	return audit.ResetCloudPhone
 }

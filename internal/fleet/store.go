@@ -36,6 +36,10 @@ type Store interface {
 	// going.
 	AcceptUpdate(ctx context.Context, in AcceptUpdate) (phone.RequestID, []phone.Outcome, error)
 
+	// AcceptTask is it for tasks, decided by phone.DecideTask: the phones are not changed, and as many tasks as have their turn on their
+	// server are set going. Whatever else is accepted for a phone, but an update, ends its unfinished tasks as failed.
+	AcceptTask(ctx context.Context, in AcceptTask) (phone.RequestID, []phone.Outcome, error)
+
 	// Retry is AcceptReset, AcceptStop or AcceptRestart for the phones whose latest job is a failed or cancelled one of a request, decided
 	// by phone.DecideRetry, at that request's pace.
 	// No such request is NotFound with ReasonRequestNotFound, no such phone Precondition with ReasonNothingToRetry. With a key it
@@ -72,7 +76,7 @@ type Store interface {
 	// Unfinished reports whether a request of any project has an unfinished job. It is asked again and again, and costs little.
 	Unfinished(ctx context.Context, id phone.RequestID) (bool, error)
 
-	// Cancel ends the jobs that are held, queued or preparing as cancelled: their phones get phone.Job.WhenCancelled and keep their
+	// Cancel ends the jobs that are held, queued or preparing, and tasks whose turn has not come, as cancelled: their phones get phone.Job.WhenCancelled and keep their
 	// generations, and what waited behind them is set going. Whoever works on a cancelled job writes nothing more.
 	Cancel(ctx context.Context, in CancelJobs) (phone.Cancellation, error)
 }
@@ -105,6 +109,12 @@ type AcceptRestart struct {
 type AcceptUpdate struct {
 	AcceptPower
 	Check phone.PropertyCheck
+}
+
+// AcceptTask is a task for several phones on its way into the store.
+type AcceptTask struct {
+	AcceptPower                 // its Request has the task
+	Refused     []phone.Outcome // elements that are refused already, and come after the others
 }
 
 // RetryJobs is a retry on its way into the store.

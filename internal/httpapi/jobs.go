@@ -114,7 +114,7 @@ func jobOut(j phone.Job) api.Job {
 		JobID: string(j.ID), RequestID: string(j.Request), ProjectID: string(j.Project), PhoneID: string(j.Phone), ServerID: string(j.Server),
 		Kind: string(j.Kind), Status: int(j.Phase.Status()), Phase: string(j.Phase), Erase: string(j.Erase), Generation: int64(j.Target),
 		PriorGeneration: int64(j.Prior), PriorStatus: int(j.PriorStatus), PriorImageID: string(j.PriorImage), ImageID: string(j.Image),
-		PropertyKeys: j.Properties.Keys(), FactoryReset: j.Factory, Rollback: j.Rollback, RolledBack: j.RolledBack, Attempt: j.Attempt,
+		PropertyKeys: j.Properties.Keys(), Output: j.Output, FactoryReset: j.Factory, Rollback: j.Rollback, RolledBack: j.RolledBack, Attempt: j.Attempt,
 		CreateTime: j.CreatedAt.UTC(), BeginTime: j.StartedAt.UTC(), EndTime: j.EndedAt.UTC(),
 	}
 	for _, phase := range phone.Phases() {

@@ -91,6 +91,12 @@ const (
 	ReasonModelInvalid        Reason = "model_invalid"     // unknown, or no longer given to new servers
 	ReasonKeyForeign          Reason = "key_foreign"       // the key file is another installation's
 	ReasonRateExceeded        Reason = "rate_exceeded"     // the caller makes too many calls
+	ReasonTaskEnded           Reason = "task_ended"        // another job of the phone ended the task
+	ReasonTaskUnknown         Reason = "task_unknown"      // whoever did the task is gone, and it may have been done
+	ReasonTaskExpired         Reason = "task_expired"      // its time was over
+	ReasonCommandFailed       Reason = "command_failed"    // its program ended with another exit code than 0
+	ReasonCommandInvalid      Reason = "command_invalid"   // a task that lethe does not know
+	ReasonContentInvalid      Reason = "content_invalid"   // what a task has to do, against its rule
 )
 
 // Reasons lists every Reason, so that a test can walk them through each edge's table.
@@ -105,7 +111,7 @@ func Reasons() []Reason {
 		ReasonPaceInvalid, ReasonRequestStopped,
 		ReasonImageInUse, ReasonMemberInvalid, ReasonMemberNotFound, ReasonMembersTooMany, ReasonMemberStatus, ReasonTagInvalid,
 		ReasonTagsTooMany, ReasonPhoneUnreachable, ReasonTicketInvalid, ReasonModelInvalid,
-		ReasonKeyForeign, ReasonRateExceeded,
+		ReasonKeyForeign, ReasonRateExceeded, ReasonTaskEnded, ReasonTaskUnknown, ReasonTaskExpired, ReasonCommandFailed, ReasonCommandInvalid, ReasonContentInvalid,
 	}
 }
 

@@ -19,12 +19,26 @@ const (
 	KindRestart Kind = "restart"
 	// KindUpdate gives a phone other property values. It is no lifecycle job: the phone keeps its status, whatever that is.
 	KindUpdate Kind = "update"
+	// The tasks: they work inside a phone that runs, which keeps its status and its life, several beside each other. What would end
+	// that life ends them.
+	KindShell     Kind = "shell"
+	KindUninstall Kind = "uninstall"
 )
 
 // Kinds lists every kind.
 func Kinds() []Kind {
-	return []Kind{KindCreate, KindReset, KindStart, KindStop, KindRestart, KindUpdate}
+	return append([]Kind{KindCreate, KindReset, KindStart, KindStop, KindRestart, KindUpdate}, Tasks()...)
 }
+
+// Tasks lists the kinds of tasks.
+func Tasks() []Kind { return []Kind{KindShell, KindUninstall} }
+
+// Task reports whether a job of this kind is a task.
+func (k Kind) Task() bool { return slices.Contains(Tasks(), k) }
+
+// Retryable reports whether a retry of a request does once more what a job of this kind failed to do. Nobody asked for a start; what an
+// update was to set, or a task to do, may be wrong by now.
+func (k Kind) Retryable() bool { return k != KindStart && k != KindUpdate && !k.Task() }
 
 // Retried is the kind of the jobs that do once more what one of this kind failed to do: what a creation left is replaced by a reset.
 func (k Kind) Retried() Kind {
@@ -37,11 +51,11 @@ func (k Kind) Retried() Kind {
 // KeepsLife reports whether a job of this kind works on the phone's present life: it makes no new generation, erases nothing, and
 // never makes a data volume.
 func (k Kind) KeepsLife() bool {
-	return k == KindStart || k == KindStop || k == KindRestart || k == KindUpdate
+	return k == KindStart || k == KindStop || k == KindRestart || k == KindUpdate || k.Task()
 }
 
 // KeepsStatus reports whether a phone has the same status before, during and after a job of this kind.
-func (k Kind) KeepsStatus() bool { return k == KindUpdate }
+func (k Kind) KeepsStatus() bool { return k == KindUpdate || k.Task() }
 
 // AtOnce is the phase in which a job of this kind is set going when it is accepted, because it needs no boot slot, or "".
 func (k Kind) AtOnce() Phase {
@@ -50,6 +64,9 @@ func (k Kind) AtOnce() Phase {
 		return PhaseStopping
 	case KindUpdate:
 		return PhaseVerifying
+	}
+	if k.Task() {
+		return PhaseWorking
 	}
 	return ""
 }
@@ -99,6 +116,7 @@ const (
 	PhaseQueued    Phase = "queued"    // waits for its image or for a boot slot
 	PhasePreparing Phase = "preparing" // this job brings the image to the host, once per host and image; holds no slot
 	PhaseStopping  Phase = "stopping"  // of a stop, which holds no slot: the instance ends
+	PhaseWorking   Phase = "working"   // of a task, which holds no slot: it waits for its turn on its server, or is at work in the phone
 	PhaseRemoving  Phase = "removing"  // holds a slot: the old instance goes; of a restart it only ends
 	PhaseCreating  Phase = "creating"  // holds a slot: fresh volume, new instance
 	PhaseBooting   Phase = "booting"   // holds a slot until it has booted
@@ -111,7 +129,7 @@ const (
 
 // Phases lists all phases in order.
 func Phases() []Phase {
-	return []Phase{PhaseHeld, PhaseQueued, PhasePreparing, PhaseStopping, PhaseRemoving, PhaseCreating, PhaseBooting, PhaseVerifying, PhaseRestoring, PhaseSucceeded, PhaseFailed, PhaseCancelled}
+	return []Phase{PhaseHeld, PhaseQueued, PhasePreparing, PhaseStopping, PhaseWorking, PhaseRemoving, PhaseCreating, PhaseBooting, PhaseVerifying, PhaseRestoring, PhaseSucceeded, PhaseFailed, PhaseCancelled}
 }
 
 // Final reports whether nothing more happens to a job in this phase.
@@ -181,6 +199,8 @@ type Job struct {
 	Rollback   bool
 	RolledBack bool
 	Attempt    int       // the fence: grows with each delivery
+	Begun      int       // of a task: the attempt that began it; 0 before
+	Output     string    // of a task: what its program said, at most MaxOutput bytes
 	Owner      ReplicaID // "" while nobody works on it
 	Failure    *Failure
 	Receipt    *Receipt
@@ -191,7 +211,8 @@ type Job struct {
 	PhaseAt map[Phase]time.Time
 }
 
-// Cancellable reports whether a job in this phase may be cancelled: nothing has been done to its phone yet.
+// Cancellable reports whether a job in this phase may be cancelled: nothing has been done to its phone yet. A task that is working may
+// be too, as long as it waits for its turn.
 func (p Phase) Cancellable() bool { return p == PhaseHeld || p == PhaseQueued || p == PhasePreparing }
 
 // WhenCancelled is the phone's status after the job was cancelled: what it was before, and for a phone that was never made what
@@ -202,6 +223,9 @@ func (j Job) WhenCancelled() Status {
 	}
 	return j.PriorStatus
 }
+
+// Again reports whether an earlier attempt had begun the task: what it did in the phone is there.
+func (j Job) Again() bool { return j.Begun != 0 && j.Begun < j.Attempt }
 
 // Cancellation counts what came of cancelling jobs.
 type Cancellation struct {
@@ -235,6 +259,7 @@ type Assignment struct {
 	// Identity is what the server's host resolved the image to; zero while the image has not been prepared there.
 	Identity ImageIdentity
 	Fence    Fence
+	Task     Task // of a task
 }
 
 // Delivery hands one job to a worker. A delivery whose attempt is not the job's is stale and does nothing.
@@ -261,14 +286,16 @@ type Request struct {
 	Refused   int    // elements that got an error instead of a job
 	Pace      *Pace  // nil: everything is let go at once
 	Stopped   *PaceStop
+	Task      *Task // of tasks, when they are accepted
 	CreatedAt time.Time
 }
 
 // Outcome is the answer for one element of a request, in the request's order: a job, or an error.
 type Outcome struct {
-	PhoneID string // as the caller wrote it
-	Job     JobID  // "" when refused
-	Err     *Error
+	PhoneID  string // as the caller wrote it; "" in an element about a server
+	ServerID string // of an element about a server that is refused
+	Job      JobID  // "" when refused
+	Err      *Error
 }
 
 // Receipt proves a finished reset: what was destroyed and looked for, what runs now, and what was read back. It holds no

@@ -21,6 +21,7 @@ func TestPhase(t *testing.T) {
 		{phone.PhaseQueued, false, false, 1},
 		{phone.PhasePreparing, false, false, 1},
 		{phone.PhaseStopping, false, false, 1},
+		{phone.PhaseWorking, false, false, 1},
 		{phone.PhaseRemoving, false, true, 1},
 		{phone.PhaseCreating, false, true, 1},
 		{phone.PhaseBooting, false, true, 1},

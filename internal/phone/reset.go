@@ -17,7 +17,8 @@ type ResetTarget struct {
 	ServerLabel  string
 	Driver       string
 	System       string // the OSName of its present image; filled in where an image is named that must have the same
-	Busy         bool   // it has an unfinished job
+	Busy         bool   // it has an unfinished job that is no task
+	Tasks        int    // so many unfinished tasks
 }
 
 // PropertyCheck says whether a driver of this kind can give a phone these properties without cutting or dropping a value: nil,

@@ -6,8 +6,11 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/lethe-cloud/lethe/internal/apps"
 )
 
 // call is one call of a command inside the phone.
@@ -75,7 +78,7 @@ func setprop(c call) int {
 	return 0
 }
 
-// packageManager is `pm path PACKAGE` and `pm list packages`.
+// packageManager is pm, as soon as the phone says that it has one.
 func packageManager(c call) int {
 	out, err := ask(c.root, request{Op: "packages"})
 	if err != nil {
@@ -85,21 +88,18 @@ func packageManager(c call) int {
 		fmt.Fprintln(c.stderr, "cmd:", out.Error)
 		return 20 // as Android's cmd does
 	}
-	switch {
-	case len(c.args) == 2 && c.args[0] == "path":
-		path, there := out.Values[c.args[1]]
-		if !there {
-			return 1 // Android's says nothing then
-		}
-		fmt.Fprintln(c.stdout, "package:"+path)
-	case slices.Equal(c.args, []string{"list", "packages"}):
-		for _, name := range slices.Sorted(maps.Keys(out.Values)) {
-			fmt.Fprintln(c.stdout, "package:"+name)
-		}
-	default:
-		return c.fail("usage: pm path PACKAGE | pm list packages")
+	data, err := os.OpenRoot(filepath.Join(c.root, dataPath))
+	if err != nil {
+		return c.fail("cmd: %v", err)
 	}
-	return 0
+	defer data.Close()
+	result, err := apps.Manager{Data: data, System: out.Values}.Run(c.args)
+	if err != nil {
+		return c.fail("cmd: %v", err)
+	}
+	fmt.Fprint(c.stdout, result.Stdout)
+	fmt.Fprint(c.stderr, result.Stderr)
+	return result.Code
 }
 
 func cat(c call) int {

@@ -11,7 +11,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// Cancel ends those of the jobs that are held, queued or preparing as cancelled. Their phones return to what they were, and keep
+// Cancel ends those of the jobs that are held, queued or preparing, and tasks whose turn has not come, as cancelled. Their phones return to what they were, and keep
 // last_generation, so that no generation is ever made twice; what waited behind them is set going in the same transaction. It
 // takes their owners away, so that a worker's next write is fenced. A request or job that is not the project's is NotFound.
 func (s *Store) Cancel(ctx context.Context, in fleet.CancelJobs) (phone.Cancellation, error) {
@@ -29,7 +29,7 @@ func (s *Store) Cancel(ctx context.Context, in fleet.CancelJobs) (phone.Cancella
 }
 
 // cancellable is the condition that a job may be cancelled. The || ” keeps the database from reading a whole queue.
-const cancellable = ` AND stage || '' IN ('held', 'queued', 'preparing')`
+const cancellable = ` AND (stage || '' IN ('held', 'queued', 'preparing') OR stage || '' = 'working' AND attempt = 0)`
 
 // cancel gives also the paced request, if it is one, whose pace has more room now.
 func (t *tx) cancel(ctx context.Context, in fleet.CancelJobs) (out phone.Cancellation, paced []phone.RequestID, err error) {
@@ -112,9 +112,14 @@ func (t *tx) lockCancellable(ctx context.Context, scope, id string) ([]cancelled
 // saveCancelled ends the jobs and gives their phones back.
 func (t *tx) saveCancelled(ctx context.Context, jobs []cancelledJob, failure phone.Failure) error {
 	ids, counts, cancelled := make([]phone.JobID, len(jobs)), tally{}, audit.Change{Result: string(phone.PhaseCancelled)}
+	var changing []phone.JobID
 	for i, j := range jobs {
 		cancelled.Phones = append(cancelled.Phones, string(j.Phone))
 		ids[i] = j.ID
+		if j.Kind.KeepsStatus() {
+			continue
+		}
+		changing = append(changing, j.ID)
 		counts.add(j.Project, j.Kind.Doing(), -1)
 		counts.add(j.Project, j.WhenCancelled(), 1)
 	}
@@ -132,7 +137,7 @@ func (t *tx) saveCancelled(ctx context.Context, jobs []cancelledJob, failure pho
 	if err := expect(n, len(ids), "jobs"); err != nil {
 		return err
 	}
-	err = t.savePhonesOf(ctx, ids, `status = CASE j.kind WHEN 'create' THEN CAST(? AS BIGINT) ELSE j.prior_status END`, phone.KindCreate.Failed())
+	err = t.savePhonesOf(ctx, changing, `status = CASE j.kind WHEN 'create' THEN CAST(? AS BIGINT) ELSE j.prior_status END`, phone.KindCreate.Failed())
 	if err != nil {
 		return err
 	}

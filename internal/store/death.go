@@ -38,6 +38,13 @@ func (s *Store) Died(ctx context.Context, server phone.ServerID, deaths []phone.
 		if err := t.markDead(ctx, dead); err != nil {
 			return err
 		}
+		ids := make([]phone.ID, len(dead))
+		for i, d := range dead {
+			ids[i] = d.ID
+		}
+		if err := t.endTasks(ctx, ids, phone.KindStart); err != nil {
+			return err
+		}
 		died, err = t.startDead(ctx, server, dead)
 		return err
 	})
@@ -75,7 +82,7 @@ func (t *tx) lockDead(ctx context.Context, server phone.ServerID, deaths []phone
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(found, func(d deadPhone) bool { return slices.Contains(busy, d.ID) }), nil
+	return slices.DeleteFunc(found, func(d deadPhone) bool { return busy[d.ID] }), nil
 }
 
 // tooOften takes the start from phones that were started again too often.

@@ -27,6 +27,8 @@ type dialect struct {
 	cooldown time.Duration
 	// candidates reads the queues' heads; see there.
 	candidates string
+	// waitingTasks reads which tasks wait for their turn; see there.
+	waitingTasks string
 	// fetchedBy is the process that fetched a row of river_job last.
 	fetchedBy string
 	rebound   *sync.Map // SQL text with ? to text with $1
@@ -38,7 +40,7 @@ func sqliteDialect() dialect {
 		leaders:    1,
 		cooldown:   2 * time.Millisecond,
 		fetchedBy:  `attempted_by ->> '$[#-1]'`,
-		candidates: sqliteCandidates,
+		candidates: sqliteCandidates, waitingTasks: sqliteTasks,
 	}
 }
 
@@ -54,6 +56,7 @@ func postgresDialect() dialect {
 		cooldown:      5 * time.Millisecond,
 		fetchedBy:     `attempted_by[array_upper(attempted_by, 1)]`,
 		candidates:    postgresCandidates,
+		waitingTasks:  postgresTasks,
 		rebound:       &sync.Map{},
 	}
 }

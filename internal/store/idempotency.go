@@ -100,6 +100,7 @@ func (t *tx) saveAnswer(ctx context.Context, r phone.Request, key fleet.Idempote
 // keptOutcome is an outcome as the table has it: without the cause of an error, which is for the log of the first call.
 type keptOutcome struct {
 	PhoneID string       `json:"phone_id"`
+	Server  string       `json:"server_id,omitempty"`
 	Job     phone.JobID  `json:"job_id,omitempty"`
 	Code    phone.Code   `json:"code,omitempty"`
 	Reason  phone.Reason `json:"reason,omitempty"`
@@ -111,7 +112,7 @@ type keptOutcome struct {
 const maxKept = 256
 
 func keep(o phone.Outcome) keptOutcome {
-	k := keptOutcome{PhoneID: cut(o.PhoneID), Job: o.Job}
+	k := keptOutcome{PhoneID: cut(o.PhoneID), Server: cut(o.ServerID), Job: o.Job}
 	if e := o.Err; e != nil {
 		k.Code, k.Reason, k.Field, k.Msg = e.Code, e.Reason, cut(e.Field), e.Msg
 	}
@@ -126,7 +127,7 @@ func cut(text string) string {
 }
 
 func (k keptOutcome) outcome() phone.Outcome {
-	o := phone.Outcome{PhoneID: k.PhoneID, Job: k.Job}
+	o := phone.Outcome{PhoneID: k.PhoneID, ServerID: k.Server, Job: k.Job}
 	if k.Code != "" {
 		o.Err = &phone.Error{Code: k.Code, Reason: k.Reason, Field: k.Field, Msg: k.Msg}
 	}

@@ -13,7 +13,7 @@ import (
 // Tables that grow with the installation or with time, and indexes that hold only what is under way.
 var (
 	wholeTable = regexp.MustCompile(`^SCAN (jobs|phones|requests|tokens|river_job|access_keys|users|[jpqc])\b(.*)$`)
-	smallIndex = regexp.MustCompile(`jobs_(unfinished_key|preparing_key|pace_idx|queue_idx|slot_idx|owner_idx|delivered_idx)|requests_pacing_idx`)
+	smallIndex = regexp.MustCompile(`jobs_(unfinished_key|preparing_key|pace_idx|queue_idx|slot_idx|working_idx|tasks_idx|owner_idx|delivered_idx)|requests_pacing_idx`)
 )
 
 // checkPlans fails for each statement that the store has run and that reads a whole table, or all rows of a project where

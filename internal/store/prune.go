@@ -9,8 +9,8 @@ import (
 )
 
 // PruneJobs looks at the next jobs, at most `most`, that ended before `before`, in the order of their end, and removes those
-// that are history: a later job of the phone has ended, and the phone's present life is not of this one's making. So a
-// phone's latest finished job and the receipt of the life that runs always stay. Requests that lose their last job go with
+// that are history: a task, or one after which a later job of the phone has ended, and which did not make the phone's present life. So a
+// phone's latest finished job, tasks apart, and the receipt of the life that runs always stay. Requests that lose their last job go with
 // it. It looks without a transaction, locks only finished jobs that nobody else is removing, and changes nothing else.
 func (s *Store) PruneJobs(ctx context.Context, before time.Time, after phone.Mark, most int) (phone.Pruned, error) {
 	old, step, err := s.oldest(ctx, `SELECT j.ended_at, j.id, `+history+` FROM jobs j WHERE j.ended_at < ? AND (j.ended_at, j.id) > (?, ?)
@@ -42,13 +42,17 @@ func (s *Store) PruneJobs(ctx context.Context, before time.Time, after phone.Mar
 	return step, err
 }
 
-// history is the condition that a finished job j may be forgotten. What makes it true stays true: the phone's newest finished
+// keepsLife are the kinds for which phone.Kind.KeepsLife is true; tasks are those for which phone.Kind.Task is.
+const (
+	keepsLife = `('start', 'stop', 'restart', 'update')`
+	tasks     = `'shell', 'uninstall', 'push', 'install', 'export', 'import'`
+)
+
+// history is the condition that a finished job j may be forgotten. A task always may: it says nothing of what its phone is. What makes it true stays true: the phone's newest finished
 // job never fulfils it, so the later job that it asks for, or one after that, is always there; and nothing is held that once was let
 // go. While a request has held jobs, its ended ones are what its pace is decided by.
-// keepsLife are the kinds for which phone.Kind.KeepsLife is true.
-const keepsLife = `('start', 'stop', 'restart', 'update')`
-
-const history = `(NOT EXISTS (SELECT 1 FROM jobs h WHERE h.request_id = j.request_id AND h.stage = 'held') AND EXISTS (SELECT 1 FROM jobs n WHERE n.phone_id = j.phone_id AND n.target >= j.target AND n.seq > j.seq AND n.ended_at IS NOT NULL)
+const history = `(j.kind IN (` + tasks + `) OR NOT EXISTS (SELECT 1 FROM jobs h WHERE h.request_id = j.request_id AND h.stage = 'held')
+	AND EXISTS (SELECT 1 FROM jobs n WHERE n.phone_id = j.phone_id AND n.target >= j.target AND n.seq > j.seq AND n.ended_at IS NOT NULL AND n.kind NOT IN (` + tasks + `))
 	AND (j.kind IN ` + keepsLife + ` OR NOT EXISTS (SELECT 1 FROM phones p WHERE p.id = j.phone_id AND p.generation = j.target)))`
 
 // PruneRequests looks at the next requests, at most `most`, that were accepted before `before`, in the order of their

@@ -86,6 +86,11 @@ func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted [
 	if err := t.saveTally(ctx, counts); err != nil {
 		return nil, err
 	}
+	if !request.Kind.KeepsStatus() {
+		if err := t.endTasks(ctx, phonesOf(jobs), request.Kind); err != nil {
+			return nil, err
+		}
+	}
 	if phase := request.Kind.AtOnce(); phase != "" {
 		return outcomes, t.setAtOnce(ctx, phase, jobs)
 	}
@@ -175,21 +180,29 @@ func (t *tx) resetTargets(ctx context.Context, project phone.ProjectID, items []
 	for id, target := range targets {
 		p := target.Phone
 		target = servers[p.Server]
-		target.Phone = p
+		target.Phone, target.Busy, target.Tasks = p, busy[id], t.atWork[id]
 		targets[id] = target
-	}
-	for _, id := range busy {
-		if target, ok := targets[id]; ok {
-			target.Busy = true
-			targets[id] = target
-		}
 	}
 	return targets, nil
 }
 
-// busy gives those of the phones that have an unfinished job. Whoever asks has locked them or their servers, so that they get none meanwhile.
-func (t *tx) busy(ctx context.Context, ids []phone.ID) ([]phone.ID, error) {
-	busy, err := all(ctx, t, one[phone.ID], `SELECT phone_id FROM jobs WHERE `+t.in("phone_id")+` AND stage NOT IN ('ended', 'working')`, list(t.dialect, ids))
+// busy gives those of the phones that have an unfinished job which is no task, and notes how many tasks they have. Whoever asks has locked
+// them or their servers, so that they get none meanwhile, and lose none but tasks.
+func (t *tx) busy(ctx context.Context, ids []phone.ID) (map[phone.ID]bool, error) {
+	busy := map[phone.ID]bool{}
+	t.atWork = map[phone.ID]int{}
+	err := t.each(ctx, func(row scanner) error {
+		var id phone.ID
+		var tasks int
+		err := row.Scan(&id, &tasks)
+		if tasks == 0 {
+			busy[id] = true
+		} else {
+			t.atWork[id] = tasks
+		}
+		return err
+	}, `SELECT phone_id, 0 FROM jobs WHERE `+t.in("phone_id")+` AND stage NOT IN ('ended', 'working') UNION ALL
+		SELECT phone_id, count(*) FROM jobs WHERE `+t.in("phone_id")+` AND stage = 'working' GROUP BY phone_id`, list(t.dialect, ids), list(t.dialect, ids))
 	if err != nil {
 		return nil, fmt.Errorf("look for jobs at work: %w", err)
 	}
@@ -202,8 +215,12 @@ func (t *tx) insertRequest(ctx context.Context, r phone.Request, pacing bool) er
 		text := asJSON(r.Pace)
 		pace = &text
 	}
-	_, err := t.exec(ctx, `INSERT INTO requests (id, project_id, kind, caller, refused, pace, pacing, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.ID, r.Project, r.Kind, r.Caller, r.Refused, pace, pacing, micros(r.CreatedAt))
+	payload := ""
+	if r.Task != nil {
+		payload = asJSON(r.Task)
+	}
+	_, err := t.exec(ctx, `INSERT INTO requests (id, project_id, kind, caller, refused, pace, pacing, payload, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.ID, r.Project, r.Kind, r.Caller, r.Refused, pace, pacing, payload, micros(r.CreatedAt))
 	if err != nil {
 		return fmt.Errorf("write the request: %w", err)
 	}
@@ -226,19 +243,23 @@ type jobInsert struct {
 	Order       int              `json:"ord"`
 }
 
-// insertJobs writes jobs in their order, the first `free` queued and the others held. A kind that keeps the life erases nothing.
+// insertJobs writes jobs in their order, the first `free` queued and the others held, or of a task all waiting for their turn. A kind that
+// keeps the life erases nothing.
 func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, free int) error {
-	erase := phone.ErasePending
+	erase, first := phone.ErasePending, phone.PhaseQueued
 	if r.Kind.KeepsLife() {
 		erase = phone.EraseNone
 	}
+	if r.Kind.Task() {
+		first = phone.PhaseWorking
+	}
 	n, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,
 			image_id, properties, factory, rollback, paced, queued_at, created_at)
-		SELECT v.id, ?, ?, v.phone_id, v.server_id, ?, CASE WHEN v.ord < ? THEN 'queued' ELSE 'held' END, ?, v.target, v.prior, v.prior_status, v.prior_image,
+		SELECT v.id, ?, ?, v.phone_id, v.server_id, ?, CASE WHEN v.ord < ? THEN CAST(? AS TEXT) ELSE 'held' END, ?, v.target, v.prior, v.prior_status, v.prior_image,
 			v.image_id, v.properties, coalesce(v.factory, false), coalesce(v.rollback, false), ?, CASE WHEN v.ord < ? THEN CAST(? AS BIGINT) END, ?
 		FROM `+t.records("id text", "phone_id text", "server_id text", "target bigint", "prior bigint", "prior_status bigint", "prior_image text", "image_id text",
 		"properties text", "factory boolean", "rollback boolean", "ord bigint")+` ORDER BY v.ord`,
-		r.ID, r.Project, r.Kind, free, erase, !r.Pace.Empty(), free, micros(r.CreatedAt), micros(r.CreatedAt), asJSON(jobs))
+		r.ID, r.Project, r.Kind, free, first, erase, !r.Pace.Empty(), free, micros(r.CreatedAt), micros(r.CreatedAt), asJSON(jobs))
 	if err != nil {
 		return fmt.Errorf("write jobs: %w", err)
 	}
@@ -248,10 +269,16 @@ func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, 
 // errChanged means that a row was no longer as it was read: the transaction is run again, from the reading on.
 var errChanged = errors.New("changed since it was read")
 
-// claimPhones makes the phones' status the one of a job of this kind at work (3 of a reset), unless the kind keeps it, and hands out their next generation
-// where it makes one. A phone that is not as it was read any more ends the transaction with errChanged. The cause of an abnormal phone stays in its row,
-// for the case that the job gives it back as it was.
-func (t *tx) claimPhones(ctx context.Context, kind phone.Kind, accepted []phone.Accepted) error {
+// readPhones are phones as a decision has read them; sameAsRead is the condition that a row still is what its record v says.
+func (t *tx) readPhones() string {
+	return t.records("id text", "status bigint", "generation bigint", "last_generation bigint", "updated_at bigint")
+}
+
+const sameAsRead = `phones.id = v.id AND phones.status = v.status AND phones.generation = v.generation AND phones.last_generation = v.last_generation
+	AND phones.updated_at = v.updated_at`
+
+// asRead is the argument of readPhones.
+func asRead(accepted []phone.Accepted) string {
 	type row struct {
 		ID             phone.ID         `json:"id"`
 		Status         phone.Status     `json:"status"`
@@ -264,19 +291,47 @@ func (t *tx) claimPhones(ctx context.Context, kind phone.Kind, accepted []phone.
 		p := a.Phone
 		rows[i] = row{ID: p.ID, Status: p.Status, Generation: p.Generation, LastGeneration: p.LastGeneration, UpdatedAt: micros(p.UpdatedAt)}
 	}
+	return asJSON(rows)
+}
+
+// wantUnchanged ends the transaction with errChanged unless the phones, whose servers are locked, are as they were read. It is for what gives them jobs and does not
+// claim them.
+func (t *tx) wantUnchanged(ctx context.Context, accepted []phone.Accepted) error {
+	var n int
+	err := t.row(ctx, `SELECT count(*) FROM phones, `+t.readPhones()+` WHERE `+sameAsRead, asRead(accepted)).Scan(&n)
+	if err != nil {
+		return fmt.Errorf("look at the phones again: %w", err)
+	}
+	return changed(int64(n), accepted)
+}
+
+func changed(n int64, accepted []phone.Accepted) error {
+	if n < int64(len(accepted)) {
+		return fmt.Errorf("%d of %d phones: %w", n, len(accepted), errChanged)
+	}
+	return expect(n, len(accepted), "phones")
+}
+
+// claimPhones makes the phones' status the one of a job of this kind at work (3 of a reset), unless the kind keeps it, and hands out their next generation
+// where it makes one. A phone that is not as it was read any more ends the transaction with errChanged. The cause of an abnormal phone stays in its row,
+// for the case that the job gives it back as it was.
+func (t *tx) claimPhones(ctx context.Context, kind phone.Kind, accepted []phone.Accepted) error {
 	made := 1
 	if kind.KeepsLife() {
 		made = 0
 	}
 	n, err := t.exec(ctx, `UPDATE phones SET status = CASE WHEN ? THEN phones.status ELSE CAST(? AS BIGINT) END, last_generation = phones.last_generation + ?, updated_at = ?
-		FROM `+t.records("id text", "status bigint", "generation bigint", "last_generation bigint", "updated_at bigint")+` WHERE phones.id = v.id AND phones.status = v.status
-		AND phones.generation = v.generation AND phones.last_generation = v.last_generation AND phones.updated_at = v.updated_at AND phones.status NOT IN (1, 3, 4, 6, 7)`,
-		kind.KeepsStatus(), kind.Doing(), made, t.at, asJSON(rows))
+		FROM `+t.readPhones()+` WHERE `+sameAsRead+` AND phones.status NOT IN (1, 3, 4, 6, 7)`, kind.KeepsStatus(), kind.Doing(), made, t.at, asRead(accepted))
 	if err != nil {
 		return fmt.Errorf("claim phones: %w", err)
 	}
-	if n < int64(len(rows)) {
-		return fmt.Errorf("claim phones: %d of %d: %w", n, len(rows), errChanged)
+	return changed(n, accepted)
+}
+
+func phonesOf(jobs []jobInsert) []phone.ID {
+	ids := make([]phone.ID, len(jobs))
+	for i, j := range jobs {
+		ids[i] = j.Phone
 	}
-	return expect(n, len(rows), "phones")
+	return ids
 }

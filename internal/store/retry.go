@@ -18,9 +18,10 @@ func (s *Store) Retry(ctx context.Context, in fleet.RetryJobs) (phone.RequestID,
 }
 
 // retryable is the condition that a job j of a request may be done once more: nobody has asked for anything else since. A start is
-// never retried, for nobody asked for it; nor is an update, for what it was to set may be wrong by now.
-const retryable = `j.request_id = ? AND j.kind NOT IN ('start', 'update') AND j.phase IN ('failed', 'cancelled')
-	AND NOT EXISTS (SELECT 1 FROM jobs l WHERE l.phone_id = j.phone_id AND l.seq > j.seq AND l.kind <> 'start')`
+// never retried, for nobody asked for it; nor is an update or a task, for what it was to do may be wrong by now. A task is no reason not to
+// retry what failed before it.
+const retryable = `j.request_id = ? AND j.kind NOT IN ('start', 'update', ` + tasks + `) AND j.phase IN ('failed', 'cancelled')
+	AND NOT EXISTS (SELECT 1 FROM jobs l WHERE l.phone_id = j.phone_id AND l.seq > j.seq AND l.kind NOT IN ('start', ` + tasks + `))`
 
 func (t *tx) retry(ctx context.Context, in fleet.RetryJobs) ([]phone.Outcome, error) {
 	failed, err := scanRequest(t.row(ctx, `SELECT `+requestColumns+` FROM requests WHERE id = ? AND project_id = ?`, in.Of, in.Request.Project))

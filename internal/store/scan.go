@@ -16,7 +16,7 @@ const (
 	imageColumns   = "id, name, project_id, label, os_name, reference, created_at"
 	requestColumns = "id, project_id, kind, caller, refused, pace, stopped, created_at"
 	jobColumns     = "id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image, image_id, properties, factory, rollback, rolled_back, " +
-		"attempt, owner, failure, receipt, paced, created_at, queued_at, started_at, preparing_at, stopping_at, removing_at, creating_at, booting_at, verifying_at, restoring_at, ended_at"
+		"attempt, owner, failure, receipt, paced, created_at, queued_at, started_at, preparing_at, stopping_at, working_at, removing_at, creating_at, booting_at, verifying_at, restoring_at, ended_at, begun, output"
 )
 
 // columns qualifies a list of columns with a table's alias.
@@ -130,7 +130,7 @@ type jobRow struct {
 	created                 int64
 	queued, started, ended  *int64
 	preparing, removing     *int64
-	stopping                *int64
+	stopping, working       *int64
 	creating, booting       *int64
 	verifying, restoring    *int64
 }
@@ -139,7 +139,7 @@ func (r *jobRow) into() []any {
 	j := &r.j
 	return []any{
 		&j.ID, &j.Request, &j.Project, &j.Phone, &j.Server, &j.Kind, &j.Phase, &j.Erase, &j.Target, &j.Prior, &j.PriorStatus, &j.PriorImage, &j.Image, &r.properties, &j.Factory, &j.Rollback, &j.RolledBack,
-		&j.Attempt, &r.owner, &r.failure, &r.receipt, &r.paced, &r.created, &r.queued, &r.started, &r.preparing, &r.stopping, &r.removing, &r.creating, &r.booting, &r.verifying, &r.restoring, &r.ended,
+		&j.Attempt, &r.owner, &r.failure, &r.receipt, &r.paced, &r.created, &r.queued, &r.started, &r.preparing, &r.stopping, &r.working, &r.removing, &r.creating, &r.booting, &r.verifying, &r.restoring, &r.ended, &j.Begun, &j.Output,
 	}
 }
 
@@ -160,7 +160,7 @@ func (r *jobRow) job() (phone.Job, error) {
 	j.CreatedAt = timeOf(r.created)
 	j.PhaseAt = r.accepted()
 	for phase, at := range map[phone.Phase]*int64{
-		phone.PhasePreparing: r.preparing, phone.PhaseStopping: r.stopping, phone.PhaseRemoving: r.removing, phone.PhaseCreating: r.creating,
+		phone.PhasePreparing: r.preparing, phone.PhaseStopping: r.stopping, phone.PhaseWorking: r.working, phone.PhaseRemoving: r.removing, phone.PhaseCreating: r.creating,
 		phone.PhaseBooting: r.booting, phone.PhaseVerifying: r.verifying, phone.PhaseRestoring: r.restoring,
 	} {
 		if at != nil {
@@ -207,8 +207,9 @@ func scanAssignment(row scanner) (phone.Assignment, error) {
 		s      serverRow
 		i      imageRow
 		erased *string
+		task   string
 	)
-	into := append(append(append(append(j.into(), p.into()...), s.into()...), i.into()...), &a.Identity.ID, &a.Identity.Digest, &erased)
+	into := append(append(append(append(j.into(), p.into()...), s.into()...), i.into()...), &a.Identity.ID, &a.Identity.Digest, &erased, &task)
 	err := row.Scan(into...)
 	if err != nil {
 		return a, err
@@ -220,6 +221,11 @@ func scanAssignment(row scanner) (phone.Assignment, error) {
 		return a, err
 	}
 	a.Server, a.Image = s.server(), i.image()
+	if task != "" {
+		if err := fromJSON(task, &a.Task); err != nil {
+			return a, err
+		}
+	}
 	if erased != nil {
 		var e erasure
 		if err := fromJSON(*erased, &e); err != nil {

@@ -78,6 +78,7 @@ const (
 	stepFail
 	stepRestore
 	stepRolledBack
+	stepEndTask
 )
 
 // step is one fenced write of a worker; steps of concurrent jobs share a transaction.
@@ -89,6 +90,7 @@ type step struct {
 	erasure  erasure
 	receipt  phone.Receipt
 	failure  phone.Failure
+	end      phone.TaskEnd
 
 	assignment phone.Assignment // of a claim
 	paced      phone.RequestID  // the paced request of a job that this step ended, else ""
@@ -114,11 +116,11 @@ func (s *Store) step(ctx context.Context, st *step) error {
 
 // needsAdmission reports whether the step may free a slot or make jobs admissible.
 func (st *step) needsAdmission() bool {
-	return st.kind == stepPrepared || st.kind == stepFail || st.kind == stepRolledBack || st.kind == stepAdvance && !st.to.HoldsSlot()
+	return st.kind == stepPrepared || st.kind == stepFail || st.kind == stepRolledBack || st.kind == stepEndTask || st.kind == stepAdvance && !st.to.HoldsSlot()
 }
 
 // ends reports whether the step ends its job.
-func (st *step) ends() bool { return st.kind == stepFinish || st.failed() }
+func (st *step) ends() bool { return st.kind == stepFinish || st.kind == stepEndTask || st.failed() }
 
 // failed reports whether the step ends its job as failed.
 func (st *step) failed() bool { return st.kind == stepFail || st.kind == stepRolledBack }
@@ -168,7 +170,11 @@ func (t *tx) steps(ctx context.Context, steps []*step) error {
 	if err := t.savePhones(ctx, steps, jobs); err != nil {
 		return err
 	}
-	if err := t.admit(ctx, serversToAdmit(steps, jobs)); err != nil {
+	boots, tasks := serversToAdmit(steps, jobs)
+	if err := t.admit(ctx, boots); err != nil {
+		return err
+	}
+	if err := t.startTasks(ctx, tasks); err != nil {
 		return err
 	}
 	return t.loadAssignments(ctx, steps)
@@ -188,7 +194,7 @@ func (t *tx) lockForSteps(ctx context.Context, steps []*step) error {
 		if st.needsAdmission() {
 			admitting = append(admitting, st.fence.Job)
 		}
-		if st.ends() {
+		if st.ends() && st.kind != stepEndTask { // a task changes no phone
 			ending = append(ending, st.fence.Job)
 		}
 	}
@@ -218,6 +224,8 @@ type stepJob struct {
 	phase   phone.Phase
 	erase   phone.EraseState
 	attempt int
+	begun   int
+	output  string
 	owner   phone.ReplicaID
 	erased  *string
 	paced   bool
@@ -242,7 +250,7 @@ func (t *tx) lockStepJobs(ctx context.Context, steps []*step) (map[phone.JobID]*
 	err := t.each(ctx, func(row scanner) error {
 		j := &stepJob{began: map[phone.Phase]int64{}}
 		var owner *string
-		if err := row.Scan(&j.id, &j.project, &j.kind, &j.server, &j.image, &j.phase, &j.erase, &j.attempt, &owner, &j.erased, &j.request, &j.paced, &j.prior, &j.rollback, &j.failure); err != nil {
+		if err := row.Scan(&j.id, &j.project, &j.kind, &j.server, &j.image, &j.phase, &j.erase, &j.attempt, &owner, &j.erased, &j.request, &j.paced, &j.prior, &j.rollback, &j.failure, &j.begun, &j.output); err != nil {
 			return err
 		}
 		if owner != nil {
@@ -250,7 +258,7 @@ func (t *tx) lockStepJobs(ctx context.Context, steps []*step) (map[phone.JobID]*
 		}
 		jobs[j.id] = j
 		return nil
-	}, `SELECT id, project_id, kind, server_id, image_id, phase, erase, attempt, owner, erased, request_id, paced, prior_status, rollback, failure FROM jobs WHERE `+t.in("id")+` ORDER BY id`+t.lock, list(t.dialect, ids))
+	}, `SELECT id, project_id, kind, server_id, image_id, phase, erase, attempt, owner, erased, request_id, paced, prior_status, rollback, failure, begun, output FROM jobs WHERE `+t.in("id")+` ORDER BY id`+t.lock, list(t.dialect, ids))
 	if err != nil {
 		return nil, fmt.Errorf("lock jobs: %w", err)
 	}
@@ -289,6 +297,10 @@ func (j *stepJob) apply(st *step, at int64) error {
 		if err := j.finish(st.receipt); err != nil {
 			return err
 		}
+	case stepEndTask:
+		if err := j.endTask(st.end); err != nil {
+			return err
+		}
 	case stepRestore:
 		if j.phase == phone.PhaseRestoring {
 			return nil
@@ -315,12 +327,15 @@ func (j *stepJob) apply(st *step, at int64) error {
 }
 
 func (j *stepJob) claim(f phone.Fence) error {
-	active := j.phase != phone.PhaseHeld && j.phase != phone.PhaseQueued && !j.phase.Final()
+	active := j.attempt > 0 && j.phase != phone.PhaseHeld && j.phase != phone.PhaseQueued && !j.phase.Final()
 	if !active || j.attempt != f.Attempt || j.owner != "" && j.owner != f.Replica {
 		return fenced(f)
 	}
 	if j.owner == "" {
 		j.owner, j.claimed, j.changed = f.Replica, true, true
+		if j.kind.Task() && j.begun == 0 {
+			j.begun = j.attempt
+		}
 	}
 	return nil
 }
@@ -379,6 +394,8 @@ type stepRow struct {
 	Ended     *int64           `json:"ended_at"`
 	Failure   *string          `json:"failure"`
 	Receipt   *string          `json:"receipt"`
+	Begun     int              `json:"begun"`
+	Output    string           `json:"output"`
 }
 
 // saveSteps writes all changed jobs in one statement. A job that a step changed has an owner, is queued or has ended: in all
@@ -397,9 +414,10 @@ func (t *tx) saveSteps(ctx context.Context, jobs map[phone.JobID]*stepJob) error
 		incarnation = CASE WHEN v.claimed THEN (SELECT r.incarnation FROM replicas r WHERE r.id = v.owner) WHEN v.owner IS NULL THEN NULL ELSE jobs.incarnation END,
 		creating_at = coalesce(v.creating_at, jobs.creating_at), booting_at = coalesce(v.booting_at, jobs.booting_at),
 		verifying_at = coalesce(v.verifying_at, jobs.verifying_at), restoring_at = coalesce(v.restoring_at, jobs.restoring_at),
-		rolled_back = v.rolled_back, ended_at = v.ended_at, failure = v.failure, receipt = v.receipt
+		rolled_back = v.rolled_back, ended_at = v.ended_at, failure = v.failure, receipt = v.receipt,
+		begun = v.begun, output = v.output
 		FROM `+t.records("id text", "phase text", "erase text", "erased text", "owner text", "claimed boolean", "creating_at bigint",
-		"booting_at bigint", "verifying_at bigint", "restoring_at bigint", "rolled_back boolean", "ended_at bigint", "failure text", "receipt text")+` WHERE jobs.id = v.id`, asJSON(changed))
+		"booting_at bigint", "verifying_at bigint", "restoring_at bigint", "rolled_back boolean", "ended_at bigint", "failure text", "receipt text", "begun bigint", "output text")+` WHERE jobs.id = v.id`, asJSON(changed))
 	if err != nil {
 		return fmt.Errorf("save steps: %w", err)
 	}
@@ -410,7 +428,7 @@ func (j *stepJob) row(at int64) stepRow {
 	row := stepRow{
 		ID: j.id, Phase: j.phase, Erase: j.erase, Erased: j.erased, Claimed: j.claimed, Failure: j.failure, Receipt: j.receipt,
 		Creating: j.at(phone.PhaseCreating), Booting: j.at(phone.PhaseBooting), Verifying: j.at(phone.PhaseVerifying),
-		Restoring: j.at(phone.PhaseRestoring), Rolled: j.rolledBack,
+		Restoring: j.at(phone.PhaseRestoring), Rolled: j.rolledBack, Begun: j.begun, Output: j.output,
 	}
 	if j.owner != "" {
 		owner := string(j.owner)

@@ -44,6 +44,9 @@ func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID
 			continue
 		}
 		j := jobs[st.fence.Job]
+		if j.kind.Task() {
+			continue
+		}
 		if j.kind.KeepsStatus() {
 			if updated = append(updated, j.id); st.kind == stepFinish {
 				given = append(given, j.id)
@@ -123,15 +126,19 @@ func (t *tx) saveFailed(ctx context.Context, failed []failedPhone) error {
 	return expect(n, len(failed), "phones")
 }
 
-// serversToAdmit gives the servers on which a step freed a slot or made jobs admissible.
-func serversToAdmit(steps []*step, jobs map[phone.JobID]*stepJob) []phone.ServerID {
-	servers := map[phone.ServerID]bool{}
+// serversToAdmit gives the servers on which a step freed a slot or made jobs admissible, and those on which one ended a task.
+func serversToAdmit(steps []*step, jobs map[phone.JobID]*stepJob) (boots, tasks []phone.ServerID) {
+	slots, turns := map[phone.ServerID]bool{}, map[phone.ServerID]bool{}
 	for _, st := range steps {
-		if j := jobs[st.fence.Job]; st.err == nil && j.changed && st.needsAdmission() {
-			servers[j.server] = true
+		switch j := jobs[st.fence.Job]; {
+		case st.err != nil || !j.changed || !st.needsAdmission():
+		case j.kind.Task():
+			turns[j.server] = true
+		default:
+			slots[j.server] = true
 		}
 	}
-	return slices.Sorted(maps.Keys(servers))
+	return slices.Sorted(maps.Keys(slots)), slices.Sorted(maps.Keys(turns))
 }
 
 // loadAssignments gives claims what they claimed.
@@ -153,7 +160,8 @@ func (t *tx) loadAssignments(ctx context.Context, steps []*step) error {
 		}
 		return err
 	}, `SELECT `+columns("j", jobColumns)+`, `+columns("p", phoneColumns)+`, `+columns("s", serverColumns)+`, `+columns("i", imageColumns)+`,
-		coalesce(h.identity_id, ''), coalesce(h.identity_digest, ''), j.erased
+		coalesce(h.identity_id, ''), coalesce(h.identity_digest, ''), j.erased,
+		CASE WHEN j.kind IN (`+tasks+`) THEN (SELECT r.payload FROM requests r WHERE r.id = j.request_id) ELSE '' END
 		FROM jobs j JOIN phones p ON p.id = j.phone_id JOIN servers s ON s.id = j.server_id JOIN images i ON i.id = j.image_id
 		LEFT JOIN host_images h ON h.server_id = j.server_id AND h.image_id = j.image_id
 		WHERE `+t.in("j.id"), list(t.dialect, slices.Sorted(maps.Keys(claims))))

@@ -31,6 +31,8 @@ type Config struct {
 	Keys seal.Keys
 	// Now gives the time of recorded facts; nil is time.Now. Leases expire by the database's clock instead.
 	Now func() time.Time
+	// Tasks is how many commands and transfers of files run at once on one server, over all replicas; 0 is 16.
+	Tasks int
 	// DatabaseClock takes the place of the database's own clock, for tests that are the masters of all time; nil is the database's,
 	// and the only choice on PostgreSQL.
 	DatabaseClock func() time.Time
@@ -46,6 +48,7 @@ type Store struct {
 	log     *slog.Logger
 	now     func() time.Time
 	keys    seal.Keys
+	tasks   int    // so many run at once on a server
 	process string // names this Store among River's clients
 	inserts inserter
 	wakes   *wakeups
@@ -80,6 +83,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.tasks = c.Tasks; s.tasks == 0 {
+		s.tasks = defaultTasks
 	}
 	if err := s.connect(ctx, c); err != nil {
 		return nil, err

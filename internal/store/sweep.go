@@ -25,6 +25,7 @@ func (s *Store) Sweep(ctx context.Context, unclaimed time.Duration) (int, error)
 		{m.setBack, func(t *tx) error { return t.setBack(ctx, s.longestLease()) }},
 		{m.leases, func(t *tx) error { return t.takeOver(ctx, "") }},
 		{len(m.servers) > 0, func(t *tx) error { return t.admitMissed(ctx, m.servers) }},
+		{len(m.turns) > 0, func(t *tx) error { return t.startMissedTasks(ctx, m.turns) }},
 		{m.overdue, func(t *tx) error { return t.redeliverLost(ctx, unclaimed) }},
 		{m.counts > maxCountRows, func(t *tx) error { return t.foldCounts(ctx) }},
 		{m.keys, func(t *tx) error { return t.deleteExpiredKeys(ctx) }},
@@ -64,6 +65,7 @@ func (t *tx) lockServers(ctx context.Context, servers []phone.ServerID) error {
 // missed is what there is to sweep.
 type missed struct {
 	servers []phone.ServerID // on which something is admissible
+	turns   []phone.ServerID // on which a task waits that may run
 	setBack bool             // the clock, since a lease or a delivery was written
 	leases  bool             // that have expired, or jobs whose owner has none
 	overdue bool             // deliveries
@@ -110,6 +112,9 @@ func (s *Store) missed(ctx context.Context, unclaimed time.Duration) (missed, er
 			return err
 		}
 		if m.servers, err = t.serversWithWork(ctx, waiting); err != nil {
+			return err
+		}
+		if m.turns, err = t.serversWithTurns(ctx); err != nil {
 			return err
 		}
 		if m.paced, err = t.outOfPace(ctx); err != nil {

@@ -21,6 +21,8 @@ type tx struct {
 	at         int64 // the one time of all facts that this transaction records
 	// deliveries are sent off with the commit.
 	deliveries []phone.Delivery
+	// atWork is how many unfinished tasks the phones have that busy looked at.
+	atWork     map[phone.ID]int
 	unprepared []string // statements that ran without having been prepared
 }
 

@@ -29,6 +29,7 @@ type Config struct {
 	SweepEvery   time.Duration // how often what was missed is admitted; 1 s
 	Unclaimed    time.Duration // a delivery that nobody claimed for this long is repeated; 30 s
 	HostDeadline time.Duration // how long a step waits for a host that does not answer; 10 min
+	TaskTimeout  time.Duration // how long a task may work in its phone; 10 min
 	JobRetention time.Duration // how long a finished job is kept, at least; 0 keeps all for ever
 	// AuditRetention is how long an event of the audit trail is kept, at least; 0 keeps all for ever.
 	AuditRetention time.Duration
@@ -55,6 +56,7 @@ func New(c Config) *Engine {
 	c.SweepEvery = orDefault(c.SweepEvery, time.Second)
 	c.Unclaimed = orDefault(c.Unclaimed, 30*time.Second)
 	c.HostDeadline = orDefault(c.HostDeadline, 10*time.Minute)
+	c.TaskTimeout = orDefault(c.TaskTimeout, 10*time.Minute)
 	c.PruneEvery = orDefault(c.PruneEvery, time.Hour)
 	c.ReconcileGrace = orDefault(c.ReconcileGrace, time.Hour)
 	c.StopGrace = orDefault(c.StopGrace, 8*time.Second)

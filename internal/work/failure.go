@@ -20,6 +20,10 @@ var cures = map[phone.Reason]string{
 	phone.ReasonVerifyFailed:     "choose an image or properties that agree, then reset the phone again",
 	phone.ReasonNoSpace:          "free space on the server, or reset the phone without the rollback policy, which needs room for one volume only",
 	phone.ReasonHigherGeneration: "the server holds a later life of this phone than the database knows (a restored backup?): nothing was touched; settle which is right first",
+	phone.ReasonPhoneNotRunning:  "the phone does not run any more: start it, then reset the phone again",
+	phone.ReasonTaskUnknown:      "it may have been done, in part or as a whole: look into the phone, and call again if it was not",
+	phone.ReasonTaskExpired:      "what it ran was ended inside the phone: give it less to do, or give the installation a longer task_timeout",
+	phone.ReasonCommandFailed:    "what its program said stands in the job's output",
 	phone.ReasonForeignObject:    "something that is not lethe's has the name on the server: remove or rename it there, then reset the phone again",
 }
 
@@ -27,10 +31,12 @@ var cures = map[phone.Reason]string{
 const again = "reset the phone again"
 
 var againOf = map[phone.Kind]string{
-	phone.KindStart:   "restart the phone",
-	phone.KindRestart: "restart the phone again",
-	phone.KindStop:    "stop the phone again",
-	phone.KindUpdate:  "update the phone's properties again; values that were set before this failed may stay until its next boot",
+	phone.KindStart:     "restart the phone",
+	phone.KindRestart:   "restart the phone again",
+	phone.KindStop:      "stop the phone again",
+	phone.KindShell:     "call again; what the command did before stays in the phone",
+	phone.KindUninstall: "call again",
+	phone.KindUpdate:    "update the phone's properties again; values that were set before this failed may stay until its next boot",
 }
 
 // failure is failureOf with the cure for the job's kind.

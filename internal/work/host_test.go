@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,24 @@ type memoryInstance struct {
 	exitCode int
 	exited   bool
 	props    map[string]string
+	ran      []string // commands and calls of pm
+	exit     int      // what commands end with
+	packages map[string]bool
+}
+
+// pm answers as Android's package manager does.
+func (i *memoryInstance) pm(args []string) driver.Result {
+	there := i.packages[args[len(args)-1]]
+	switch {
+	case args[0] == "path" && there:
+		return driver.Result{Stdout: []byte("package:/data/app/" + args[1] + "/base.apk\n")}
+	case args[0] == "uninstall" && there:
+		delete(i.packages, args[1])
+		return driver.Result{Stdout: []byte("Success\n")}
+	case args[0] == "uninstall":
+		return driver.Result{ExitCode: 1, Stdout: []byte("Failure [DELETE_FAILED_INTERNAL_ERROR]\n")}
+	}
+	return driver.Result{ExitCode: 1}
 }
 
 func newMemoryHost() *memoryHost {
@@ -286,9 +305,16 @@ func (h *memoryHost) Exec(ctx context.Context, ref driver.Ref, command driver.Co
 	if i == nil || !i.running {
 		return driver.Result{}, phone.Errorf(phone.NotFound, "", "no instance runs")
 	}
-	if command.Args[0] == "setprop" {
+	switch command.Args[0] {
+	case "setprop":
 		i.props[command.Args[1]] = command.Args[2]
 		return driver.Result{}, nil
+	case "sh":
+		i.ran = append(i.ran, command.Args[2])
+		return driver.Result{ExitCode: i.exit, Stdout: []byte("ran " + command.Args[2] + "\n"), Stderr: []byte("\xff\x00")}, nil
+	case "pm":
+		i.ran = append(i.ran, strings.Join(command.Args, " "))
+		return i.pm(command.Args[1:]), nil
 	}
 	var out bytes.Buffer
 	for k, v := range i.props {

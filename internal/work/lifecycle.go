@@ -21,6 +21,9 @@ func (t *task) steps() error {
 	case phone.KindUpdate:
 		return t.updateAndFinish()
 	}
+	if t.Job.Kind.Task() {
+		return t.doTask()
+	}
 	if t.Job.Rollback {
 		return t.stepsKeepingOld()
 	}

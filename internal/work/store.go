@@ -33,6 +33,9 @@ type Store interface {
 	// Fail ends the job as failed: the phone gets the kind's failed status (-5, -8), a held slot is freed and the next admitted.
 	Fail(ctx context.Context, fence phone.Fence, failure phone.Failure) error
 
+	// EndTask ends a task, in success where its end has no failure, keeps what its program said, and sets going what has its turn after it.
+	EndTask(ctx context.Context, fence phone.Fence, end phone.TaskEnd) error
+
 	// Restore saves that a job with the rollback policy has failed before its new life was verified, and why: restoring begins, in
 	// the slot that the job holds. Again it succeeds and changes nothing.
 	Restore(ctx context.Context, fence phone.Fence, failure phone.Failure) error

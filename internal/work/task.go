@@ -119,6 +119,9 @@ func (t *task) open() (driver.Driver, error) {
 
 func (t *task) fail(failure phone.Failure) error {
 	t.log.Warn("job failed", "reason", failure.Reason, "msg", failure.Msg)
+	if t.Job.Kind.Task() {
+		return t.endTask(phone.TaskEnd{Failure: &failure})
+	}
 	return t.save(func(ctx context.Context) error { return t.engine.Store.Fail(ctx, t.Fence, failure) })
 }
 

@@ -57,7 +57,10 @@ const watched = `SELECT 'slots', s.id, s.max_concurrent_boots, (SELECT count(*) 
 		WHERE p.status IN (1, 3, 4, 7) AND (SELECT count(*) FROM jobs j WHERE j.phone_id = p.id AND j.ended_at IS NULL) <> 1
 	UNION ALL
 	SELECT 'I1: a phone in a settled status has an unfinished job', p.id, p.status, 0 FROM phones p
-		WHERE p.status NOT IN (1, 3, 4, 7) AND EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.ended_at IS NULL AND j.kind <> 'update')
+		WHERE p.status NOT IN (1, 3, 4, 7) AND EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.ended_at IS NULL AND j.kind <> 'update' AND j.phase <> 'working')
+	UNION ALL
+	SELECT 'I1: a task is at work in a phone that does not run the life that it was accepted in', p.id, p.status, 0 FROM phones p
+		JOIN jobs j ON j.phone_id = p.id AND j.phase = 'working' WHERE p.status <> 2 OR p.generation <> j.target
 	UNION ALL
 	SELECT 'I6: a phone runs a generation whose job has not succeeded', p.id, p.status, p.generation FROM phones p
 		WHERE p.status = 2 AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.target = p.generation AND j.phase = 'succeeded')

@@ -218,7 +218,7 @@ func (w *world) checkRows(before rows) {
 
 // checkPhases: a job only goes on, and its attempts only grow. Bringing an image is the one thing that it returns from.
 func (w *world) checkPhases(was, is specJob) {
-	order := []phone.Phase{phone.PhaseHeld, phone.PhaseQueued, phone.PhasePreparing, phone.PhaseStopping, phone.PhaseRemoving, phone.PhaseCreating, phone.PhaseBooting, phone.PhaseVerifying, phone.PhaseRestoring, phone.PhaseSucceeded, phone.PhaseFailed, phone.PhaseCancelled}
+	order := []phone.Phase{phone.PhaseHeld, phone.PhaseQueued, phone.PhasePreparing, phone.PhaseStopping, phone.PhaseWorking, phone.PhaseRemoving, phone.PhaseCreating, phone.PhaseBooting, phone.PhaseVerifying, phone.PhaseRestoring, phone.PhaseSucceeded, phone.PhaseFailed, phone.PhaseCancelled}
 	prepared := was.Phase == phone.PhasePreparing && is.Phase == phone.PhaseQueued
 	if was.ID != "" && (slices.Index(order, is.Phase) < slices.Index(order, was.Phase) && !prepared || is.Attempt < was.Attempt || final(was.Phase) && is != was) {
 		w.fail("job %s was %s in attempt %d and is %s in attempt %d", w.nameOfJob(is.ID), was.Phase, was.Attempt, is.Phase, is.Attempt)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lethe-cloud/lethe/internal/apps"
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -153,55 +155,29 @@ func validKey(key string) bool {
 	return key != "" && !illegal && !strings.HasPrefix(key, ".") && !strings.HasSuffix(key, ".") && !strings.Contains(key, "..")
 }
 
-// packagePath is where the package of that name is, "" when the phone has none.
-func packagePath(name string) string {
-	switch name {
-	case "android":
-		return "/system/framework/framework-res.apk"
-	case "com.android.settings":
-		return "/system_ext/priv-app/Settings/Settings.apk"
-	case "com.android.systemui":
-		return "/system_ext/priv-app/SystemUI/SystemUI.apk"
-	case "com.android.providers.settings":
-		return "/system/priv-app/SettingsProvider/SettingsProvider.apk"
-	case "com.android.shell":
-		return "/system/priv-app/Shell/Shell.apk"
+// systemApps are the apps of a simulated phone's system.
+func systemApps() map[string]string {
+	return map[string]string{
+		"android":                        "/system/framework/framework-res.apk",
+		"com.android.settings":           "/system_ext/priv-app/Settings/Settings.apk",
+		"com.android.systemui":           "/system_ext/priv-app/SystemUI/SystemUI.apk",
+		"com.android.providers.settings": "/system/priv-app/SettingsProvider/SettingsProvider.apk",
+		"com.android.shell":              "/system/priv-app/Shell/Shell.apk",
 	}
-	return ""
 }
 
-// pm answers `pm path PACKAGE` and `pm list packages [-3] [FILTER]` once the phone has booted.
+// pm is the package manager, once the phone has booted.
 func pm(s *shell) (int, error) {
 	if !s.booted() {
 		return s.fail(20, "cmd: Can't find service: package")
 	}
-	switch {
-	case len(s.args) == 2 && s.args[0] == "path":
-		path := packagePath(s.args[1])
-		if path == "" {
-			return 1, nil
-		}
-		return 0, s.say("package:%s\n", path)
-	case len(s.args) >= 2 && s.args[0] == "list" && s.args[1] == "packages":
-		filter := ""
-		for _, arg := range s.args[2:] {
-			if arg == "-3" { // those that a user installed, and no user can install any here
-				return 0, nil
-			}
-			filter = arg
-		}
-		for _, name := range []string{
-			"android", "com.android.providers.settings", "com.android.settings", "com.android.shell", "com.android.systemui",
-		} {
-			if strings.Contains(name, filter) {
-				if err := s.say("package:%s\n", name); err != nil {
-					return 0, err
-				}
-			}
-		}
-		return 0, nil
+	result, err := apps.Manager{Data: s.data, System: systemApps()}.Run(s.args)
+	if err != nil {
+		return 0, err
 	}
-	return s.fail(255, "pm: usage: pm path PACKAGE | pm list packages [-3] [FILTER]")
+	_, out := io.WriteString(&s.stdout, result.Stdout)
+	_, said := io.WriteString(&s.stderr, result.Stderr)
+	return result.Code, errors.Join(out, said)
 }
 
 // seed writes what a first boot leaves on a volume, so that an erasure has real files to destroy: the configured number of

@@ -121,17 +121,18 @@ func programs(args []string) (program, []string) {
 	if filepath.Base(name) == "sh" {
 		return shellProgram(args)
 	}
-	return named(name), args
+	return named(args), args
 }
 
-func named(name string) program {
+func named(words []string) program {
+	name := words[0]
 	switch filepath.Base(name) {
 	case "getprop":
 		return program{run: getprop}
 	case "setprop":
 		return program{writes: true, run: setprop}
 	case "pm":
-		return program{run: pm}
+		return program{writes: len(words) > 1 && (words[1] == "uninstall" || strings.HasPrefix(words[1], "install")), run: pm}
 	case "tee":
 		return program{writes: true, run: tee}
 	case "cat":
@@ -168,7 +169,7 @@ func shellProgram(args []string) (program, []string) {
 	if filepath.Base(words[0]) == "sh" {
 		return fails("sh: a simulated phone's shell starts no other")
 	}
-	return named(words[0]), words
+	return named(words), words
 }
 
 // sleep waits for some seconds.

@@ -141,7 +141,8 @@ func TestPrograms(t *testing.T) {
 		{command: "pm path none", code: 1},
 		{command: "pm list packages settings", stdout: "package:com.android.providers.settings\npackage:com.android.settings\n"},
 		{command: "pm list packages -3", stdout: ""},
-		{command: "pm install x", code: 255, stderr: "pm: usage: pm path PACKAGE | pm list packages [-3] [FILTER]\n"},
+		{command: "pm install x", code: 1, stdout: "Failure [INSTALL_PARSE_FAILED_NOT_APK: Failed to parse x]\n"},
+		{command: "pm uninstall com.android.shell", code: 1, stdout: "Failure [DELETE_FAILED_INTERNAL_ERROR]\n"},
 	} {
 		got := sh(t, d, spec.Ref, step.stdin, step.command)
 		want := driver.Result{ExitCode: step.code, Stdout: []byte(step.stdout), Stderr: []byte(step.stderr)}

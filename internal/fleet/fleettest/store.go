@@ -201,6 +201,24 @@ func (s *Store) AcceptRestart(ctx context.Context, in fleet.AcceptRestart) (phon
 	})
 }
 
+// AcceptTask implements fleet.Store. It bounds no server's tasks: all of them are set going.
+func (s *Store) AcceptTask(ctx context.Context, in fleet.AcceptTask) (phone.RequestID, []phone.Outcome, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return "", nil, err
+	}
+	accept := func() ([]phone.Outcome, error) {
+		accepted, outcomes := phone.DecideTask(in.Items, s.targets(in.Request.Project))
+		return s.save(in.Request, accepted, append(outcomes, in.Refused...)), nil
+	}
+	if in.Key != nil {
+		return s.once(in.Request, *in.Key, accept)
+	}
+	outcomes, err := accept()
+	return in.Request.ID, outcomes, err
+}
+
 // AcceptUpdate implements fleet.Store.
 func (s *Store) AcceptUpdate(ctx context.Context, in fleet.AcceptUpdate) (phone.RequestID, []phone.Outcome, error) {
 	return s.power(ctx, in.AcceptPower, func(items []phone.ResetItem, targets map[phone.ID]phone.ResetTarget) ([]phone.Accepted, []phone.Outcome) {
@@ -258,8 +276,8 @@ func (s *Store) retry(in fleet.RetryJobs) ([]phone.Outcome, error) {
 	in.Request.Pace = failed.Pace
 	jobs := choose(s.jobs, func(j phone.Job) bool {
 		at := slices.IndexFunc(s.jobs, func(o phone.Job) bool { return o.ID == j.ID })
-		later := func(o phone.Job) bool { return o.Phone == j.Phone && o.Kind != phone.KindStart }
-		return j.Request == in.Of && j.Kind != phone.KindStart && j.Phase.Status() == phone.JobFailed && !slices.ContainsFunc(s.jobs[at+1:], later)
+		later := func(o phone.Job) bool { return o.Phone == j.Phone && o.Kind != phone.KindStart && !o.Kind.Task() }
+		return j.Request == in.Of && j.Kind.Retryable() && j.Phase.Status() == phone.JobFailed && !slices.ContainsFunc(s.jobs[at+1:], later)
 	})
 	if len(jobs) == 0 {
 		return nil, phone.Errorf(phone.Precondition, phone.ReasonNothingToRetry, "there is nothing to retry")
@@ -297,6 +315,7 @@ func (s *Store) save(request phone.Request, accepted []phone.Accepted, outcomes 
 		}
 		if s.phones[i].LastGeneration = max(a.Target, a.Phone.LastGeneration); !request.Kind.KeepsStatus() {
 			s.phones[i].Status = request.Kind.Doing()
+			s.endTasks(a.Phone.ID, request.Kind)
 		}
 		s.jobs = append(s.jobs, job)
 		outcomes[a.Index].Job = job.ID
@@ -304,6 +323,15 @@ func (s *Store) save(request phone.Request, accepted []phone.Accepted, outcomes 
 	request.Refused = len(outcomes) - len(accepted)
 	s.requests = append(s.requests, request)
 	return outcomes
+}
+
+func (s *Store) endTasks(id phone.ID, by phone.Kind) {
+	for i := range s.jobs {
+		if j := &s.jobs[i]; j.Phone == id && j.Kind.Task() && !j.Phase.Final() {
+			failure := phone.EndedByAnother(by, true)
+			j.Phase, j.Failure = phone.PhaseFailed, &failure
+		}
+	}
 }
 
 func (s *Store) targets(project phone.ProjectID) map[phone.ID]phone.ResetTarget {
@@ -315,7 +343,8 @@ func (s *Store) targets(project phone.ProjectID) map[phone.ID]phone.ResetTarget 
 		i := slices.IndexFunc(s.servers, func(o phone.Server) bool { return o.ID == p.Server })
 		targets[p.ID] = phone.ResetTarget{
 			Phone: p, ServerStatus: s.servers[i].Status, ServerLabel: s.servers[i].ImageLabel, Driver: s.servers[i].Driver, System: s.system(p.Image),
-			Busy: slices.ContainsFunc(s.jobs, func(j phone.Job) bool { return j.Phone == p.ID && j.Kind == phone.KindUpdate && !j.Phase.Final() }),
+			Tasks: len(choose(s.jobs, func(j phone.Job) bool { return j.Phone == p.ID && j.Kind.Task() && !j.Phase.Final() })),
+			Busy:  slices.ContainsFunc(s.jobs, func(j phone.Job) bool { return j.Phone == p.ID && j.Kind == phone.KindUpdate && !j.Phase.Final() }),
 		}
 	}
 	return targets

@@ -182,8 +182,8 @@ func (f Fixture) scheduled(t testing.TB) {
 // are counted wrongly.
 func (f Fixture) consistent(t testing.TB) {
 	t.Helper()
-	n := f.count(t, `SELECT count(*) FROM phones p WHERE (SELECT count(*) FROM jobs j WHERE j.phone_id = p.id AND j.phase NOT IN ('succeeded', 'failed', 'cancelled'))
-		<> CASE WHEN p.status IN (1, 3, 4, 7) THEN 1 ELSE (SELECT count(*) FROM jobs u WHERE u.phone_id = p.id AND u.kind = 'update' AND u.phase = 'verifying') END`)
+	n := f.count(t, `SELECT count(*) FROM phones p WHERE (SELECT count(*) FROM jobs j WHERE j.phone_id = p.id AND j.phase NOT IN ('succeeded', 'failed', 'cancelled')
+		AND j.phase <> 'working') <> CASE WHEN p.status IN (1, 3, 4, 7) THEN 1 ELSE (SELECT count(*) FROM jobs u WHERE u.phone_id = p.id AND u.kind = 'update' AND u.phase = 'verifying') END`)
 	miscounted := f.count(t, `SELECT count(*) FROM (SELECT project_id, status, sum(n) AS n FROM
 		(SELECT project_id, status, n FROM phone_counts UNION ALL SELECT project_id, status, -1 FROM phones) AS rows GROUP BY project_id, status) AS sums WHERE n <> 0`)
 	if miscounted != 0 {
@@ -191,6 +191,11 @@ func (f Fixture) consistent(t testing.TB) {
 	}
 	if n != 0 {
 		t.Errorf("%d phones have a status that does not fit their jobs", n)
+	}
+	// Commands and transfers go on in phones that run, and beside nothing that ends that life.
+	stray := f.count(t, `SELECT count(*) FROM jobs j WHERE j.phase = 'working' AND NOT EXISTS (SELECT 1 FROM phones p WHERE p.id = j.phone_id AND p.status = 2 AND p.generation = j.target)`)
+	if stray != 0 {
+		t.Errorf("%d tasks are unfinished in phones that do not run the life that they were accepted in", stray)
 	}
 	// Nobody would ever let such a job go.
 	lost := f.count(t, `SELECT count(*) FROM jobs j JOIN requests r ON r.id = j.request_id WHERE j.phase = 'held' AND NOT r.pacing`)
