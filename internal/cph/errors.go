@@ -83,6 +83,7 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonImageInvalid:        {400, "CPS.0030", "Parameter: image_id is invalid."},
 	phone.ReasonImageNotFound:       {400, "CPS.0166", "Phone image not found."},
 	phone.ReasonImageLabel:          {400, "CPS.0142", "Parameter: image_label is invalid."},
+	phone.ReasonImageSystem:         {400, "CPS.0030", "Parameter: image_id is invalid. {1}"}, // the reference has no code for it
 	phone.ReasonPropertyInvalid:     {400, "CPS.0078", "Parameter: Property is invalid."},
 	phone.ReasonPropertyUnsupported: {400, "CPS.0163", "Parameter: property {0} not supported."},
 	phone.ReasonPropertyValue:       {400, "CPS.0164", "Parameter: Invalid property {0}."},
@@ -119,6 +120,7 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonHostFailed:       internal,
 	phone.ReasonEraseFailed:      internal,
 	phone.ReasonInstanceGone:     internal,
+	phone.ReasonVolumeGone:       internal,
 	phone.ReasonVerifyFailed:     internal,
 	phone.ReasonNoSpace:          internal,
 	phone.ReasonFenced:           internal,

@@ -5,6 +5,9 @@ package driver
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -30,6 +33,15 @@ type Driver interface {
 	// already made is kept as it is. Properties that the driver's PropertyRules.Check refuses are refused here too, with the
 	// same error and before anything is touched.
 	Ensure(ctx context.Context, spec Spec) (Instance, error)
+
+	// Remake makes the instance of a life that has a volume anew, not started: from another image, or with other properties of those that
+	// take effect at creation. Generation, names, adb port and data stay; spec.Job is the job that asks, not the one whose volume it is.
+	// It never makes and never destroys a volume: without the life's own it is NotFound with ReasonVolumeGone, and nothing was touched.
+	// An instance that is made of what spec says (Instance.Made) is left alone, whether it runs or not. Any other one that runs is
+	// Precondition and goes on: who asks stops it first, and a call that comes late ends nobody's phone. Twice with one Spec is one
+	// instance, also where the first call ended between removing the old one and making the new one. ReasonHigherGeneration,
+	// ReasonForeignObject, ReasonImageNotFound and refused properties are as in Ensure.
+	Remake(ctx context.Context, spec Spec) (Instance, error)
 
 	// Start starts the instance; one that runs already is left alone, an absent one is NotFound. Whether it has booted is
 	// Inspect's to say.
@@ -79,8 +91,20 @@ type Measurer interface {
 	Space(ctx context.Context, ref Ref) (phone.Space, error)
 }
 
-// CapabilitySpace is the capability of a Measurer.
-const CapabilitySpace = "space"
+// KeySetter is implemented by drivers that can say anew whose adb a phone lets in. Its name in Info.Capabilities is CapabilityADBKeys.
+type KeySetter interface {
+	// SetADBKeys makes keys the public keys, beside those of the server's template, whose holders the instance's adb lets in: what Ensure and
+	// Remake do with Spec.ADBKeys. Who is connected stays so; the next one that connects is asked for one of these keys. Each is a line as
+	// in ~/.android/adbkey.pub; one that is none is Invalid, and nothing was changed. An absent instance is NotFound. Twice is the
+	// same as once, and the instance may run or not.
+	SetADBKeys(ctx context.Context, ref Ref, keys []string) error
+}
+
+// The capabilities: of a Measurer, and of a KeySetter.
+const (
+	CapabilitySpace   = "space"
+	CapabilityADBKeys = "adb_keys"
+)
 
 // Info is what a host says of itself.
 type Info struct {
@@ -105,7 +129,8 @@ type Spec struct {
 	Image      phone.Image
 	Identity   phone.ImageIdentity // what Prepare said: the instance boots exactly this
 	Properties phone.Properties
-	ADBPort    int // fixed host port
+	ADBPort    int      // fixed host port
+	ADBKeys    []string // public keys that adb lets in besides those of the server's template; see KeySetter
 }
 
 // Instance is one life as the host sees it.
@@ -118,8 +143,11 @@ type Instance struct {
 	Exited   bool   // was started and has ended
 	Log      string // its last lines when it has ended, at most 2 KiB
 	Identity phone.ImageIdentity
-	Volume   string // "" when Inspect did not find it
-	Address  string // host:port at which adb answers, as operators reach it
+	// Made is PropertyRules.Made of the Spec that it was made from: whoever wants to know whether it is what a phone should be compares
+	// the two. "" when the instance does not say.
+	Made    string
+	Volume  string // "" when Inspect did not find it
+	Address string // host:port at which adb answers, as operators reach it
 	// Waiting says, for people, what has not been seen yet while it runs and is not Booted: "the adb port does not answer".
 	Waiting string
 	// CheckAfter is when it is worth looking again while it boots; 0 means that the driver has no idea.
@@ -187,4 +215,17 @@ type PropertyRules struct {
 	Timing func(key string) Timing
 	// Check says whether the runtime can take these values without cutting or dropping one.
 	Check func(phone.Properties) *phone.Error
+}
+
+// Made tells apart what instances are made of: the image, and those of the properties that take effect at creation. It says nothing of
+// what they were: it is a digest.
+func (r PropertyRules) Made(image phone.ImageID, properties phone.Properties) string {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%q", image)
+	for _, key := range properties.Keys() {
+		if r.Timing(key) == AtCreation {
+			fmt.Fprintf(sum, " %q %q", key, properties[key])
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16])
 }

@@ -48,6 +48,7 @@ const (
 	ReasonImageInvalid        Reason = "image_invalid"        // malformed id
 	ReasonImageNotFound       Reason = "image_not_found"      // also: not visible to the caller, not to be had by the host
 	ReasonImageLabel          Reason = "image_label"          // does not fit the server's model
+	ReasonImageSystem         Reason = "image_system"         // has another Android than the data that is to be kept
 	ReasonPropertyInvalid     Reason = "property_invalid"     // not a JSON object
 	ReasonPropertyUnsupported Reason = "property_unsupported" // unknown key, or one that weakens the host or adb
 	ReasonPropertyValue       Reason = "property_value"       // bad value of a known key
@@ -72,6 +73,7 @@ const (
 	ReasonPhoneNotRunning     Reason = "phone_not_running"    //
 	ReasonPhoneNotRestartable Reason = "phone_not_restartable"
 	ReasonInstanceGone        Reason = "instance_gone" // from its host: there is nothing to stop or to start
+	ReasonVolumeGone          Reason = "volume_gone"   // from its host: there is no data to make the instance anew for
 	ReasonKeyInvalid          Reason = "idempotency_key_invalid"
 	ReasonKeyReused           Reason = "idempotency_key_reused" // it stands for another request
 	ReasonNothingToRetry      Reason = "nothing_to_retry"       // no phone's latest job is one that failed in the request
@@ -94,9 +96,9 @@ const (
 // Reasons lists every Reason, so that a test can walk them through each edge's table.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonPhoneInvalid, ReasonPhoneNotFound, ReasonPhoneBusy, ReasonPhoneFrozen, ReasonPhoneDuplicate, ReasonPhoneNotRunning, ReasonPhoneNotRestartable, ReasonInstanceGone,
+		ReasonPhoneInvalid, ReasonPhoneNotFound, ReasonPhoneBusy, ReasonPhoneFrozen, ReasonPhoneDuplicate, ReasonPhoneNotRunning, ReasonPhoneNotRestartable, ReasonInstanceGone, ReasonVolumeGone,
 		ReasonPhonesInvalid, ReasonPhonesTooMany, ReasonServerInvalid, ReasonServerNotFound, ReasonServerNotReady, ReasonImageInvalid,
-		ReasonImageNotFound, ReasonImageLabel, ReasonPropertyInvalid, ReasonPropertyUnsupported, ReasonPropertyValue, ReasonJobNotFound,
+		ReasonImageNotFound, ReasonImageLabel, ReasonImageSystem, ReasonPropertyInvalid, ReasonPropertyUnsupported, ReasonPropertyValue, ReasonJobNotFound,
 		ReasonRequestNotFound, ReasonBootTimeout, ReasonBootExited, ReasonHostGone, ReasonHostFailed, ReasonEraseFailed, ReasonCancelled, ReasonFenced,
 		ReasonHigherGeneration, ReasonForeignObject, ReasonVerifyFailed, ReasonTokenExpired, ReasonNameTaken, ReasonNameInvalid,
 		ReasonNoSpace, ReasonPortsTaken, ReasonPageInvalid, ReasonKeyInvalid, ReasonKeyReused, ReasonNothingToRetry,

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"github.com/lethe-cloud/lethe/internal/driver"
@@ -22,6 +23,7 @@ func TestConformance(t *testing.T) {
 		Open:         func(t *testing.T, owner drivertest.Owner) driver.Driver { return open(t, endpoint, owner, fastBoot) },
 		Rules:        Rules(),
 		Image:        phone.Image{ID: phone.NewID[phone.ImageID](), Name: "boots", Reference: testenv.SimphoneImage(t)},
+		Other:        phone.Image{ID: phone.NewID[phone.ImageID](), Name: "boots too", Reference: otherImage(t)},
 		MissingImage: phone.Image{ID: phone.NewID[phone.ImageID](), Name: "missing", Reference: "127.0.0.1:1/lethe-missing:1"},
 		BootTimeout:  time.Minute,
 		Port:         func(t *testing.T) int { return testenv.Port(t) },
@@ -45,6 +47,8 @@ func TestConformance(t *testing.T) {
 		{"image looked at", drivertest.OpPrepare, at("GET", "/images/", "/json")},
 		{"volume created", drivertest.OpEnsure, at("POST", "/volumes/create", "")},
 		{"container created", drivertest.OpEnsure, at("POST", "/containers/create", "")},
+		{"container removed", drivertest.OpRemake, at("DELETE", "/containers/", "")},
+		{"container created", drivertest.OpRemake, at("POST", "/containers/create", "")},
 		{"container started", drivertest.OpStart, at("POST", "/containers/", "/start")},
 		{"container killed", drivertest.OpStop, at("POST", "/containers/", "/kill")},
 		{"container removed", drivertest.OpRemove, at("DELETE", "/containers/", "")},
@@ -66,6 +70,27 @@ func TestConformance(t *testing.T) {
 		})
 	}
 	drivertest.Run(t, harness)
+}
+
+// otherImage makes an image that is the test phone's and has another id.
+func otherImage(t *testing.T) string {
+	t.Helper()
+	w := newWorld(t, fastBoot)
+	made, err := w.raw.ContainerCreate(w.ctx, client.ContainerCreateOptions{Config: &container.Config{Image: w.identity.ID}})
+	w.must(err)
+	defer func() {
+		_, err := w.raw.ContainerRemove(w.ctx, made.ID, client.ContainerRemoveOptions{})
+		report(t, err)
+	}()
+	image, err := w.raw.ContainerCommit(w.ctx, made.ID, client.ContainerCommitOptions{Reference: "lethe-test-other:" + phone.NewID[string]()[:12]})
+	w.must(err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		_, err := w.raw.ImageRemove(ctx, image.ID, client.ImageRemoveOptions{Force: true})
+		report(t, err)
+	})
+	return image.ID
 }
 
 // plant makes what somebody may have made by hand, with something precious in it.

@@ -203,8 +203,9 @@ type Driver struct {
 }
 
 var (
-	_ driver.Driver   = (*Driver)(nil)
-	_ driver.Measurer = (*Driver)(nil)
+	_ driver.Driver    = (*Driver)(nil)
+	_ driver.Measurer  = (*Driver)(nil)
+	_ driver.KeySetter = (*Driver)(nil)
 )
 
 // Info asks the daemon for its version. A daemon that runs no Linux containers is Unsupported.
@@ -221,7 +222,7 @@ func (d *Driver) Info(ctx context.Context) (driver.Info, error) {
 	}
 	return driver.Info{
 		Driver: Name, Version: fmt.Sprintf("%s (API %s)", version.Version, version.APIVersion), Architecture: version.Arch,
-		Capabilities: []string{driver.CapabilitySpace},
+		Capabilities: []string{driver.CapabilitySpace, driver.CapabilityADBKeys},
 	}, nil
 }
 

@@ -42,6 +42,15 @@ func (h *host) inspectImage(ctx context.Context, reference string) (phone.ImageI
 	return phone.ImageIdentity{ID: image.ID, Digest: repositoryDigest(reference, image.RepoDigests)}, nil
 }
 
+// wantImage fails unless an image that was prepared is still on the host.
+func (h *host) wantImage(ctx context.Context, id string) error {
+	_, err := h.api.ImageInspect(ctx, id)
+	if err = classify("look for the image", err); isNotFound(err) {
+		return noImage(err)
+	}
+	return err
+}
+
 // repositoryDigest chooses, of the digests under which repositories know the image, that of the reference's repository.
 func repositoryDigest(reference string, digests []string) string {
 	repository, _, _ := strings.Cut(reference, "@")

@@ -81,6 +81,7 @@ func (d *Driver) describe(found container.InspectResponse) driver.Instance {
 		Name:     strings.TrimPrefix(found.Name, "/"),
 		Running:  found.State.Running,
 		Identity: phone.ImageIdentity{ID: found.Image, Digest: found.Config.Labels[labelDigest]},
+		Made:     found.Config.Labels[labelMade],
 	}
 	if started, err := time.Parse(time.RFC3339Nano, found.State.StartedAt); err == nil && started.Year() > 1 && !i.Running {
 		i.Exited, i.ExitCode = true, found.State.ExitCode

@@ -1,11 +1,8 @@
 package docker
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -27,9 +24,8 @@ func (d *Driver) Ensure(ctx context.Context, spec driver.Spec) (driver.Instance,
 	if err != nil {
 		return driver.Instance{}, err
 	}
-	if highest := lives.highest(); highest > spec.Generation {
-		return driver.Instance{}, phone.Errorf(phone.Conflict, phone.ReasonHigherGeneration,
-			"the host already has generation %d of the phone, so generation %d is not made", highest, spec.Generation)
+	if err := lives.wantHighest(spec.Generation); err != nil {
+		return driver.Instance{}, err
 	}
 	if err := d.makeVolume(ctx, spec); err != nil {
 		return driver.Instance{}, err
@@ -119,20 +115,25 @@ func (d *Driver) makeContainer(ctx context.Context, spec driver.Spec, options cl
 	if err != nil {
 		err = classify("make the container", err)
 		if isNotFound(err) && strings.Contains(err.Error(), "No such image") {
-			return driver.Instance{}, phone.Errorf(phone.NotFound, phone.ReasonImageNotFound,
-				"the image that was prepared for the phone is no longer on the host: reset the phone again, which prepares it anew: %w", err)
+			return driver.Instance{}, noImage(err)
 		}
 		return driver.Instance{}, err
 	}
 	if len(made.Warnings) > 0 {
 		d.host.logger.WarnContext(ctx, "Docker warns of a container", "phone_id", spec.Phone, "warnings", made.Warnings)
 	}
-	if err := d.writeKeys(ctx, made.ID); err != nil {
+	if err := d.writeKeys(ctx, made.ID, spec.ADBKeys); err != nil {
 		return driver.Instance{}, err
 	}
 	return driver.Instance{
-		Ref: spec.Ref, Name: options.Name, Identity: spec.Identity, Volume: volumeName(spec.Ref), Address: d.address(spec.ADBPort),
+		Ref: spec.Ref, Name: options.Name, Identity: spec.Identity, Made: options.Config.Labels[labelMade], Volume: volumeName(spec.Ref),
+		Address: d.address(spec.ADBPort),
 	}, nil
+}
+
+func noImage(err error) error {
+	return phone.Errorf(phone.NotFound, phone.ReasonImageNotFound,
+		"the image that was prepared for the phone is no longer on the host: reset the phone again, which prepares it anew: %w", err)
 }
 
 // adopt takes the container that has the life's name, if it is what spec asks for. The error is NotFound when there is none.
@@ -160,33 +161,11 @@ func (d *Driver) adopt(ctx context.Context, spec driver.Spec, options client.Con
 		return d.makeContainer(ctx, spec, options)
 	}
 	if neverStarted { // the call that made it may have ended before the keys were in
-		if err := d.writeKeys(ctx, found.ID); err != nil {
+		if err := d.writeKeys(ctx, found.ID, spec.ADBKeys); err != nil {
 			return driver.Instance{}, err
 		}
 	}
 	return d.instance(ctx, found)
-}
-
-// writeKeys puts the operators' public keys where adbd reads them, in the container's own layer.
-func (d *Driver) writeKeys(ctx context.Context, id string) error {
-	if len(d.template.ADBKeys) == 0 {
-		return nil
-	}
-	content := []byte(strings.Join(d.template.ADBKeys, "\n") + "\n")
-	var archive bytes.Buffer
-	w := tar.NewWriter(&archive)
-	h := &tar.Header{Typeflag: tar.TypeReg, Name: "adb_keys", Mode: 0o644, Size: int64(len(content)), ModTime: d.host.now()}
-	if err := w.WriteHeader(h); err != nil {
-		return fmt.Errorf("archive of the adb keys: %w", err)
-	}
-	if _, err := w.Write(content); err != nil {
-		return fmt.Errorf("archive of the adb keys: %w", err)
-	}
-	if err := w.Close(); err != nil {
-		return fmt.Errorf("archive of the adb keys: %w", err)
-	}
-	_, err := d.host.api.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: &archive})
-	return classify("write the adb keys", err)
 }
 
 // find gives a life's container. One of its name that is not ours is not there, as far as this installation is concerned.

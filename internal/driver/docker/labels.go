@@ -19,10 +19,12 @@ const (
 	labelPhone        = "cloud.lethe.phone"
 	labelGeneration   = "cloud.lethe.generation"
 	labelJob          = "cloud.lethe.job"
-	labelName         = "cloud.lethe.name"   // the phone's, for people
-	labelDigest       = "cloud.lethe.digest" // the image's repository digest, as Prepare gave it
-	labelHolder       = "cloud.lethe.holder" // of a helper container: the data folder whose process made it
-	labelSpec         = "cloud.lethe.spec"   // digest of everything that makes the container what it is
+	labelName         = "cloud.lethe.name"     // the phone's, for people
+	labelDigest       = "cloud.lethe.digest"   // the image's repository digest, as Prepare gave it
+	labelHolder       = "cloud.lethe.holder"   // of a helper container: the data folder whose process made it
+	labelSpec         = "cloud.lethe.spec"     // digest of everything that makes the container what it is
+	labelMade         = "cloud.lethe.made"     // of a container: see driver.Instance
+	labelStandIn      = "cloud.lethe.stand-in" // of a volume that Docker made in place of one that was gone: it never had a phone's data
 )
 
 // The values of labelKind.

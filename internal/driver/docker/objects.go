@@ -82,6 +82,15 @@ func (l lives) highest() phone.Generation {
 	return highest
 }
 
+// wantHighest refuses to go below a life that the host already has.
+func (l lives) wantHighest(generation phone.Generation) error {
+	if highest := l.highest(); highest > generation {
+		return phone.Errorf(phone.Conflict, phone.ReasonHigherGeneration,
+			"the host already has generation %d of the phone, so generation %d is not made", highest, generation)
+	}
+	return nil
+}
+
 // lives looks for everything that this installation made for a phone.
 func (h *host) lives(ctx context.Context, id phone.ID) (lives, error) {
 	if err := h.negotiate(ctx); err != nil {

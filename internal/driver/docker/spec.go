@@ -110,9 +110,12 @@ func (d *Driver) container(spec driver.Spec, networkID string) (client.Container
 	}
 	t.privilege(host)
 	options.Config.Labels[labelDigest] = spec.Identity.Digest
+	options.Config.Labels[labelMade] = made(spec)
 	options.Config.Labels[labelSpec], err = digestOf(options)
 	return options, err
 }
+
+func made(spec driver.Spec) string { return Rules().Made(spec.Image.ID, spec.Properties) }
 
 // privilege gives the container its rights. Source of the capability set: redroid-doc, issue 591.
 func (t *Template) privilege(host *container.HostConfig) {
@@ -187,5 +190,5 @@ func (d *Driver) check(spec driver.Spec) error {
 	if err := check(spec.Properties); err != nil {
 		return err
 	}
-	return nil
+	return checkKeys(spec.ADBKeys)
 }

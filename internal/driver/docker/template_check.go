@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/docker/go-units"
+
+	"github.com/lethe-cloud/lethe/internal/adb"
 )
 
 // complete fills in the defaults and returns what is wrong, one sentence each.
@@ -124,11 +126,8 @@ func (t *Template) completeADB(endpoint string) []string {
 		secure := true
 		t.ADBSecure = &secure
 	}
-	for _, key := range t.ADBKeys {
-		if strings.ContainsAny(key, "\n\x00") || len(strings.TrimSpace(key)) < 100 {
-			problems = append(problems, "adb_keys takes public keys, one line each, as in ~/.android/adbkey.pub")
-			break
-		}
+	if err := adb.CheckKeys(t.ADBKeys); err != nil {
+		problems = append(problems, "adb_keys "+err.Error())
 	}
 	remote := remoteHost(endpoint)
 	host := t.ADBBind

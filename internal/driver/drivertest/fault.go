@@ -21,6 +21,7 @@ func calls(d driver.Driver, spec driver.Spec) []call {
 		{"Info", func(ctx context.Context, d driver.Driver) error { return second(d.Info(ctx)) }},
 		{"Prepare", func(ctx context.Context, d driver.Driver) error { return second(d.Prepare(ctx, spec.Image)) }},
 		{"Ensure", func(ctx context.Context, d driver.Driver) error { return second(d.Ensure(ctx, spec)) }},
+		{"Remake", func(ctx context.Context, d driver.Driver) error { return second(d.Remake(ctx, spec)) }},
 		{"Start", func(ctx context.Context, d driver.Driver) error { return d.Start(ctx, spec.Ref) }},
 		{"Stop", func(ctx context.Context, d driver.Driver) error { return d.Stop(ctx, spec.Ref) }},
 		{"Remove", func(ctx context.Context, d driver.Driver) error { return d.Remove(ctx, spec.Ref) }},
@@ -41,6 +42,11 @@ func calls(d driver.Driver, spec driver.Spec) []call {
 	if _, can := d.(driver.Measurer); can {
 		all = append(all, call{"Space", func(ctx context.Context, d driver.Driver) error {
 			return second(d.(driver.Measurer).Space(ctx, spec.Ref))
+		}})
+	}
+	if _, can := d.(driver.KeySetter); can {
+		all = append(all, call{"SetADBKeys", func(ctx context.Context, d driver.Driver) error {
+			return d.(driver.KeySetter).SetADBKeys(ctx, spec.Ref, nil)
 		}})
 	}
 	return all
@@ -121,10 +127,16 @@ func testLostAnswer(b *bundle, point LostAnswer) {
 	first := b.spec()
 	later := next(first)
 	var one, two driver.Instance
+	var other driver.Spec
 	switch point.Operation {
 	case OpPrepare, OpEnsure:
 	case OpStart:
 		one = b.ensure(first)
+	case OpRemake:
+		one = b.life(first)
+		b.write(first.Ref, "/data/suite-kept", []byte("kept"))
+		b.stop(first.Ref)
+		other = b.changed(first)
 	case OpStop, OpRemove:
 		one = b.life(first)
 	case OpDiscard:
@@ -148,6 +160,8 @@ func testLostAnswer(b *bundle, point LostAnswer) {
 				one = made
 			}
 			return err
+		case OpRemake:
+			return second(d.Remake(b.ctx, other))
 		case OpStart:
 			return d.Start(b.ctx, first.Ref)
 		case OpStop:
@@ -178,6 +192,9 @@ func testLostAnswer(b *bundle, point LostAnswer) {
 	case OpEnsure:
 		b.wantObjects(objects(first, one)...)
 		b.boot(first.Ref)
+	case OpRemake:
+		b.wantObjects(objects(first, one)...)
+		b.wantKept(other, one, []byte("kept"))
 	case OpStart:
 		b.awaitBoot(first.Ref)
 		b.wantObjects(objects(first, one)...)

@@ -3,7 +3,7 @@
 //
 // The suite may share its host with other things: every subtest acts for an Owner of its own and on phones of its own, and
 // leaves the host without any object of that owner. The programs it runs inside phones are `getprop [KEY]`,
-// `setprop KEY VALUE`, `pm path android`, `tee PATH`, `cat PATH` and `ls PATH`, on paths directly below /data.
+// `setprop KEY VALUE`, `pm path android`, `tee PATH`, `cat PATH` and `ls PATH`, on paths directly below /data, and `cat /adb_keys`.
 package drivertest
 
 import (
@@ -31,8 +31,9 @@ type Harness struct {
 	// Rules are the driver's property rules.
 	Rules driver.PropertyRules
 
-	// Image boots on the host; MissingImage cannot be had there.
+	// Image boots on the host, and Other is another image that does; MissingImage cannot be had there.
 	Image        phone.Image
+	Other        phone.Image
 	MissingImage phone.Image
 
 	// BootTimeout bounds one boot of Image, from Start to Booted. The suite polls, so a generous bound costs nothing.
@@ -72,6 +73,7 @@ type Operation string
 const (
 	OpPrepare Operation = "prepare"
 	OpEnsure  Operation = "ensure"
+	OpRemake  Operation = "remake"
 	OpStart   Operation = "start"
 	OpStop    Operation = "stop"
 	OpRemove  Operation = "remove"
@@ -106,6 +108,7 @@ func Run(t *testing.T, h Harness) {
 		{"prepare", testPrepare},
 		{"rules", testRules},
 		{"ensure", testEnsure},
+		{"remake", testRemake},
 		{"volume", testVolume},
 		{"foreign", testForeign},
 		{"life", testLife},
@@ -114,6 +117,7 @@ func Run(t *testing.T, h Harness) {
 		{"erase", testErase},
 		{"discard", testDiscard},
 		{"space", testSpace},
+		{"adb keys", testADBKeys},
 		{"list", testList},
 		{"lost", testLostAnswers},
 		{"ctx", testContext},
@@ -137,6 +141,7 @@ func (h *Harness) missing() string {
 		{"Open", h.Open != nil},
 		{"Rules", h.Rules.Timing != nil && h.Rules.Check != nil},
 		{"Image", h.Image.Reference != ""},
+		{"Other", h.Other.Reference != "" && h.Other.ID != h.Image.ID},
 		{"MissingImage", h.MissingImage.Reference != ""},
 		{"BootTimeout", h.BootTimeout > 0},
 		{"Port", h.Port != nil},

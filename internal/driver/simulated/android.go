@@ -207,7 +207,7 @@ func pm(s *shell) (int, error) {
 // seed writes what a first boot leaves on a volume, so that an erasure has real files to destroy: the configured number of
 // small files, and the folders that users of a phone expect. The last of those is the sign that it was done.
 func (d *Driver) seed(ctx context.Context, i *instance) error {
-	data := d.volumePath(i.label)
+	data := d.volumePath(i.volumeLabel())
 	done := filepath.Join(data, "local", "tmp")
 	if _, err := os.Lstat(done); err == nil {
 		return nil

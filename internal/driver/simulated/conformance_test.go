@@ -32,6 +32,7 @@ func TestConformance(t *testing.T) {
 		Open:         func(t *testing.T, owner drivertest.Owner) driver.Driver { return with(t, owner) },
 		Rules:        Rules(),
 		Image:        phone.Image{ID: phone.NewID[phone.ImageID](), Name: "boots", Reference: "example.test/phone:12"},
+		Other:        phone.Image{ID: phone.NewID[phone.ImageID](), Name: "boots too", Reference: "example.test/phone:13"},
 		MissingImage: phone.Image{ID: phone.NewID[phone.ImageID](), Name: "missing", Reference: missingReference},
 		BootTimeout:  20 * time.Second,
 		Port:         func(*testing.T) int { return int(port.Add(1)) },
@@ -71,7 +72,7 @@ func TestConformance(t *testing.T) {
 		},
 	}
 	for _, op := range []drivertest.Operation{
-		drivertest.OpPrepare, drivertest.OpEnsure, drivertest.OpStart, drivertest.OpStop, drivertest.OpRemove, drivertest.OpErase, drivertest.OpDiscard,
+		drivertest.OpPrepare, drivertest.OpEnsure, drivertest.OpRemake, drivertest.OpStart, drivertest.OpStop, drivertest.OpRemove, drivertest.OpErase, drivertest.OpDiscard,
 	} {
 		harness.LostAnswers = append(harness.LostAnswers, drivertest.LostAnswer{
 			Name: "once", Operation: op,

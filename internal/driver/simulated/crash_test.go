@@ -112,6 +112,21 @@ func life(ctx context.Context, d *Driver, ref driver.Ref) error {
 			return fmt.Errorf("%v: exit code %d: %s: %v", command, result.ExitCode, result.Stderr, err)
 		}
 	}
+	// The instance is made anew, as by a restart with other properties.
+	if err := d.Stop(ctx, ref); err != nil {
+		return err
+	}
+	spec.Properties = phone.Properties{"ro.product.model": "remade"}
+	if _, err := d.Remake(ctx, spec); err != nil {
+		return err
+	}
+	if err := d.Start(ctx, ref); err != nil {
+		return err
+	}
+	result, err := d.Exec(ctx, ref, driver.Command{Args: []string{"cat", "/data/file"}})
+	if err != nil || result.ExitCode != 0 || string(result.Stdout) != "data" {
+		return fmt.Errorf("after Remake the file has %q, %d: %v", result.Stdout, result.ExitCode, err)
+	}
 	_, err = d.Erase(ctx, ref.Phone, ref.Generation)
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/lethe-cloud/lethe/internal/adb"
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -13,6 +14,11 @@ import (
 // Ensure makes the volume and then the instance, so that an instance whose volume was never made cannot be; either of them
 // appears whole or not at all.
 func (d *Driver) Ensure(ctx context.Context, spec driver.Spec) (driver.Instance, error) {
+	return d.makes(ctx, OpEnsure, spec, d.ensure)
+}
+
+// makes checks what a life is to be made of and runs do under the phone's lock.
+func (d *Driver) makes(ctx context.Context, op Operation, spec driver.Spec, do func(context.Context, driver.Spec) (driver.Instance, error)) (driver.Instance, error) {
 	if err := wantRef(spec.Ref); err != nil {
 		return driver.Instance{}, err
 	}
@@ -22,14 +28,17 @@ func (d *Driver) Ensure(ctx context.Context, spec driver.Spec) (driver.Instance,
 	if err := check(spec.Properties); err != nil {
 		return driver.Instance{}, err
 	}
+	if err := adb.CheckKeys(spec.ADBKeys); err != nil {
+		return driver.Instance{}, badKeys(err)
+	}
 	who := subject{phone: spec.Phone, generation: spec.Generation, names: func() []string { return []string{spec.Name} }}
-	return call(ctx, d, OpEnsure, who, func() (driver.Instance, error) {
+	return call(ctx, d, op, who, func() (driver.Instance, error) {
 		unlock, err := d.lockPhone(ctx, spec.Phone, true)
 		if err != nil {
 			return driver.Instance{}, err
 		}
 		defer unlock()
-		return d.ensure(ctx, spec)
+		return do(ctx, spec)
 	})
 }
 
@@ -138,7 +147,8 @@ func (d *Driver) newInstance(spec driver.Spec) *instance {
 			Installation: d.installation, Server: d.server, Phone: spec.Phone, Generation: spec.Generation, Job: spec.Job,
 		},
 		PhoneName: spec.Name, Project: spec.Project, Image: spec.Image.Reference, Identity: spec.Identity,
-		Properties: phone.Properties{}, ADBPort: spec.ADBPort, CreatedAt: d.now().UTC(),
+		Properties: phone.Properties{}, ADBPort: spec.ADBPort, ADBKeys: spec.ADBKeys, CreatedAt: d.now().UTC(),
+		Made: Rules().Made(spec.Image.ID, spec.Properties),
 	}
 	for key, value := range spec.Properties {
 		if timing(key) == driver.AtCreation {

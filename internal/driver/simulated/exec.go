@@ -60,7 +60,7 @@ func (d *Driver) exec(ctx context.Context, ref driver.Ref, p program, command dr
 	if !i.running(d.now()) {
 		return driver.Result{}, phone.Errorf(phone.Precondition, "", "the instance %s does not run: start it", instanceName(ref))
 	}
-	data, err := os.OpenRoot(d.volumePath(i.label))
+	data, err := os.OpenRoot(d.volumePath(i.volumeLabel()))
 	if errors.Is(err, fs.ErrNotExist) {
 		return driver.Result{}, noVolume(ref)
 	}

@@ -39,6 +39,7 @@ const (
 	OpInfo    Operation = "info"
 	OpPrepare Operation = "prepare"
 	OpEnsure  Operation = "ensure"
+	OpRemake  Operation = "remake"
 	OpStart   Operation = "start"
 	OpBoot    Operation = "boot" // decided when the instance starts
 	OpStop    Operation = "stop"
@@ -46,6 +47,7 @@ const (
 	OpErase   Operation = "erase"
 	OpDiscard Operation = "discard"
 	OpSpace   Operation = "space"
+	OpADBKeys Operation = "adb_keys"
 	OpInspect Operation = "inspect"
 	OpExec    Operation = "exec"
 	OpList    Operation = "list"
@@ -75,7 +77,7 @@ func Effects() []Effect {
 
 // operations says where an effect can strike, and whether there is such an effect.
 func (e Effect) operations() ([]Operation, bool) {
-	methods := []Operation{OpAll, OpInfo, OpPrepare, OpEnsure, OpStart, OpStop, OpRemove, OpErase, OpDiscard, OpSpace, OpInspect, OpExec, OpList}
+	methods := []Operation{OpAll, OpInfo, OpPrepare, OpEnsure, OpRemake, OpStart, OpStop, OpRemove, OpErase, OpDiscard, OpSpace, OpADBKeys, OpInspect, OpExec, OpList}
 	switch e {
 	case EffectSlow:
 		return append(methods, OpBoot), true
@@ -86,7 +88,7 @@ func (e Effect) operations() ([]Operation, bool) {
 	case EffectIgnored:
 		return []Operation{OpExec}, true
 	case EffectLostAnswer, EffectLate: // only of what changes the host: another answer that is lost is the same as unavailable, and a late one as slow
-		return []Operation{OpPrepare, OpEnsure, OpStart, OpStop, OpRemove, OpErase, OpDiscard, OpExec}, true
+		return []Operation{OpPrepare, OpEnsure, OpRemake, OpStart, OpStop, OpRemove, OpErase, OpDiscard, OpADBKeys, OpExec}, true
 	case EffectUnavailable, EffectFail:
 		return methods, true
 	}

@@ -31,7 +31,7 @@ func (d *Driver) Start(ctx context.Context, ref driver.Ref) error {
 		case i.running(now):
 			return nil
 		}
-		if _, err := os.Lstat(d.volumePath(i.label)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(d.volumePath(i.volumeLabel())); errors.Is(err, fs.ErrNotExist) {
 			return noVolume(ref)
 		} else if err != nil {
 			return err
@@ -182,7 +182,7 @@ func (d *Driver) Inspect(ctx context.Context, ref driver.Ref) (driver.Instance, 
 			return driver.Instance{}, notFound(ref)
 		}
 		v := i.view(d.now())
-		if _, err := os.Lstat(d.volumePath(i.label)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(d.volumePath(i.volumeLabel())); errors.Is(err, fs.ErrNotExist) {
 			v.Volume = ""
 		} else if err != nil {
 			return driver.Instance{}, err

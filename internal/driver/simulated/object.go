@@ -26,6 +26,15 @@ type label struct {
 	Job          phone.JobID      `json:"job"`
 }
 
+// volumeLabel is the label of the instance's volume.
+func (i *instance) volumeLabel() label {
+	l := i.label
+	if i.VolumeJob != "" {
+		l.Job = i.VolumeJob
+	}
+	return l
+}
+
 func (l label) ref() driver.Ref { return driver.Ref{Phone: l.Phone, Generation: l.Generation} }
 
 // instance is the record of an instance.
@@ -37,6 +46,9 @@ type instance struct {
 	Identity   phone.ImageIdentity `json:"identity"`
 	Properties phone.Properties    `json:"properties"` // those that take effect at creation
 	ADBPort    int                 `json:"adb_port"`
+	ADBKeys    []string            `json:"adb_keys,omitempty"`
+	Made       string              `json:"made,omitempty"`       // see driver.Instance
+	VolumeJob  phone.JobID         `json:"volume_job,omitempty"` // of the volume's label, where the instance was made anew by another job
 	CreatedAt  time.Time           `json:"created_at"`
 	Run        *run                `json:"run,omitempty"` // nil: never started
 }
@@ -73,7 +85,7 @@ func (i *instance) booted(now time.Time) bool { return i.running(now) && reached
 // view is the instance as the contract has it.
 func (i *instance) view(now time.Time) driver.Instance {
 	v := driver.Instance{
-		Ref: i.ref(), Name: instanceName(i.ref()), Running: i.running(now), Booted: i.booted(now), Identity: i.Identity,
+		Ref: i.ref(), Name: instanceName(i.ref()), Running: i.running(now), Booted: i.booted(now), Identity: i.Identity, Made: i.Made,
 		Volume: volumeName(i.ref()), Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(i.ADBPort)),
 	}
 	switch {

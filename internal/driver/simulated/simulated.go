@@ -55,9 +55,10 @@ type Driver struct {
 }
 
 var (
-	_ driver.Driver   = (*Driver)(nil)
-	_ driver.Creator  = (*Driver)(nil)
-	_ driver.Measurer = (*Driver)(nil)
+	_ driver.Driver    = (*Driver)(nil)
+	_ driver.Creator   = (*Driver)(nil)
+	_ driver.Measurer  = (*Driver)(nil)
+	_ driver.KeySetter = (*Driver)(nil)
 )
 
 // Open gives a driver for a server whose Endpoint is sim://DIR (DIR absolute) and whose Config is a Config as JSON. It reads
@@ -140,7 +141,9 @@ type hostRecord struct {
 // Info says what a simulated host is.
 func (d *Driver) Info(ctx context.Context) (driver.Info, error) {
 	return call(ctx, d, OpInfo, subject{}, func() (driver.Info, error) {
-		return driver.Info{Driver: Name, Version: version, Architecture: runtime.GOARCH, Capabilities: []string{driver.CapabilitySpace}}, nil
+		return driver.Info{
+			Driver: Name, Version: version, Architecture: runtime.GOARCH, Capabilities: []string{driver.CapabilitySpace, driver.CapabilityADBKeys},
+		}, nil
 	})
 }
 
