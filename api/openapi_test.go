@@ -47,6 +47,7 @@ var operations = map[string]operation{
 	"PUT /lethe/v1/phones/{phone_id}":       {"renamePhone", "Give a phone another name; the phone itself is told with its next life. Action cph:phones:updateName", api.RenamePhone{}, api.Done{}},
 	"GET /lethe/v1/phones":                  {"listPhones", "The project's phones, created last first. Action cph:phones:list", nil, api.Phones{}},
 	"GET /lethe/v1/phones/{phone_id}":       {"showPhone", "One phone, and the job at work on it. Action cph:phones:get", nil, api.Phone{}},
+	"POST /lethe/v1/phones/batch-restart":   {"restartPhones", "Start phones again, after a stop where they run, each as a job of one request; they keep their data. Actions cph:phones:restart and, with image_id, ims:images:get", api.RestartPhones{}, api.Accepted{}},
 	"POST /lethe/v1/phones/batch-reset":     {"resetPhones", "Reset phones, each as a job of one request: phones that are refused do not stop the others. Actions cph:phones:reset and, with image_id, ims:images:get", api.ResetPhones{}, api.Accepted{}},
 	"POST /lethe/v1/phones/{phone_id}/exec": {"execPhone", "Run a program in a running phone, and wait for it. Action cph:phones:runCommand", api.Exec{}, api.ExecResult{}},
 

@@ -93,6 +93,22 @@ type ResetPhone struct {
 	FactoryReset bool `json:"factory_reset_enabled,omitempty"`
 }
 
+// RestartPhones starts phones again, after a stop where they run. They keep their data.
+type RestartPhones struct {
+	// The image to boot from now on, of the Android that the phones have; absent: each phone's present one. Needs the action
+	// ims:images:get too.
+	ImageID string `json:"image_id,omitempty"`
+	// 1 to 1000, unless the installation was set to take others.
+	Phones []RestartPhone `json:"phones"`
+}
+
+// RestartPhone is one phone of a batch restart.
+type RestartPhone struct {
+	PhoneID string `json:"phone_id"`
+	// The properties to set, a JSON object as text, as in the CPH API; the phone keeps the others.
+	Property string `json:"property,omitempty"`
+}
+
 // RenamePhone gives a phone another name; the phone itself is told with its next life.
 type RenamePhone struct {
 	// 1 to 60 letters, digits, Chinese characters, - or _; unique in the project.

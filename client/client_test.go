@@ -158,9 +158,9 @@ func TestCalls(t *testing.T) {
 			sent{"POST /v1/" + project + "/cloud-phone/phones/batch-stop", `{"phone_ids":["p","q"]}`},
 			client.Accepted{RequestID: "r", Jobs: []client.PhoneJob{{PhoneID: "p", JobID: "j"}, {PhoneID: "q", ErrorCode: "CPS.0141"}}}},
 		{func(ctx context.Context, c *client.Client) (any, error) {
-			return c.RestartPhones(ctx, []string{"p", "q"}, "")
+			return c.RestartPhones(ctx, client.Restart{ImageID: "i", Phones: []client.RestartPhone{{PhoneID: "p"}, {PhoneID: "q", Property: "{}"}}})
 		},
-			sent{"POST /v1/" + project + "/cloud-phone/phones/batch-restart", `{"phones":[{"phone_id":"p"},{"phone_id":"q"}]}`},
+			sent{"POST /v1/" + project + "/cloud-phone/phones/batch-restart", `{"image_id":"i","phones":[{"phone_id":"p"},{"phone_id":"q","property":"{}"}]}`},
 			client.Accepted{RequestID: "r", Jobs: []client.PhoneJob{{PhoneID: "p", JobID: "j"}, {PhoneID: "q", ErrorCode: "CPS.0165"}}}},
 		{func(ctx context.Context, c *client.Client) (any, error) { return c.PhoneDetail(ctx, "p") },
 			sent{"GET /v1/" + project + "/cloud-phone/phones/p", ""}, client.PhoneDetail{Property: "{}", AccessInfos: []client.AccessInfo{{Type: "adb", AccessPort: 1}}}},

@@ -34,6 +34,21 @@ type ResetPhone struct {
 	FactoryReset bool `json:"factory_reset_enabled,omitempty"`
 }
 
+// Restart is the body of batch-restart, as the Cloud Phone Host API has it.
+type Restart struct {
+	ImageID string         `json:"image_id,omitempty"` // "": each phone's present image
+	Phones  []RestartPhone `json:"phones"`
+	// IdempotencyKey is as in Reset.
+	IdempotencyKey string `json:"-"`
+}
+
+// RestartPhone is one element of a batch restart.
+type RestartPhone struct {
+	PhoneID string `json:"phone_id"`
+	// Property is a JSON object as text, "" for none; the phone keeps its other properties.
+	Property string `json:"property,omitempty"`
+}
+
 // Accepted is the answer of a batch call: one element per element of the call, in its order.
 type Accepted struct {
 	RequestID string     `json:"request_id"`
@@ -94,8 +109,8 @@ func (c *Client) ResetPhones(ctx context.Context, in Reset) (Accepted, error) {
 	return out, c.callOnce(ctx, in.IdempotencyKey, cphPath(c.project, "phones/batch-reset"), in, &out)
 }
 
-// StopPhones stops at most MaxBatch phones, which keep their data, and RestartPhones starts them again, after a stop where they run. key
-// makes the call repeatable, as Reset.IdempotencyKey does; "" does not. The answer is as that of ResetPhones.
+// StopPhones stops at most MaxBatch phones, which keep their data. key makes the call repeatable, as Reset.IdempotencyKey does; "" does
+// not. The answer is as that of ResetPhones.
 func (c *Client) StopPhones(ctx context.Context, phones []string, key string) (Accepted, error) {
 	var out Accepted
 	in := struct {
@@ -104,19 +119,11 @@ func (c *Client) StopPhones(ctx context.Context, phones []string, key string) (A
 	return out, c.callOnce(ctx, key, cphPath(c.project, "phones/batch-stop"), in, &out)
 }
 
-// RestartPhones is described at StopPhones.
-func (c *Client) RestartPhones(ctx context.Context, phones []string, key string) (Accepted, error) {
-	type element struct {
-		PhoneID string `json:"phone_id"`
-	}
-	in := struct {
-		Phones []element `json:"phones"`
-	}{make([]element, len(phones))}
-	for i, id := range phones {
-		in.Phones[i].PhoneID = id
-	}
+// RestartPhones starts at most MaxBatch phones again, after a stop where they run: with their data, and with the image and the properties
+// that were given, or else their own. The answer is as that of ResetPhones.
+func (c *Client) RestartPhones(ctx context.Context, in Restart) (Accepted, error) {
 	var out Accepted
-	return out, c.callOnce(ctx, key, cphPath(c.project, "phones/batch-restart"), in, &out)
+	return out, c.callOnce(ctx, in.IdempotencyKey, cphPath(c.project, "phones/batch-restart"), in, &out)
 }
 
 // resetNative is ResetPhones for what the Cloud Phone Host API cannot say.

@@ -91,6 +91,12 @@ func (c *Client) CheckTicket(ctx context.Context, in api.CheckTicket) (api.Ticke
 	return out, c.call(ctx, http.MethodPost, api.Prefix+"/tickets/check", nil, in, &out)
 }
 
+// BatchRestart restarts phones through the native API: RestartPhones in its words, with its error codes. key is as Reset.IdempotencyKey.
+func (c *Client) BatchRestart(ctx context.Context, in api.RestartPhones, key string) (api.Accepted, error) {
+	var out api.Accepted
+	return out, c.callOnce(ctx, key, api.Prefix+"/phones/batch-restart", in, &out)
+}
+
 // Job gives one job with its phases, and its receipt or its failure.
 func (c *Client) Job(ctx context.Context, id string) (api.Job, error) {
 	var out api.Job

@@ -111,11 +111,6 @@ func (h *hosts) check(name string, properties phone.Properties) *phone.Error {
 	return h.Rules(name).Check(properties)
 }
 
-// settable is a phone.Settable.
-func (h *hosts) settable(name, key string) bool {
-	return h.Rules(name).Timing(key) != driver.AtCreation
-}
-
 // checkServer completes a new server's endpoint and refuses what its driver cannot run; it asks no host.
 func (h *hosts) checkServer(server *phone.Server) *phone.Error {
 	if server.Driver == simulated.Name && server.Endpoint == "" {

@@ -70,7 +70,7 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 		RestartDead: cfg.RestartDead, AuditRetention: cfg.AuditRetention,
 	})
 	phones := fleet.New(fleet.Config{
-		Store: st, Hosts: h, Check: h.check, Settable: h.settable, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch, BootTimeout: cfg.BootTimeout,
+		Store: st, Hosts: h, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch, BootTimeout: cfg.BootTimeout,
 		Reconciler: a.engine, Models: models(cfg),
 	})
 

@@ -34,14 +34,9 @@ func (h *Handler) restartPhones(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	restart := fleet.RestartPhones{Request: c.id, Project: c.project, Key: idempotencyKey(c.Header)}
-	for _, p := range in.Phones {
-		if in.Image != "" || p.Property != "" {
-			return nil, refuse(phone.Unsupported, reasonNotHere, "", "A restart keeps the image and the properties: only a reset changes them.")
-		}
-		restart.Phones = append(restart.Phones, p.ID)
-	}
-	id, outcomes, err := h.Fleet.RestartPhones(c.Context(), c.caller, restart)
+	id, outcomes, err := h.Fleet.RestartPhones(c.Context(), c.caller, fleet.RestartPhones{
+		Request: c.id, Project: c.project, Image: in.Image, Phones: in.Phones, Key: idempotencyKey(c.Header),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -70,8 +70,9 @@ func TestPowerRefusals(t *testing.T) {
 		{"no object", "/phones/batch-restart", `7`, 400, "CPS.0077"},
 		{"no list", "/phones/batch-update-property", `{}`, 400, "CPS.0077"},
 		{"no object", "/phones/batch-update-property", `"x"`, 400, "CPS.0077"},
-		{"an image", "/phones/batch-restart", `{"image_id":"` + string(newImage) + `","phones":[` + one + `]}`, 501, "CPS.0003"},
-		{"a property", "/phones/batch-restart", `{"phones":[{"phone_id":"` + string(firstID) + `","property":"{\"com.cph.mainkeys\":1}"}]}`, 501, "CPS.0003"},
+		{"an image that is none", "/phones/batch-restart", `{"image_id":"x","phones":[` + one + `]}`, 400, "CPS.0030"},
+		{"an unknown image", "/phones/batch-restart", `{"image_id":"` + strings.Repeat("9", 32) + `","phones":[` + one + `]}`, 400, "CPS.0166"},
+		{"a bad value", "/phones/batch-restart", `{"phones":[{"phone_id":"` + string(firstID) + `","property":"{\"com.cph.mainkeys\":7}"}]}`, 200, "CPS.0164"},
 	} {
 		b := newBundle(t)
 		got := post(b, tt.path, tt.body)

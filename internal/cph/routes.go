@@ -77,10 +77,8 @@ func (h *Handler) phoneRoutes() []route {
 	return []route{
 		{"ResetCloudPhone", "POST " + base + "/phones/batch-reset", fleet.ActionPhonesReset, Done, "", h.resetPhones},
 		{"StopCloudPhone", "POST " + base + "/phones/batch-stop", fleet.ActionPhonesStop, Done, "", h.stopPhones},
-		{"RestartCloudPhone", "POST " + base + "/phones/batch-restart", fleet.ActionPhonesRestart, Partly,
-			"the phone keeps its image and its properties: naming others is refused", h.restartPhones},
-		{"UpdateCloudPhoneProperty", "POST " + base + "/phones/batch-update-property", fleet.ActionPhonesUpdateProperty, Partly,
-			"what is set when an instance is made (ro. keys) is refused: a reset takes it", h.updateProperties},
+		{"RestartCloudPhone", "POST " + base + "/phones/batch-restart", fleet.ActionPhonesRestart, Done, "", h.restartPhones},
+		{"UpdateCloudPhoneProperty", "POST " + base + "/phones/batch-update-property", fleet.ActionPhonesUpdateProperty, Done, "", h.updateProperties},
 		{"ListCloudPhones", "GET " + base + "/phones", fleet.ActionPhonesList, Done, "", h.listPhones},
 		{"ShowCloudPhoneDetail", "GET " + base + "/phones/{phone_id}", fleet.ActionPhonesGet, Done, "", h.showPhone},
 		{"UpdatePhoneName", "PUT " + base + "/phones/{phone_id}", fleet.ActionPhonesUpdateName, Done, "", h.renamePhone},

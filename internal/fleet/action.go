@@ -146,7 +146,7 @@ var permissions = []Permission{
 	{Action: ActionPhonesGet, Resource: "phone", Scope: ScopeProject, Reads: true},
 	{Action: ActionPhonesReset, Resource: "phone", Scope: ScopeProject, Depends: []Dependency{{ActionImagesGet, WhenImageNamed}}},
 	{Action: ActionPhonesStop, Resource: "phone", Scope: ScopeProject},
-	{Action: ActionPhonesRestart, Resource: "phone", Scope: ScopeProject},
+	{Action: ActionPhonesRestart, Resource: "phone", Scope: ScopeProject, Depends: []Dependency{{ActionImagesGet, WhenImageNamed}}},
 	{Action: ActionPhonesUpdateProperty, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionPhonesCommand, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionServersList, Resource: "server", Scope: ScopeProject, Reads: true},

@@ -16,7 +16,6 @@ type Service struct {
 	store       Store
 	hosts       Hosts
 	check       phone.PropertyCheck
-	settable    phone.Settable
 	checkServer func(*phone.Server) *phone.Error
 	maxBatch    int
 	bootTimeout time.Duration
@@ -31,8 +30,6 @@ type Config struct {
 	Hosts Hosts
 	// Check says whether a driver can give a phone its properties; nil lets all pass.
 	Check phone.PropertyCheck
-	// Settable says whether a driver can set a property in a phone that exists; nil: each.
-	Settable phone.Settable
 	// CheckServer fills in what a new server's driver chooses when the caller left it open (its endpoint) and refuses what no
 	// driver can run: an unknown kind, a bad endpoint, a bad configuration. It asks no host; nil lets all pass.
 	CheckServer func(*phone.Server) *phone.Error
@@ -52,9 +49,6 @@ func New(c Config) *Service {
 	if c.Check == nil {
 		c.Check = func(string, phone.Properties) *phone.Error { return nil }
 	}
-	if c.Settable == nil {
-		c.Settable = func(string, string) bool { return true }
-	}
 	if c.CheckServer == nil {
 		c.CheckServer = func(*phone.Server) *phone.Error { return nil }
 	}
@@ -67,7 +61,7 @@ func New(c Config) *Service {
 	if c.BootTimeout == 0 {
 		c.BootTimeout = DefaultBootTimeout
 	}
-	return &Service{bootTimeout: c.BootTimeout, store: c.Store, hosts: c.Hosts, check: c.Check, settable: c.Settable, checkServer: c.CheckServer, maxBatch: c.MaxBatch, reconciler: c.Reconciler, models: c.Models.withDefaults(), now: c.Now}
+	return &Service{bootTimeout: c.BootTimeout, store: c.Store, hosts: c.Hosts, check: c.Check, checkServer: c.CheckServer, maxBatch: c.MaxBatch, reconciler: c.Reconciler, models: c.Models.withDefaults(), now: c.Now}
 }
 
 // MaxBatch is how many phones one batch call may name.

@@ -172,7 +172,7 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 			return err
 		},
 		fleet.ActionPhonesRestart: func(ctx context.Context) error {
-			_, _, err := b.RestartPhones(ctx, c, fleet.RestartPhones{Project: project, Phones: []string{string(firstID)}})
+			_, _, err := b.RestartPhones(ctx, c, fleet.RestartPhones{Project: project, Phones: []fleet.ResetPhone{{ID: string(firstID)}}})
 			return err
 		},
 		fleet.ActionImagesCreate: func(ctx context.Context) error {

@@ -19,50 +19,70 @@ type StopPhones struct {
 type RestartPhones struct {
 	Request phone.RequestID // "": a new one
 	Project phone.ProjectID
-	Phones  []string // ids, as the caller wrote them
-	Key     *string  // as in ResetPhones
+	Image   string       // "": each phone's present image
+	Phones  []ResetPhone // Factory is of no use here
+	Key     *string      // as in ResetPhones
 }
 
 // StopPhones accepts a batch: on return every accepted phone's status is 7 and its job durable. The phone keeps its life with all its
 // data. The answer is as that of ResetPhones.
 func (s *Service) StopPhones(ctx context.Context, caller account.Caller, in StopPhones) (phone.RequestID, []phone.Outcome, error) {
-	accept, err := s.power(caller, phone.KindStop, in.Request, in.Project, in.Phones, in.Key)
-	if err != nil {
+	if err := s.checkPower(caller, in.Project, len(in.Phones), in.Key, needs(ActionPhonesStop)...); err != nil {
 		return "", nil, err
+	}
+	accept := AcceptPower{Request: s.newRequest(in.Request, in.Project, phone.KindStop, caller.User.ID), Items: make([]phone.ResetItem, len(in.Phones))}
+	for i, p := range in.Phones {
+		accept.Items[i].PhoneID = p
+	}
+	if in.Key != nil {
+		k := s.key(*in.Key, []any{phone.KindStop, in.Project, caller.User.ID, in.Phones})
+		accept.Key = &k
 	}
 	return s.store.AcceptStop(ctx, accept)
 }
 
 // RestartPhones accepts a batch: on return every accepted phone's status is 4 and its job durable. The phone keeps its life with all its
-// data. The answer is as that of ResetPhones.
+// data; with an image or properties its instance is made anew for them, on the same data. The answer is as that of ResetPhones.
 func (s *Service) RestartPhones(ctx context.Context, caller account.Caller, in RestartPhones) (phone.RequestID, []phone.Outcome, error) {
-	accept, err := s.power(caller, phone.KindRestart, in.Request, in.Project, in.Phones, in.Key)
-	if err != nil {
+	var cases []When
+	if in.Image != "" {
+		cases = append(cases, WhenImageNamed)
+	}
+	if err := s.checkPower(caller, in.Project, len(in.Phones), in.Key, needs(ActionPhonesRestart, cases...)...); err != nil {
 		return "", nil, err
+	}
+	if err := checkImage(in.Image); err != nil {
+		return "", nil, err
+	}
+	accept := AcceptRestart{Image: phone.ImageID(in.Image), Check: s.check}
+	accept.Request = s.newRequest(in.Request, in.Project, phone.KindRestart, caller.User.ID)
+	for _, p := range in.Phones {
+		accept.Items = append(accept.Items, p.item())
+	}
+	if in.Key != nil {
+		k := s.key(*in.Key, []any{phone.KindRestart, in.Project, caller.User.ID, in.Image, canonicalUpdate(in.Phones, accept.Items)})
+		accept.Key = &k
 	}
 	return s.store.AcceptRestart(ctx, accept)
 }
 
-// power checks who asks and what for, and makes it what the store takes.
-func (s *Service) power(caller account.Caller, kind phone.Kind, id phone.RequestID, project phone.ProjectID, phones []string, key *string) (AcceptPower, error) {
-	if err := Authorise(caller, project, actionOf(kind)); err != nil {
-		return AcceptPower{}, err
+// checkPower checks who asks, for how many phones, and under which key.
+func (s *Service) checkPower(caller account.Caller, project phone.ProjectID, phones int, key *string, actions ...Action) error {
+	if err := Authorise(caller, project, actions...); err != nil {
+		return err
 	}
-	if err := s.checkBatch(len(phones)); err != nil {
-		return AcceptPower{}, err
+	if err := s.checkBatch(phones); err != nil {
+		return err
 	}
-	if err := checkKey(key); err != nil {
-		return AcceptPower{}, err
+	return checkKey(key)
+}
+
+// checkImage refuses what is no image's id; "" names none.
+func checkImage(id string) error {
+	if id != "" && !phone.ValidID(id) {
+		return phone.Errorf(phone.Invalid, phone.ReasonImageInvalid, "image_id is not 32 lower-case hex digits")
 	}
-	accept := AcceptPower{Request: s.newRequest(id, project, kind, caller.User.ID), Items: make([]phone.ResetItem, len(phones))}
-	for i, p := range phones {
-		accept.Items[i].PhoneID = p
-	}
-	if key != nil {
-		k := s.key(*key, []any{kind, project, caller.User.ID, phones})
-		accept.Key = &k
-	}
-	return accept, nil
+	return nil
 }
 
 // checkBatch refuses a batch of no or of too many elements.

@@ -43,8 +43,8 @@ func (s *Service) ResetPhones(ctx context.Context, caller account.Caller, in Res
 	if err := s.checkBatch(len(in.Phones)); err != nil {
 		return "", nil, err
 	}
-	if in.Image != "" && !phone.ValidID(in.Image) {
-		return "", nil, phone.Errorf(phone.Invalid, phone.ReasonImageInvalid, "image_id is not 32 lower-case hex digits")
+	if err := checkImage(in.Image); err != nil {
+		return "", nil, err
 	}
 	if err := in.Pace.Check(); err != nil {
 		return "", nil, err

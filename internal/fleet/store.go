@@ -28,9 +28,9 @@ type Store interface {
 
 	// AcceptStop is AcceptReset for a batch of stops, decided by phone.DecideStop: the accepted phones are 7, keep their generation, and all
 	// jobs are set going, for a stop needs no boot slot. AcceptRestart is it for restarts, decided by phone.DecideRestart: the phones are
-	// 4 and keep their generation. With a key both keep the contract of AcceptResetOnce.
+	// 4 and keep their generation, and an image or properties that were asked for are the jobs' and not yet the phones'. With a key both keep the contract of AcceptResetOnce.
 	AcceptStop(ctx context.Context, in AcceptPower) (phone.RequestID, []phone.Outcome, error)
-	AcceptRestart(ctx context.Context, in AcceptPower) (phone.RequestID, []phone.Outcome, error)
+	AcceptRestart(ctx context.Context, in AcceptRestart) (phone.RequestID, []phone.Outcome, error)
 
 	// AcceptUpdate is it for other property values, decided by phone.DecideUpdate: the phones keep their status too, and all jobs are set
 	// going.
@@ -87,18 +87,24 @@ type AcceptReset struct {
 	Rollback bool
 }
 
-// AcceptPower is a batch of stops or of restarts on its way into the store.
+// AcceptPower is a batch of stops on its way into the store.
 type AcceptPower struct {
 	Request phone.Request // Refused is filled in by the store
 	Items   []phone.ResetItem
 	Key     *IdempotencyKey // nil: none
 }
 
+// AcceptRestart is a batch of restarts on its way into the store.
+type AcceptRestart struct {
+	AcceptPower
+	Image phone.ImageID // "": each phone's present image
+	Check phone.PropertyCheck
+}
+
 // AcceptUpdate is a batch of property updates on its way into the store.
 type AcceptUpdate struct {
 	AcceptPower
-	Settable phone.Settable
-	Check    phone.PropertyCheck
+	Check phone.PropertyCheck
 }
 
 // RetryJobs is a retry on its way into the store.

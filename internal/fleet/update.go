@@ -16,7 +16,8 @@ type UpdateProperties struct {
 }
 
 // UpdateProperties accepts a batch: on return every accepted phone's job is durable. Properties that are not given stay as they are. In a
-// phone that runs the values are set and read back; one that does not gets them when it runs next. The answer is as that of ResetPhones.
+// phone that runs the values are set and read back, but for those that take effect at creation: these, and all in a phone that does not run,
+// come with its next boot. The answer is as that of ResetPhones.
 func (s *Service) UpdateProperties(ctx context.Context, caller account.Caller, in UpdateProperties) (phone.RequestID, []phone.Outcome, error) {
 	if err := Authorise(caller, in.Project, ActionPhonesUpdateProperty); err != nil {
 		return "", nil, err
@@ -27,7 +28,7 @@ func (s *Service) UpdateProperties(ctx context.Context, caller account.Caller, i
 	if err := checkKey(in.Key); err != nil {
 		return "", nil, err
 	}
-	accept := AcceptUpdate{Settable: s.settable, Check: s.check}
+	accept := AcceptUpdate{Check: s.check}
 	accept.Request = s.newRequest(in.Request, in.Project, phone.KindUpdate, caller.User.ID)
 	for _, p := range in.Phones {
 		item := p.item()

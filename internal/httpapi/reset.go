@@ -31,6 +31,31 @@ func (a *API) resetPhones(c *call) error {
 	return c.accepted(request, outcomes)
 }
 
+// restartPhones answers as resetPhones does.
+func (a *API) restartPhones(c *call) error {
+	if err := c.fewPhones(a.Fleet.MaxBatch()); err != nil {
+		return err
+	}
+	var in api.RestartPhones
+	if err := c.decode(&in); err != nil {
+		return err
+	}
+	project, err := c.project()
+	if err != nil {
+		return err
+	}
+	request, outcomes, err := a.Fleet.RestartPhones(c.Context(), c.caller, fleet.RestartPhones{
+		Request: c.requestID, Project: project, Key: c.idempotencyKey(), Image: in.ImageID,
+		Phones: each(in.Phones, func(p api.RestartPhone) fleet.ResetPhone {
+			return fleet.ResetPhone{ID: p.PhoneID, Property: p.Property}
+		}),
+	})
+	if err != nil {
+		return err
+	}
+	return c.accepted(request, outcomes)
+}
+
 func resetIn(in api.ResetPhones) fleet.ResetPhones {
 	return fleet.ResetPhones{Image: in.ImageID, Pace: paceIn(in.Pace), Rollback: in.Rollback, Phones: each(in.Phones, func(p api.ResetPhone) fleet.ResetPhone {
 		return fleet.ResetPhone{ID: p.PhoneID, Property: p.Property, Factory: p.FactoryReset}

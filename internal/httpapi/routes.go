@@ -54,6 +54,7 @@ func (a *API) routes() []route {
 		{pattern: "GET " + api.Prefix + "/phones/{phone_id}", action: fleet.ActionPhonesGet, handle: a.phone},
 		{pattern: "PUT " + api.Prefix + "/phones/{phone_id}", action: fleet.ActionPhonesUpdateName, trace: audit.UpdatePhoneName, handle: a.renamePhone},
 		{pattern: "POST " + api.Prefix + "/phones/batch-reset", keyed: true, maxBody: 12 << 20, action: fleet.ActionPhonesReset, trace: audit.ResetCloudPhone, handle: a.resetPhones},
+		{pattern: "POST " + api.Prefix + "/phones/batch-restart", keyed: true, maxBody: 12 << 20, action: fleet.ActionPhonesRestart, trace: audit.RestartCloudPhone, handle: a.restartPhones},
 		{pattern: "POST " + api.Prefix + "/phones/{phone_id}/exec", maxBody: 12 << 20, action: fleet.ActionPhonesCommand, trace: audit.RunCommand, handle: a.exec},
 
 		{pattern: "POST " + api.Prefix + "/tickets/check", action: fleet.ActionPhonesConnect, handle: a.checkTicket},

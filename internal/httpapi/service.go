@@ -33,6 +33,7 @@ type Fleet interface {
 	// MaxBatch is how many phones ResetPhones takes at most.
 	MaxBatch() int
 	ResetPhones(ctx context.Context, caller account.Caller, in fleet.ResetPhones) (phone.RequestID, []phone.Outcome, error)
+	RestartPhones(ctx context.Context, caller account.Caller, in fleet.RestartPhones) (phone.RequestID, []phone.Outcome, error)
 	CheckTicket(ctx context.Context, caller account.Caller, project phone.ProjectID, secret string) (phone.Ticket, error)
 
 	Jobs(ctx context.Context, caller account.Caller, filter fleet.JobFilter) ([]phone.Job, error)

@@ -304,7 +304,7 @@ const (
 	EffectVerified Effect = "verified" // read back from the running phone with the value that was asked
 	EffectRecorded Effect = "recorded" // kept by lethe only: this runtime has no such property
 	EffectMismatch Effect = "mismatch" // read back with another value
-	EffectPending  Effect = "pending"  // the phone did not run: it is set when the phone runs next
+	EffectPending  Effect = "pending"  // the phone has it from its next boot on: it did not run, or the value is one that is set at creation
 )
 
 // PropertyReading is one property of a receipt; the value itself is not in it.

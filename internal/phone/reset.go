@@ -16,7 +16,8 @@ type ResetTarget struct {
 	ServerStatus ServerStatus
 	ServerLabel  string
 	Driver       string
-	Busy         bool // it has an unfinished job
+	System       string // the OSName of its present image; filled in where an image is named that must have the same
+	Busy         bool   // it has an unfinished job
 }
 
 // PropertyCheck says whether a driver of this kind can give a phone these properties without cutting or dropping a value: nil,
@@ -58,9 +59,8 @@ func DecideReset(items []ResetItem, targets map[ID]ResetTarget, image *Image, ch
 				Properties: merged, Factory: item.Factory,
 			}
 			if image != nil {
-				if image.Label != target.ServerLabel {
-					return nil, nil, Errorf(Invalid, ReasonImageLabel,
-						"image %s has label %q, but phone %s runs on a server for %q: choose an image with that label", image.ID, image.Label, item.PhoneID, target.ServerLabel)
+				if err := image.fits(target); err != nil {
+					return nil, nil, err
 				}
 				next.Image = image.ID
 			}
@@ -71,6 +71,15 @@ func DecideReset(items []ResetItem, targets map[ID]ResetTarget, image *Image, ch
 		}
 	}
 	return accepted, outcomes, nil
+}
+
+// fits refuses the image for a phone whose server takes images with another label.
+func (i *Image) fits(target ResetTarget) error {
+	if i.Label == target.ServerLabel {
+		return nil
+	}
+	return Errorf(Invalid, ReasonImageLabel,
+		"image %s has label %q, but phone %s runs on a server for %q: choose an image with that label", i.ID, i.Label, target.Phone.ID, target.ServerLabel)
 }
 
 func refuseReset(item ResetItem, target ResetTarget, known, seen bool) *Error {

@@ -14,10 +14,56 @@ func (s *Store) AcceptStop(ctx context.Context, in fleet.AcceptPower) (phone.Req
 	return s.acceptPower(ctx, in, phone.DecideStop)
 }
 
-// AcceptRestart reads the phones, decides with phone.DecideRestart, makes the accepted ones 4 (restarting), writes the request and its
-// jobs, and admits what has a slot. With a key it is as AcceptResetOnce.
-func (s *Store) AcceptRestart(ctx context.Context, in fleet.AcceptPower) (phone.RequestID, []phone.Outcome, error) {
-	return s.acceptPower(ctx, in, phone.DecideRestart)
+// AcceptRestart reads the phones and the image, decides with phone.DecideRestart, makes the accepted ones 4 (restarting), writes the request
+// and its jobs, and admits what has a slot. An image that is none, or none for this project, is as in AcceptReset. With a key it is as
+// AcceptResetOnce.
+func (s *Store) AcceptRestart(ctx context.Context, in fleet.AcceptRestart) (phone.RequestID, []phone.Outcome, error) {
+	return s.accept(ctx, in.Request, in.Key, func(t *tx) ([]phone.Outcome, error) {
+		var image *phone.Image
+		if in.Image != "" {
+			found, err := t.visibleImage(ctx, in.Request.Project, in.Image)
+			if err != nil {
+				return nil, err
+			}
+			image = &found
+		}
+		targets, err := t.lockResetTargets(ctx, in.Request.Project, in.Items)
+		if err == nil && image != nil {
+			err = t.readSystems(ctx, targets)
+		}
+		if err != nil {
+			return nil, err
+		}
+		accepted, outcomes, err := phone.DecideRestart(in.Items, targets, image, in.Check)
+		if err != nil {
+			return nil, err
+		}
+		return t.saveAccepted(ctx, in.Request, accepted, outcomes)
+	})
+}
+
+// readSystems fills in which Android the phones have.
+func (t *tx) readSystems(ctx context.Context, targets map[phone.ID]phone.ResetTarget) error {
+	images := make([]phone.ImageID, 0, len(targets))
+	for _, target := range targets {
+		images = append(images, target.Phone.Image)
+	}
+	systems := map[phone.ImageID]string{}
+	err := t.each(ctx, func(row scanner) error {
+		var id phone.ImageID
+		var system string
+		err := row.Scan(&id, &system)
+		systems[id] = system
+		return err
+	}, `SELECT id, os_name FROM images WHERE `+t.in("id"), list(t.dialect, images))
+	if err != nil {
+		return fmt.Errorf("read the phones' images: %w", err)
+	}
+	for id, target := range targets {
+		target.System = systems[target.Phone.Image]
+		targets[id] = target
+	}
+	return nil
 }
 
 type decidePower func([]phone.ResetItem, map[phone.ID]phone.ResetTarget) ([]phone.Accepted, []phone.Outcome)
@@ -55,7 +101,7 @@ func (s *Store) accept(ctx context.Context, r phone.Request, key *fleet.Idempote
 // keep their status. With a key it is as AcceptResetOnce.
 func (s *Store) AcceptUpdate(ctx context.Context, in fleet.AcceptUpdate) (phone.RequestID, []phone.Outcome, error) {
 	return s.acceptPower(ctx, in.AcceptPower, func(items []phone.ResetItem, targets map[phone.ID]phone.ResetTarget) ([]phone.Accepted, []phone.Outcome) {
-		return phone.DecideUpdate(items, targets, in.Settable, in.Check)
+		return phone.DecideUpdate(items, targets, in.Check)
 	})
 }
 

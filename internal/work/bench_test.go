@@ -188,6 +188,10 @@ func (freeHost) Ensure(_ context.Context, spec driver.Spec) (driver.Instance, er
 	return booted(spec.Ref), nil
 }
 
+func (freeHost) Remake(_ context.Context, spec driver.Spec) (driver.Instance, error) {
+	return booted(spec.Ref), nil
+}
+
 func (freeHost) Start(context.Context, driver.Ref) error  { return nil }
 func (freeHost) Stop(context.Context, driver.Ref) error   { return nil }
 func (freeHost) Remove(context.Context, driver.Ref) error { return nil }

@@ -70,7 +70,7 @@ func (p *passing) ask(ctx context.Context, f phone.Finding) (death, bool, error)
 	switch {
 	case phone.CodeOf(err) == phone.NotFound:
 		death.gone = true
-		death.Cause = fmt.Sprintf("the instance of life %d is gone from server %s: reset the phone", f.Generation, p.server.Name)
+		death.Cause = fmt.Sprintf("the instance of life %d is gone from server %s: restart the phone, or reset it if its volume is gone too", f.Generation, p.server.Name)
 	case err != nil:
 		return death, false, fmt.Errorf("inspect the instance of phone %s: %w", f.Phone, err)
 	case instance.Running:

@@ -11,7 +11,8 @@ import (
 var cures = map[phone.Reason]string{
 	phone.ReasonBootTimeout:      "look at the instance's log on the server, give the server a longer boot timeout, or choose another image; then reset the phone again",
 	phone.ReasonBootExited:       "the last lines of its log, where it left any, say why it ended; check the image's architecture and the server's kernel (binder, memfd), then reset the phone again",
-	phone.ReasonInstanceGone:     "the instance is not on the server any more: a reset makes the phone anew, without its data",
+	phone.ReasonInstanceGone:     "the instance is not on the server any more: a restart makes it anew, if the phone's volume is there",
+	phone.ReasonVolumeGone:       "the phone's data is not on the server any more: a reset makes the phone anew, without it",
 	phone.ReasonHostGone:         "bring the server back, then reset the phone again",
 	phone.ReasonHostFailed:       "the cause has the host's own words: mend it there, then reset the phone again",
 	phone.ReasonImageNotFound:    "check the image's reference and that the server can pull or has loaded it, then reset the phone again",

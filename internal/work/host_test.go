@@ -43,6 +43,8 @@ func newMemoryHost() *memoryHost {
 	}
 }
 
+func anyProperties(string, phone.Properties) *phone.Error { return nil }
+
 // onCall replaces the hook.
 func (h *memoryHost) onCall(hook func(ctx context.Context, call string, ref driver.Ref) error) {
 	h.mu.Lock()
@@ -131,6 +133,46 @@ func (h *memoryHost) Ensure(ctx context.Context, spec driver.Spec) (driver.Insta
 		h.instances[spec.Ref] = &memoryInstance{spec: spec, props: map[string]string{"ro.product.model": spec.Properties["ro.product.model"]}}
 	}
 	return h.see(spec.Ref), nil
+}
+
+func (h *memoryHost) Remake(ctx context.Context, spec driver.Spec) (driver.Instance, error) {
+	if err := h.enter(ctx, "remake", spec.Ref); err != nil {
+		return driver.Instance{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := h.instances[spec.Ref]
+	for ref := range h.instances {
+		if ref.Phone == spec.Phone && ref.Generation > spec.Generation {
+			return driver.Instance{}, phone.Errorf(phone.Conflict, phone.ReasonHigherGeneration, "generation %d exists", ref.Generation)
+		}
+	}
+	switch _, there := h.volumes[spec.Ref]; {
+	case !there:
+		return driver.Instance{}, phone.Errorf(phone.NotFound, phone.ReasonVolumeGone, "the volume is gone")
+	case i != nil && h.made(i.spec) == h.made(spec):
+		return h.see(spec.Ref), nil
+	case i != nil && i.running:
+		return driver.Instance{}, phone.Errorf(phone.Precondition, "", "the instance runs")
+	}
+	if _, ok := h.prepared[spec.Identity.ID]; !ok {
+		return driver.Instance{}, phone.Errorf(phone.NotFound, phone.ReasonImageNotFound, "no image %s here", spec.Identity.ID)
+	}
+	if i != nil {
+		delete(h.instances, spec.Ref)
+		h.mu.Unlock()
+		err := h.enter(ctx, "remake, the old one is gone", spec.Ref)
+		h.mu.Lock()
+		if err != nil {
+			return driver.Instance{}, err
+		}
+	}
+	h.instances[spec.Ref] = &memoryInstance{spec: spec, props: map[string]string{"ro.product.model": spec.Properties["ro.product.model"]}}
+	return h.see(spec.Ref), nil
+}
+
+func (h *memoryHost) made(spec driver.Spec) string {
+	return h.Rules("").Made(spec.Image.ID, spec.Properties)
 }
 
 func (h *memoryHost) Start(ctx context.Context, ref driver.Ref) error {
@@ -229,7 +271,7 @@ func (h *memoryHost) see(ref driver.Ref) driver.Instance {
 	}
 	return driver.Instance{
 		Ref: ref, Name: fmt.Sprintf("%s-%d", ref.Phone, ref.Generation), Running: i.running, Booted: i.booted, Exited: i.exited,
-		ExitCode: i.exitCode, Log: "last words", Identity: i.spec.Identity, Volume: volume,
+		ExitCode: i.exitCode, Log: "last words", Identity: i.spec.Identity, Made: h.made(i.spec), Volume: volume,
 		CheckAfter: time.Millisecond,
 	}
 }

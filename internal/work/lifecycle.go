@@ -9,7 +9,8 @@ import (
 )
 
 // steps goes on from the phase that was saved last. A create job is a reset without an older life: nothing to remove or erase. A
-// start begins at booting, with the life that is there; a restart ends that before, in removing.
+// start begins at booting, with the life that is there; a restart ends that before, in removing, and makes its instance anew, in creating,
+// where it is not what the job asks for.
 func (t *task) steps() error {
 	if t.Job.Phase == phone.PhasePreparing {
 		return t.prepare()
@@ -48,7 +49,10 @@ func (t *task) makeRoom() error {
 		return nil
 	}
 	if t.Job.Kind == phone.KindRestart {
-		_, err := t.stopPresent()
+		asked, err := t.endPresent()
+		if err == nil && !asked {
+			return t.then(nil, phone.PhaseCreating)
+		}
 		return t.then(err, phone.PhaseBooting)
 	}
 	return t.then(t.removeOlder(), phone.PhaseCreating)
@@ -169,11 +173,15 @@ func (t *task) ensure() error {
 }
 
 func (t *task) ensureOnce() error {
+	spec := driver.Spec{
+		Ref: t.ref(), Job: t.Job.ID, Name: t.Phone.Name, Project: t.Phone.Project, Image: t.Image, Identity: t.Identity,
+		Properties: t.Job.Properties, ADBPort: t.Phone.ADBPort,
+	}
+	if t.Job.Kind.KeepsLife() {
+		return t.remake(spec)
+	}
 	return t.call("create the instance", func(ctx context.Context) error {
-		_, err := t.host.Ensure(ctx, driver.Spec{
-			Ref: t.ref(), Job: t.Job.ID, Name: t.Phone.Name, Project: t.Phone.Project, Image: t.Image, Identity: t.Identity,
-			Properties: t.Job.Properties, ADBPort: t.Phone.ADBPort,
-		})
+		_, err := t.host.Ensure(ctx, spec)
 		return err
 	})
 }
@@ -193,17 +201,21 @@ func (t *task) bootPatience() time.Duration {
 // monotonic clock: the wall clock may be set while a phone boots.
 func (t *task) boot() error {
 	began, patience := time.Now(), t.bootPatience()
+	if t.Job.Kind == phone.KindStart { // a restart has looked before
+		if err := t.makeAsAsked(); err != nil {
+			return err
+		}
+	}
 	if err := t.start(t.ref()); err != nil && phone.CodeOf(err) != phone.NotFound {
 		return err
 	}
-	// What keeps the life makes nothing: it would be another life, without the data of this one.
-	for remade, again := t.Job.Kind.KeepsLife(), t.Job.Kind != phone.KindRestart; ; {
+	for remade, again := false, t.Job.Kind != phone.KindRestart; ; {
 		instance, err := t.inspect(t.ref())
 		switch {
-		case phone.CodeOf(err) == phone.NotFound && !remade:
-			// Gone from the host since it was created: made again, once.
+		case phone.CodeOf(err) == phone.NotFound && !remade, err == nil && !remade && !t.asAsked(instance):
+			// Gone from the host since it was created, or made otherwise by a late call of an earlier job: made again, once.
 			remade = true
-			t.log.Warn("the instance is gone from its host: making it again")
+			t.log.Warn("the instance is gone from its host, or is not what it should be: making it again")
 			if err := t.ensure(); err != nil {
 				return err
 			}
@@ -211,8 +223,6 @@ func (t *task) boot() error {
 				return err
 			}
 			continue
-		case phone.CodeOf(err) == phone.NotFound && t.Job.Kind.KeepsLife():
-			return phone.Errorf(phone.Precondition, phone.ReasonInstanceGone, "the instance is gone from server %s: there is nothing to start", t.Server.Name)
 		case phone.CodeOf(err) == phone.NotFound:
 			return phone.Errorf(phone.Precondition, phone.ReasonBootExited, "the instance disappeared from server %s while it booted", t.Server.Name)
 		case err != nil:

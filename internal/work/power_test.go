@@ -22,7 +22,9 @@ func (b *bench) power(kind phone.Kind, phones ...phone.Phone) phone.RequestID {
 	}
 	accept := b.store.AcceptStop
 	if kind == phone.KindRestart {
-		accept = b.store.AcceptRestart
+		accept = func(ctx context.Context, in fleet.AcceptPower) (phone.RequestID, []phone.Outcome, error) {
+			return b.store.AcceptRestart(ctx, fleet.AcceptRestart{AcceptPower: in, Check: anyProperties})
+		}
 	}
 	_, outcomes, err := accept(b.t.Context(), in)
 	if err != nil {
@@ -58,7 +60,7 @@ func TestStopRestartReset(t *testing.T) {
 	b.created()
 	b.host.onCall(func(_ context.Context, call string, ref driver.Ref) error {
 		switch call {
-		case "ensure", "remove", "erase", "discard":
+		case "ensure", "remake", "remove", "erase", "discard":
 			t.Errorf("%s of %+v: a stop and a restart keep the life", call, ref)
 		}
 		return nil
@@ -197,21 +199,36 @@ func TestPowerFails(t *testing.T) {
 	}
 }
 
-// A phone whose instance is gone is neither stopped nor started, and no new volume takes the place of the old one.
+// A phone whose instance is gone is not stopped; a restart makes it anew as long as its volume is there, and no new volume takes the place of
+// the old one.
 func TestPowerOfNothing(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []phone.Kind{phone.KindStop, phone.KindRestart} {
+	for name, c := range map[string]struct {
+		kind   phone.Kind
+		lose   func(*memoryHost, driver.Ref)
+		reason phone.Reason // "": it succeeds
+		left   int
+	}{
+		"a stop":                        {phone.KindStop, func(h *memoryHost, r driver.Ref) { h.loseOnly(driver.ObjectInstance, r) }, phone.ReasonInstanceGone, 1},
+		"a restart":                     {phone.KindRestart, func(h *memoryHost, r driver.Ref) { h.loseOnly(driver.ObjectInstance, r) }, "", 2},
+		"a restart without a volume":    {phone.KindRestart, (*memoryHost).lose, phone.ReasonVolumeGone, 0},
+		"a restart without its own one": {phone.KindRestart, func(h *memoryHost, r driver.Ref) { h.loseOnly(driver.ObjectVolume, r) }, phone.ReasonVerifyFailed, 1},
+	} {
 		b := newBench(t, 1, 1)
 		b.start()
 		b.created()
-		b.host.loseOnly(driver.ObjectInstance, b.ref(0, 1))
+		c.lose(b.host, b.ref(0, 1))
 		made := b.host.count("ensure")
-		j := b.await(b.power(kind, b.phones...), "ended", ended)[0]
-		if j.Phase != phone.PhaseFailed || j.Failure.Reason != phone.ReasonInstanceGone || b.phone(b.phones[0].ID).Status != kind.Failed() {
-			t.Errorf("%s: %s %+v", kind, j.Phase, j.Failure)
+		j := b.await(b.power(c.kind, b.phones...), "ended", ended)[0]
+		status := c.kind.Failed()
+		if c.reason == "" {
+			status = phone.StatusRunning
 		}
-		if b.host.count("ensure") != made || b.host.has(b.ref(0, 1)) != 1 {
-			t.Errorf("%s: the host has %d objects", kind, b.host.has(b.ref(0, 1)))
+		if (j.Phase == phone.PhaseSucceeded) != (c.reason == "") || b.phone(b.phones[0].ID).Status != status || j.Failure != nil && j.Failure.Reason != c.reason {
+			t.Errorf("%s: %s %+v", name, j.Phase, j.Failure)
+		}
+		if b.host.count("ensure") != made || b.host.has(b.ref(0, 1)) != c.left {
+			t.Errorf("%s: the host has %d objects", name, b.host.has(b.ref(0, 1)))
 		}
 	}
 }

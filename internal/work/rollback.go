@@ -313,7 +313,7 @@ func (t *task) bringBack() error {
 			return err
 		case instance.Booted:
 			return t.lookAgain(func() error {
-				_, err := t.applyProperties(t.prior(), t.Phone.Properties)
+				_, err := t.applyProperties(t.prior(), t.Phone.Properties, true)
 				return err
 			})
 		case instance.Exited && !again:

@@ -111,7 +111,7 @@ func TestAStartThatFails(t *testing.T) {
 	for i, want := range []struct {
 		cause  string
 		starts int
-	}{{"the kernel has no binder any more", 1}, {"the instance is gone from server rack", 1}, {"is gone from server rack: reset the phone", 0}} {
+	}{{"the kernel has no binder any more", 1}, {"the volume is gone", 1}, {"is gone from server rack: restart the phone, or reset it", 0}} {
 		id := b.phones[i].ID
 		eventually(t, "abnormal", func() bool { return b.phone(id).Status == phone.StatusAbnormal })
 		if p := b.phone(id); !strings.Contains(p.Cause, want.cause) || len(b.starts(id)) != want.starts {

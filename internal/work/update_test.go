@@ -16,7 +16,7 @@ import (
 func (b *bench) update(given phone.Properties, phones ...phone.Phone) phone.RequestID {
 	b.t.Helper()
 	in := fleet.AcceptUpdate{
-		Settable: func(string, string) bool { return true }, Check: func(string, phone.Properties) *phone.Error { return nil },
+		Check: anyProperties,
 	}
 	in.Request = phone.Request{ID: phone.NewID[phone.RequestID](), Project: b.project, Kind: phone.KindUpdate, Caller: "test", CreatedAt: time.Now()}
 	for _, p := range phones {

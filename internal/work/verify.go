@@ -81,13 +81,15 @@ func (t *task) verifyOnce() (driver.Instance, []phone.PropertyReading, error) {
 		err = silent(instance)
 	case instance.Identity.ID != t.identity(instance).ID:
 		err = phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone runs image %s, not %s as asked", instance.Identity.ID, t.Identity.ID)
+	case t.Job.Kind != phone.KindUpdate && !t.asAsked(instance):
+		err = phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone's instance was made of another image, or with other properties, than asked")
 	case instance.Volume == "":
 		err = phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "the phone has no data volume of its own")
 	}
 	if err != nil {
 		return driver.Instance{}, nil, err
 	}
-	readings, err := t.applyProperties(t.ref(), t.Job.Properties)
+	readings, err := t.applyProperties(t.ref(), t.Job.Properties, t.Job.Kind == phone.KindUpdate)
 	return instance, readings, err
 }
 
@@ -96,8 +98,10 @@ func silent(instance driver.Instance) error {
 	return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonVerifyFailed, Msg: "the phone is not booted any more" + lacks(instance), Err: errSilent}
 }
 
-// applyProperties sets what takes effect after boot, reads everything back, and fails on the first value that is not as asked.
-func (t *task) applyProperties(ref driver.Ref, properties phone.Properties) ([]phone.PropertyReading, error) {
+// applyProperties sets what takes effect after boot, reads everything back, and fails on the first value that is not as asked. In an older
+// instance a value that takes effect at creation may be given to the phone and not be there yet: it comes when the instance is made anew, before
+// the phone's next boot.
+func (t *task) applyProperties(ref driver.Ref, properties phone.Properties, older bool) ([]phone.PropertyReading, error) {
 	rules := t.engine.Hosts.Rules(t.Server.Driver)
 	readings := make([]phone.PropertyReading, 0, len(properties))
 	var check []string
@@ -120,10 +124,14 @@ func (t *task) applyProperties(ref driver.Ref, properties phone.Properties) ([]p
 		}
 		values := parseGetprop(present.Stdout)
 		for _, key := range check {
-			if values[key] != properties[key] {
+			switch {
+			case values[key] == properties[key]:
+				readings = append(readings, phone.PropertyReading{Key: key, Effect: phone.EffectVerified})
+			case older && rules.Timing(key) == driver.AtCreation:
+				readings = append(readings, phone.PropertyReading{Key: key, Effect: phone.EffectPending})
+			default:
 				return nil, phone.Errorf(phone.Precondition, phone.ReasonVerifyFailed, "property %s was set, but the phone reads back another value", key)
 			}
-			readings = append(readings, phone.PropertyReading{Key: key, Effect: phone.EffectVerified})
 		}
 	}
 	slices.SortFunc(readings, func(a, b phone.PropertyReading) int { return strings.Compare(a.Key, b.Key) })

@@ -288,15 +288,74 @@ func retried(k phone.Kind) phone.Kind {
 
 // stopSome and restartSome ask it of some phones, of which some cannot be, are another project's, or stand twice.
 func (w *world) stopSome() {
-	w.powerSome(phone.KindStop, func(project phone.ProjectID, ids []string) (phone.RequestID, []phone.Outcome, error) {
-		return w.fleet.StopPhones(context.Background(), w.caller(project), fleet.StopPhones{Project: project, Phones: ids})
-	})
+	project := pick(w.rng, w.projects)
+	ids := w.some(project)
+	if len(ids) == 0 {
+		return
+	}
+	text := ""
+	for _, id := range ids {
+		text += w.names[phone.ID(id)] + " "
+	}
+	w.tracef("stop %s", text)
+	wants := w.spec.stop(project, ids)
+	id, got, err := w.fleet.StopPhones(context.Background(), w.caller(project), fleet.StopPhones{Project: project, Phones: ids})
+	if err != nil {
+		w.fail("the stop answers %v", err)
+		return
+	}
+	if err := w.spec.begin(id, project, phone.KindStop, noPace, wants, got); err != nil {
+		w.fail("the stop of %s: %v", text, err)
+		return
+	}
+	w.sayAccepted(got)
 }
 
 func (w *world) restartSome() {
-	w.powerSome(phone.KindRestart, func(project phone.ProjectID, ids []string) (phone.RequestID, []phone.Outcome, error) {
-		return w.fleet.RestartPhones(context.Background(), w.caller(project), fleet.RestartPhones{Project: project, Phones: ids})
-	})
+	in := fleet.RestartPhones{Project: pick(w.rng, w.projects)}
+	switch w.rng.IntN(8) {
+	case 0, 1:
+		in.Image = string(w.imageOf(in.Project, "second"))
+	case 2:
+		in.Image = string(w.imageOf(in.Project, "first"))
+	case 3:
+		in.Image = string(pick(w.rng, w.images).ID) // one that does not fit, of another Android or of another project among them
+	}
+	text := ""
+	for _, id := range w.some(in.Project) {
+		in.Phones = append(in.Phones, fleet.ResetPhone{ID: id, Property: pick(w.rng, propertyTexts)})
+		text += w.names[phone.ID(id)] + " "
+	}
+	if len(in.Phones) == 0 {
+		return
+	}
+	w.tracef("restart %s%s", text, w.spec.images[phone.ImageID(in.Image)].Name)
+	whole, wants := w.spec.restart(in)
+	id, got, err := w.fleet.RestartPhones(context.Background(), w.caller(in.Project), in)
+	if outcomeOf(err) != whole {
+		w.fail("the restart answers %v (%v), and should %v", outcomeOf(err), err, whole)
+	}
+	if err != nil || whole != done {
+		return
+	}
+	if err := w.spec.begin(id, in.Project, phone.KindRestart, noPace, wants, got); err != nil {
+		w.fail("the restart of %s: %v", text, err)
+		return
+	}
+	w.sayAccepted(got)
+}
+
+// some draws phones, of which some can be another project's, unknown, or stand twice.
+func (w *world) some(project phone.ProjectID) (ids []string) {
+	for _, p := range w.spec.sortedPhones() {
+		if p.Project == project && w.rng.IntN(3) == 0 || w.rng.IntN(20) == 0 {
+			ids = append(ids, string(p.ID))
+		}
+	}
+	if len(ids) > 0 && w.rng.IntN(8) == 0 {
+		ids = append(ids, pick(w.rng, ids), string(phone.NewID[phone.ID]()))
+	}
+	return ids
 }
 
 // updateSome gives some phones other property values, of which some are refused.
@@ -328,37 +387,7 @@ func (w *world) updateSome() {
 }
 
 var updateTexts = []string{
-	`{"com.cph.mainkeys":"1"}`, `{"com.cph.mainkeys":"0","sys.prop.writeimsi":"12345"}`, `{"ro.product.model":"X1"}`, "", `{"bogus":"1"}`, `{}`,
-}
-
-func (w *world) powerSome(kind phone.Kind, send func(phone.ProjectID, []string) (phone.RequestID, []phone.Outcome, error)) {
-	project := pick(w.rng, w.projects)
-	var ids []string
-	text := ""
-	for _, p := range w.spec.sortedPhones() {
-		if p.Project == project && w.rng.IntN(3) == 0 || w.rng.IntN(20) == 0 {
-			ids = append(ids, string(p.ID))
-			text += w.names[p.ID] + " "
-		}
-	}
-	if len(ids) == 0 {
-		return
-	}
-	if w.rng.IntN(8) == 0 {
-		ids = append(ids, pick(w.rng, ids), string(phone.NewID[phone.ID]()))
-	}
-	w.tracef("%s %s", kind, text)
-	wants := w.spec.power(kind, project, ids)
-	id, got, err := send(project, ids)
-	if err != nil {
-		w.fail("the %s answers %v", kind, err)
-		return
-	}
-	if err := w.spec.begin(id, project, kind, noPace, wants, got); err != nil {
-		w.fail("the %s of %s: %v", kind, text, err)
-		return
-	}
-	w.sayAccepted(got)
+	`{"com.cph.mainkeys":"1"}`, `{"com.cph.mainkeys":"0","sys.prop.writeimsi":"12345"}`, `{"ro.product.model":"X1"}`, `{"ro.product.model":"X2"}`, "", `{"bogus":"1"}`, `{}`,
 }
 
 // sayAccepted notes what volumes jobs that keep the life, or have the rollback policy, have to keep.

@@ -145,8 +145,10 @@ func (w *world) checkRolledBack(j *specJob, failure phone.Failure) {
 	case !i.booted() && i.ended == "" && i.excused == "":
 		w.fail("rollback: %s was rolled back, and %s does not run", w.nameOfJob(j.ID), w.nameOfRef(ref))
 	case i.running && i.excused == "":
-		for key, value := range propertiesOf(w.spec.phones[j.Phone].Properties) {
-			if rules.Timing(key) != driver.Recorded && i.props[key] != value {
+		p := w.spec.phones[j.Phone]
+		for key, value := range propertiesOf(p.Properties) {
+			older := rules.Timing(key) == driver.AtCreation && made(i.spec) != rules.Made(p.Image, propertiesOf(p.Properties)) // the value waits for the next boot
+			if rules.Timing(key) != driver.Recorded && !older && i.props[key] != value {
 				w.fail("rollback: %s was rolled back, and property %s of %s is %q", w.nameOfJob(j.ID), key, w.nameOfRef(ref), i.props[key])
 			}
 		}

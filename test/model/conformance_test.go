@@ -22,6 +22,7 @@ func TestHostConformance(t *testing.T) {
 		Open:         func(_ *testing.T, owner drivertest.Owner) driver.Driver { return handle{m, owner} },
 		Rules:        simulated.Rules(),
 		Image:        phone.Image{ID: phone.NewID[phone.ImageID](), Reference: "boots"},
+		Other:        phone.Image{ID: phone.NewID[phone.ImageID](), Reference: "boots too"},
 		MissingImage: phone.Image{ID: phone.NewID[phone.ImageID](), Reference: "missing"},
 		BootTimeout:  time.Minute,
 		Port:         func(*testing.T) int { return int(port.Add(1)) },
@@ -49,7 +50,7 @@ func TestHostConformance(t *testing.T) {
 		},
 	}
 	for _, op := range []drivertest.Operation{
-		drivertest.OpPrepare, drivertest.OpEnsure, drivertest.OpStart, drivertest.OpStop, drivertest.OpRemove, drivertest.OpErase, drivertest.OpDiscard,
+		drivertest.OpPrepare, drivertest.OpEnsure, drivertest.OpRemake, drivertest.OpStart, drivertest.OpStop, drivertest.OpRemove, drivertest.OpErase, drivertest.OpDiscard,
 	} {
 		harness.LostAnswers = append(harness.LostAnswers, drivertest.LostAnswer{
 			Name: "once", Operation: op,

@@ -47,6 +47,10 @@ func (f faultable) Ensure(ctx context.Context, spec driver.Spec) (driver.Instanc
 	return through(f, ctx, "ensure", spec.Ref, func(ctx context.Context) (driver.Instance, error) { return f.real.Ensure(ctx, spec) })
 }
 
+func (f faultable) Remake(ctx context.Context, spec driver.Spec) (driver.Instance, error) {
+	return through(f, ctx, "remake", spec.Ref, func(ctx context.Context) (driver.Instance, error) { return f.real.Remake(ctx, spec) })
+}
+
 func (f faultable) Start(ctx context.Context, ref driver.Ref) error {
 	return f.run(ctx, "start", ref, func(ctx context.Context) error { return f.real.Start(ctx, ref) })
 }

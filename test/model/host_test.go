@@ -236,6 +236,41 @@ func (h handle) higher(ref driver.Ref) error {
 
 const madeLate = "it was made by a call that landed late"
 
+func (h handle) Remake(ctx context.Context, spec driver.Spec) (driver.Instance, error) {
+	end, err := h.begin(ctx)
+	if err != nil {
+		return driver.Instance{}, err
+	}
+	defer end()
+	if err := simulated.Rules().Check(spec.Properties); err != nil {
+		return driver.Instance{}, err
+	}
+	if err := h.higher(spec.Ref); err != nil {
+		return driver.Instance{}, err
+	}
+	i, v := h.instances[instanceName(spec.Ref)], h.volumes[volumeName(spec.Ref)]
+	switch {
+	case i != nil && i.owner != h.owner, v != nil && v.owner != h.owner:
+		return driver.Instance{}, refused(phone.Conflict, phone.ReasonForeignObject, "%s is taken by something else", instanceName(spec.Ref))
+	case v == nil:
+		return driver.Instance{}, refused(phone.NotFound, phone.ReasonVolumeGone, "there is no volume %s", volumeName(spec.Ref))
+	case i != nil && made(i.spec) == made(spec):
+		return h.see(spec.Ref), nil
+	case i != nil && i.running:
+		return driver.Instance{}, refused(phone.Precondition, "", "the instance %s runs", instanceName(spec.Ref))
+	}
+	if _, there := h.images[spec.Identity.ID]; !there {
+		return driver.Instance{}, refused(phone.NotFound, phone.ReasonImageNotFound, "there is no image %s here", spec.Identity.ID)
+	}
+	h.instances[instanceName(spec.Ref)] = &instance{owner: h.owner, spec: spec}
+	if h.late {
+		h.instances[instanceName(spec.Ref)].excused = madeLate
+	}
+	return h.see(spec.Ref), nil
+}
+
+func made(spec driver.Spec) string { return simulated.Rules().Made(spec.Image.ID, spec.Properties) }
+
 func (h handle) Start(ctx context.Context, ref driver.Ref) error {
 	end, err := h.begin(ctx)
 	if err != nil {
@@ -374,7 +409,7 @@ func (h handle) see(ref driver.Ref) driver.Instance {
 	i := h.own(ref)
 	seen := driver.Instance{
 		Ref: ref, Name: instanceName(ref), Running: i.running, Booted: i.booted(), Exited: i.exited, ExitCode: i.code,
-		Identity: i.spec.Identity, Volume: volumeName(ref), Address: fmt.Sprintf("127.0.0.1:%d", i.spec.ADBPort),
+		Identity: i.spec.Identity, Made: made(i.spec), Volume: volumeName(ref), Address: fmt.Sprintf("127.0.0.1:%d", i.spec.ADBPort),
 	}
 	switch {
 	case i.exited:

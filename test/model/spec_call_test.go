@@ -106,8 +106,12 @@ func (s *spec) retry(of phone.RequestID, project phone.ProjectID) (outcome, []wa
 			continue
 		}
 		w := want{phone: s.phones[j.Phone], image: j.Image, properties: j.Properties, factory: j.Factory, rollback: j.Rollback}
-		if kind == phone.KindStop || kind == phone.KindRestart {
+		if kind == phone.KindStop {
 			w = s.onPower(kind, w.phone)
+		} else if kind == phone.KindRestart {
+			if may := s.onPower(kind, w.phone); may.outcome != done {
+				w = may
+			}
 		} else if s.taken(w.phone) {
 			w = want{outcome: outcome{phone.Precondition, phone.ReasonPhoneBusy}}
 		}
@@ -119,8 +123,8 @@ func (s *spec) retry(of phone.RequestID, project phone.ProjectID) (outcome, []wa
 	return done, wants
 }
 
-// power says what a batch of stops or of restarts answers.
-func (s *spec) power(kind phone.Kind, project phone.ProjectID, ids []string) []want {
+// stop says what a batch of stops answers.
+func (s *spec) stop(project phone.ProjectID, ids []string) []want {
 	wants, seen := make([]want, len(ids)), map[string]bool{}
 	for i, id := range ids {
 		switch p := s.phones[phone.ID(id)]; {
@@ -129,14 +133,56 @@ func (s *spec) power(kind phone.Kind, project phone.ProjectID, ids []string) []w
 		case seen[id]:
 			wants[i].outcome = outcome{phone.Conflict, phone.ReasonPhoneDuplicate}
 		default:
-			wants[i], seen[id] = s.onPower(kind, p), true
+			wants[i], seen[id] = s.onPower(phone.KindStop, p), true
 		}
 	}
 	return wants
 }
 
-// update says what a batch of property updates answers: whatever has a life takes them, but no property of those that are set when it is
-// made, unless it has that value.
+// restart says what a batch of restarts answers: phones keep their data, so their Android stays what it is.
+func (s *spec) restart(in fleet.RestartPhones) (outcome, []want) {
+	image, named := s.images[phone.ImageID(in.Image)]
+	if in.Image != "" && (!named || image.Project != in.Project) {
+		return outcome{phone.NotFound, phone.ReasonImageNotFound}, nil
+	}
+	whole := done
+	wants, seen := make([]want, len(in.Phones)), map[string]bool{}
+	for i, asked := range in.Phones {
+		p := s.phones[phone.ID(asked.ID)]
+		given, bad := given(asked.Property)
+		switch {
+		case p == nil || p.Project != in.Project:
+			wants[i].outcome = outcome{phone.Invalid, phone.ReasonPhoneInvalid}
+			continue
+		case seen[asked.ID]:
+			wants[i].outcome = outcome{phone.Conflict, phone.ReasonPhoneDuplicate}
+			continue
+		case bad != done:
+			wants[i].outcome = bad
+		default:
+			wants[i] = s.onPower(phone.KindRestart, p)
+		}
+		seen[asked.ID] = true
+		if wants[i].outcome != done {
+			continue
+		}
+		if named && image.OSName != s.images[p.Image].OSName {
+			wants[i] = want{outcome: outcome{phone.Precondition, phone.ReasonImageSystem}}
+			continue
+		}
+		if named && image.Label != s.servers[p.Server].label {
+			whole = outcome{phone.Invalid, phone.ReasonImageLabel}
+		}
+		merged := propertiesOf(p.Properties)
+		maps.Copy(merged, given)
+		if wants[i].properties = canonical(merged); named {
+			wants[i].image = image.ID
+		}
+	}
+	return whole, wants
+}
+
+// update says what a batch of property updates answers: whatever has a life takes them.
 func (s *spec) update(project phone.ProjectID, phones []fleet.ResetPhone) []want {
 	wants, seen := make([]want, len(phones)), map[string]bool{}
 	for i, asked := range phones {
@@ -152,7 +198,6 @@ func (s *spec) update(project phone.ProjectID, phones []fleet.ResetPhone) []want
 		seen[asked.ID] = true
 		given, bad := given(asked.Property)
 		merged := propertiesOf(p.Properties)
-		model, names := given["ro.product.model"]
 		switch {
 		case bad != done:
 			wants[i].outcome = bad
@@ -162,8 +207,6 @@ func (s *spec) update(project phone.ProjectID, phones []fleet.ResetPhone) []want
 			wants[i].outcome = outcome{phone.Precondition, phone.ReasonPhoneBusy}
 		case p.Generation == 0:
 			wants[i].outcome = outcome{phone.Precondition, phone.ReasonPhoneNotRunning}
-		case names && merged["ro.product.model"] != model:
-			wants[i].outcome = outcome{phone.Invalid, phone.ReasonPropertyUnsupported}
 		default:
 			maps.Copy(merged, given)
 			wants[i] = want{phone: p, image: p.Image, properties: canonical(merged)}

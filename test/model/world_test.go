@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
-	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/driver/drivertest"
 	"github.com/lethe-cloud/lethe/internal/driver/simulated"
 	"github.com/lethe-cloud/lethe/internal/fleet"
@@ -217,7 +216,6 @@ func (w *world) setUp() error {
 	}
 	w.fleet = fleet.New(fleet.Config{
 		Store: w.wrong.calls(w, w.api), Hosts: apiHosts{w}, Check: func(_ string, p phone.Properties) *phone.Error { return rules.Check(p) }, Now: w.now,
-		Settable:    func(_, key string) bool { return rules.Timing(key) != driver.AtCreation },
 		BootTimeout: bootTimeout,
 	})
 	tenant := account.Account{ID: phone.NewID[string](), Name: "tenant", OwnHosts: true, CreatedAt: w.now()}
@@ -233,7 +231,7 @@ func (w *world) setUp() error {
 	}
 	for i, project := range w.projects {
 		w.callers[project] = account.Caller{Identity: identity, Scope: string(project)}
-		for _, image := range []fleet.NewImage{{Name: "first", Reference: "first"}, {Name: "second", Reference: "second"}, {Name: "odd", Label: "odd", Reference: "odd"}} {
+		for _, image := range []fleet.NewImage{{Name: "first", Reference: "first"}, {Name: "second", Reference: "second"}, {Name: "odd", Label: "odd", Reference: "odd"}, {Name: "other", Reference: "other", OSName: "AOSP16"}} {
 			image.Project = project
 			made, err := w.fleet.AddImage(ctx, w.callers[project], image)
 			if err != nil {
@@ -242,7 +240,7 @@ func (w *world) setUp() error {
 			w.images = append(w.images, made)
 			w.spec.images[made.ID] = made
 		}
-		if err := w.addServer(project, i, w.images[3*i].ID); err != nil {
+		if err := w.addServer(project, i, w.images[4*i].ID); err != nil {
 			return err
 		}
 	}

@@ -159,13 +159,9 @@ func (s *Store) once(r phone.Request, key fleet.IdempotencyKey, accept func() ([
 
 func (s *Store) acceptReset(in fleet.AcceptReset) ([]phone.Outcome, error) {
 	project := in.Request.Project
-	var image *phone.Image
-	if in.Image != "" {
-		i := slices.IndexFunc(s.images, func(o phone.Image) bool { return o.ID == in.Image && s.usable(o, project) })
-		if i < 0 {
-			return nil, phone.Errorf(phone.NotFound, phone.ReasonImageNotFound, "the project has no such image")
-		}
-		image = &s.images[i]
+	image, err := s.named(project, in.Image)
+	if err != nil {
+		return nil, err
 	}
 	accepted, outcomes, err := phone.DecideReset(in.Items, s.targets(project), image, in.Check)
 	if err != nil {
@@ -177,31 +173,59 @@ func (s *Store) acceptReset(in fleet.AcceptReset) ([]phone.Outcome, error) {
 	return s.save(in.Request, accepted, outcomes), nil
 }
 
+// named gives the image that a call names; nil when it names none.
+func (s *Store) named(project phone.ProjectID, id phone.ImageID) (*phone.Image, error) {
+	if id == "" {
+		return nil, nil
+	}
+	i := slices.IndexFunc(s.images, func(o phone.Image) bool { return o.ID == id && s.usable(o, project) })
+	if i < 0 {
+		return nil, phone.Errorf(phone.NotFound, phone.ReasonImageNotFound, "the project has no such image")
+	}
+	return &s.images[i], nil
+}
+
 // AcceptStop implements fleet.Store.
 func (s *Store) AcceptStop(ctx context.Context, in fleet.AcceptPower) (phone.RequestID, []phone.Outcome, error) {
 	return s.power(ctx, in, phone.DecideStop)
 }
 
 // AcceptRestart implements fleet.Store.
-func (s *Store) AcceptRestart(ctx context.Context, in fleet.AcceptPower) (phone.RequestID, []phone.Outcome, error) {
-	return s.power(ctx, in, phone.DecideRestart)
+func (s *Store) AcceptRestart(ctx context.Context, in fleet.AcceptRestart) (phone.RequestID, []phone.Outcome, error) {
+	return s.accept(ctx, in.AcceptPower, func() ([]phone.Accepted, []phone.Outcome, error) {
+		image, err := s.named(in.Request.Project, in.Image)
+		if err != nil {
+			return nil, nil, err
+		}
+		return phone.DecideRestart(in.Items, s.targets(in.Request.Project), image, in.Check)
+	})
 }
 
 // AcceptUpdate implements fleet.Store.
 func (s *Store) AcceptUpdate(ctx context.Context, in fleet.AcceptUpdate) (phone.RequestID, []phone.Outcome, error) {
 	return s.power(ctx, in.AcceptPower, func(items []phone.ResetItem, targets map[phone.ID]phone.ResetTarget) ([]phone.Accepted, []phone.Outcome) {
-		return phone.DecideUpdate(items, targets, in.Settable, in.Check)
+		return phone.DecideUpdate(items, targets, in.Check)
 	})
 }
 
 func (s *Store) power(ctx context.Context, in fleet.AcceptPower, decide func([]phone.ResetItem, map[phone.ID]phone.ResetTarget) ([]phone.Accepted, []phone.Outcome)) (phone.RequestID, []phone.Outcome, error) {
+	return s.accept(ctx, in, func() ([]phone.Accepted, []phone.Outcome, error) {
+		accepted, outcomes := decide(in.Items, s.targets(in.Request.Project))
+		return accepted, outcomes, nil
+	})
+}
+
+func (s *Store) accept(ctx context.Context, in fleet.AcceptPower, decide func() ([]phone.Accepted, []phone.Outcome, error)) (phone.RequestID, []phone.Outcome, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.begin(ctx); err != nil {
 		return "", nil, err
 	}
 	accept := func() ([]phone.Outcome, error) {
-		accepted, outcomes := decide(in.Items, s.targets(in.Request.Project))
+		accepted, outcomes, err := decide()
+		if err != nil {
+			return nil, err
+		}
 		return s.save(in.Request, accepted, outcomes), nil
 	}
 	if in.Key != nil {
@@ -290,11 +314,19 @@ func (s *Store) targets(project phone.ProjectID) map[phone.ID]phone.ResetTarget 
 		}
 		i := slices.IndexFunc(s.servers, func(o phone.Server) bool { return o.ID == p.Server })
 		targets[p.ID] = phone.ResetTarget{
-			Phone: p, ServerStatus: s.servers[i].Status, ServerLabel: s.servers[i].ImageLabel, Driver: s.servers[i].Driver,
+			Phone: p, ServerStatus: s.servers[i].Status, ServerLabel: s.servers[i].ImageLabel, Driver: s.servers[i].Driver, System: s.system(p.Image),
 			Busy: slices.ContainsFunc(s.jobs, func(j phone.Job) bool { return j.Phone == p.ID && j.Kind == phone.KindUpdate && !j.Phase.Final() }),
 		}
 	}
 	return targets
+}
+
+// system is the OSName of an image.
+func (s *Store) system(id phone.ImageID) string {
+	if i := slices.IndexFunc(s.images, func(o phone.Image) bool { return o.ID == id }); i >= 0 {
+		return s.images[i].OSName
+	}
+	return ""
 }
 
 // AddServer implements fleet.Store.

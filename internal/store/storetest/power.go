@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -16,6 +17,15 @@ func (f Fixture) powerInput(kind phone.Kind, ids ...phone.ID) fleet.AcceptPower 
 		in.Items = append(in.Items, phone.ResetItem{PhoneID: string(id)})
 	}
 	return in
+}
+
+// plain is a restart that names nothing.
+func plain(in fleet.AcceptPower) fleet.AcceptRestart {
+	return fleet.AcceptRestart{AcceptPower: in, Check: func(string, phone.Properties) *phone.Error { return nil }}
+}
+
+func (f Fixture) acceptPlain(ctx context.Context, in fleet.AcceptPower) (phone.RequestID, []phone.Outcome, error) {
+	return f.AcceptRestart(ctx, plain(in))
 }
 
 func reasonOf(o phone.Outcome) phone.Reason {
@@ -102,7 +112,7 @@ func testRestartPhones(t *testing.T, f Fixture) {
 	f.stopped(t, in.Phones[0].ID)
 	f.Clock.Advance(time.Minute)
 	restart := f.powerInput(phone.KindRestart, ids(in.Phones)...)
-	_, outcomes, err := f.AcceptRestart(ctx, restart)
+	_, outcomes, err := f.AcceptRestart(ctx, plain(restart))
 	must(t, "AcceptRestart", err)
 	jobs := []phone.JobID{outcomes[0].Job, outcomes[1].Job, outcomes[2].Job}
 	equal(t, "who has the slot", f.phases(t, jobs...), []phone.Phase{phone.PhaseRemoving, phone.PhaseQueued, phone.PhaseQueued})
@@ -133,7 +143,7 @@ func testRestartPhones(t *testing.T, f Fixture) {
 
 	failed := f.claim(t, f.Reset(t, f.Project(0), in.Phones[2].ID)[0], "r1")
 	must(t, "Fail", f.Fail(ctx, failed.Fence, phone.Failure{Reason: phone.ReasonBootTimeout}))
-	_, refusals, err := f.AcceptRestart(ctx, f.powerInput(phone.KindRestart, in.Phones[2].ID, in.Phones[1].ID, in.Phones[1].ID, phone.NewID[phone.ID]()))
+	_, refusals, err := f.AcceptRestart(ctx, plain(f.powerInput(phone.KindRestart, in.Phones[2].ID, in.Phones[1].ID, in.Phones[1].ID, phone.NewID[phone.ID]())))
 	must(t, "AcceptRestart", err)
 	var reasons []phone.Reason
 	for _, o := range refusals {
@@ -150,7 +160,7 @@ func testPowerRetry(t *testing.T, f Fixture) {
 	for _, kind := range []phone.Kind{phone.KindStop, phone.KindRestart} {
 		accept := f.AcceptStop
 		if kind == phone.KindRestart {
-			accept = f.AcceptRestart
+			accept = f.acceptPlain
 		}
 		id, outcomes, err := accept(ctx, f.powerInput(kind, ids(in.Phones)...))
 		must(t, "accept", err)
@@ -202,7 +212,7 @@ func testPowerOnce(t *testing.T, f Fixture) {
 		other := key
 		other.Hash = [32]byte{2}
 		again.Key = &other
-		_, _, err = f.AcceptRestart(ctx, again)
+		_, _, err = f.AcceptRestart(ctx, plain(again))
 		refused(t, "another call", err, phone.Conflict, phone.ReasonKeyReused)
 	})
 }
@@ -211,7 +221,6 @@ func testPowerOnce(t *testing.T, f Fixture) {
 func (f Fixture) updateInput(given phone.Properties, ids ...phone.ID) fleet.AcceptUpdate {
 	in := fleet.AcceptUpdate{
 		AcceptPower: f.powerInput(phone.KindUpdate, ids...),
-		Settable:    func(_, key string) bool { return key != "ro.product.model" },
 		Check:       func(string, phone.Properties) *phone.Error { return nil },
 	}
 	for i := range in.Items {
