@@ -145,7 +145,7 @@ func (in *testInstallation) fleet(server string, n int) {
 	serverID, imageID := phone.NewID[phone.ServerID](), phone.NewID[phone.ImageID]()
 	in.store.Put(
 		phone.Server{ID: serverID, Name: server, Project: testProject, Driver: "simulated", ImageLabel: "cloud_phone", Status: phone.ServerNormal, MaxConcurrentBoots: 2, Capacity: n},
-		phone.Image{ID: imageID, Name: server + "-image", Project: testProject, Label: "cloud_phone", Reference: "r"},
+		phone.Image{ID: imageID, Name: server + "-image", Project: testProject, Label: "cloud_phone", OSName: "AOSP", Reference: "r"},
 	)
 	for i := range n {
 		in.store.Put(phone.Phone{

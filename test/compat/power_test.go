@@ -3,6 +3,7 @@ package compat
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +35,34 @@ func (w world) one(request *string, jobs *[]model.PhoneJob, id string) {
 			w.Errorf("the job: %s", j)
 		}
 	}
+}
+
+// prints runs a command in the phone, which must succeed and print that line and no more. The native API is asked, which takes as many
+// commands as one likes.
+func (w world) prints(id, command, want string) {
+	w.Helper()
+	code, out := w.exec(id, command)
+	if code != 0 || out != want {
+		w.Errorf("%s in phone %s ends with %d and prints %q, want %q", command, id, code, out, want)
+	}
+}
+
+func (w world) exec(id, command string) (code int, out string) {
+	w.Helper()
+	var result struct {
+		ExitCode int    `json:"exit_code"`
+		Stdout   []byte `json:"stdout"`
+	}
+	args, err := json.Marshal(map[string]any{"args": strings.Fields(command)})
+	if err != nil {
+		w.Fatal(err)
+	}
+	status, body := w.in.call(w.in.token(w.in.cred.User, w.in.cred.Password, map[string]any{"project": map[string]any{"name": w.in.cred.Region}}),
+		"POST", "/lethe/v1/phones/"+id+"/exec", string(args))
+	if err := json.Unmarshal([]byte(body), &result); status != 200 || err != nil {
+		w.Fatalf("%s in phone %s: %d %s", command, id, status, body)
+	}
+	return result.ExitCode, strings.TrimSuffix(string(result.Stdout), "\n")
 }
 
 // elements holds the codes of a batch's elements, "" for one that was accepted.
@@ -106,11 +135,17 @@ var powerJudgements = map[string]judgement{
 			if err := json.Unmarshal([]byte(*detail.Property), &has); err != nil || fmt.Sprint(has["com.cph.mainkeys"]) != "1" || fmt.Sprint(has["disable.status.bar"]) != "1" || *detail.Status != 2 {
 				w.Errorf("afterwards: %s", detail)
 			}
+			// Keys that the provider's own tests send; they take effect with the phone's next start.
+			made := answered(w.client.UpdateCloudPhoneProperty(setProperty(id, `{"ro.horizontal.screen":"1","ro.product.manufacturer":"Lethe"}`)))(w)
+			w.one(made.RequestId, made.Jobs, id)
+			w.prints(id, "getprop ro.product.manufacturer", "lethe")
+			restarted := answered(w.client.RestartCloudPhone(restart(nil, model.PhoneProperty{PhoneId: id})))(w)
+			w.one(restarted.RequestId, restarted.Jobs, id)
+			w.prints(id, "getprop ro.product.manufacturer", "Lethe")
 		},
 		func(w world) {
 			w.elements(answered(w.client.UpdateCloudPhoneProperty(setProperty(unknown, `{"com.cph.mainkeys":1}`)))(w), "CPS.0004")
 			w.elements(answered(w.client.UpdateCloudPhoneProperty(setProperty(w.phones[4], `{"no.such.key":1}`)))(w), "CPS.0163")
-			w.elements(answered(w.client.UpdateCloudPhoneProperty(setProperty(w.phones[4], `{"ro.product.model":"Y9"}`)))(w), "CPS.0163")
 			w.elements(answered(w.client.UpdateCloudPhoneProperty(setProperty(w.phones[4], `{"com.cph.mainkeys":7}`)))(w), "CPS.0164")
 			w.elements(answered(w.client.UpdateCloudPhoneProperty(setProperty(w.phones[4], "")))(w), "CPS.0078")
 			refused(w.client.UpdateCloudPhoneProperty(&model.UpdateCloudPhonePropertyRequest{Body: &model.UpdateCloudPhonePropertyRequestBody{}}))(w, 400, "CPS.0077")
@@ -128,11 +163,23 @@ var powerJudgements = map[string]judgement{
 				w.one(restarted.RequestId, restarted.Jobs, id)
 				w.status(id, 2)
 			}
+			w.prints(id, "tee /data/kept", "")
+			property := `{"ro.product.model":"X9","com.cph.mainkeys":1}`
+			restarted := answered(w.client.RestartCloudPhone(restart(&w.image, model.PhoneProperty{PhoneId: id, Property: &property})))(w)
+			w.one(restarted.RequestId, restarted.Jobs, id)
+			detail := answered(w.client.ShowCloudPhoneDetail(&model.ShowCloudPhoneDetailRequest{PhoneId: id}))(w)
+			if *detail.ImageId != w.image || *detail.Status != 2 {
+				w.Errorf("afterwards: %s", detail)
+			}
+			w.prints(id, "getprop ro.product.model", "X9")
+			w.prints(id, "cat /data/kept", "")
 		},
 		func(w world) {
 			w.elements(answered(w.client.RestartCloudPhone(restart(nil, model.PhoneProperty{PhoneId: unknown}, model.PhoneProperty{PhoneId: "no-id"})))(w), "CPS.0004", "CPS.0004")
 			refused(w.client.RestartCloudPhone(restart(nil)))(w, 400, "CPS.0077")
-			refused(w.client.RestartCloudPhone(restart(&w.image, model.PhoneProperty{PhoneId: w.phones[3]})))(w, 501, "CPS.0003")
+			refused(w.client.RestartCloudPhone(restart(ptr("x"), model.PhoneProperty{PhoneId: w.phones[3]})))(w, 400, "CPS.0030")
+			refused(w.client.RestartCloudPhone(restart(ptr(unknown), model.PhoneProperty{PhoneId: w.phones[3]})))(w, 400, "CPS.0166")
+			w.elements(answered(w.client.RestartCloudPhone(restart(nil, model.PhoneProperty{PhoneId: w.phones[3], Property: ptr(`{"com.cph.mainkeys":7}`)})))(w), "CPS.0164")
 		},
 	},
 }

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"slices"
 	"testing"
 )
 
@@ -14,8 +15,9 @@ func TestStopsAndRestartsThroughKills(t *testing.T) {
 func stopAndRestart(t *testing.T, c config) {
 	in := install(t, c)
 	random := newRandom(t)
-	h := in.addSimulated("rack", in.addImage("first", "first"), 12, 4,
-		`{"boot_time":"30ms","boot_spread":0.5,"faults":[{"operation":"stop","effect":"slow","duration":"15ms"}]}`)
+	images := []string{in.addImage("first", "first"), in.addImage("second", "second")}
+	h := in.addSimulated("rack", images[0], 12, 4,
+		`{"boot_time":"30ms","boot_spread":0.5,"faults":[{"operation":"stop","effect":"slow","duration":"15ms"},{"operation":"remake","effect":"slow","duration":"15ms"}]}`)
 	h.mark(t, in.phones(`server_id = $1`, h.id))
 	left := rounds(t, 8)
 	for batch := 0; left > 0 || batch < 4; batch++ {
@@ -25,9 +27,10 @@ func stopAndRestart(t *testing.T, c config) {
 		status := 8
 		switch batch % 4 {
 		case 0, 2:
-			in.power(r, "stop", phones)
-		case 1:
-			in.power(r, "restart", phones)
+			in.power(r, "stop", "", phones)
+		case 1: // to the other image: their instances are made anew
+			slices.Reverse(images)
+			in.power(r, "restart", images[0], phones)
 			status = 2
 		case 3:
 			in.reset(r, "", phones)
@@ -49,13 +52,13 @@ func stopAndRestart(t *testing.T, c config) {
 		}
 	}
 	// The checks know of marks what the last job was: it must be one that keeps them.
-	in.power(in.live()[0], "restart", in.phones(`server_id = $1`, h.id))
+	in.power(in.live()[0], "restart", images[1], in.phones(`server_id = $1`, h.id))
 	in.settle()
 	in.check()
 }
 
-// power stops or restarts the phones through the replica; each has to be accepted.
-func (in *installation) power(r *replica, what string, phones []phoneRow) {
+// power stops or restarts the phones through the replica, to an image where one is named; each has to be accepted.
+func (in *installation) power(r *replica, what, image string, phones []phoneRow) {
 	in.t.Helper()
 	type m = map[string]any
 	var ids []string
@@ -66,7 +69,7 @@ func (in *installation) power(r *replica, what string, phones []phoneRow) {
 	}
 	body, status := m{"phone_ids": ids}, 7
 	if what == "restart" {
-		body, status = m{"phones": elements}, 4
+		body, status = m{"phones": elements, "image_id": image}, 4
 	}
 	if _, err := in.tryBatch(r, "/v1/"+in.project+"/cloud-phone/phones/batch-"+what, body, phones, status); err != nil {
 		in.t.Fatal(err)

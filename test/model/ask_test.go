@@ -410,7 +410,9 @@ func (w *world) sayAccepted(got []phone.Outcome) {
 // keepPace does what the process does in which callers cancelled jobs of paced requests.
 func (w *world) keepPace() {
 	w.tracef("the pace of what was cancelled is kept")
-	n, err := w.api.Pace(context.Background())
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // a store that was not woken waits for ever
+	defer cancel()
+	n, err := w.api.Pace(ctx)
 	if want := w.spec.keepPaces(w.paced.take()); err != nil || n != want {
 		w.fail("keeping the pace set %d jobs going (%v), and should %d", n, err, want)
 	}

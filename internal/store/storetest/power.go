@@ -217,6 +217,65 @@ func testPowerOnce(t *testing.T, f Fixture) {
 	})
 }
 
+// testRestartTo: the image and the properties of a restart are its job's until that has succeeded, and then its phone's; what fails leaves the
+// phone what it was, and is retried as what it was. An image of another Android is none for a phone that keeps its data.
+func testRestartTo(t *testing.T, f Fixture) {
+	ctx := t.Context()
+	must(t, "Register", f.Register(ctx, "r1", time.Hour))
+	in := f.Fleet(t, f.Project(0), f.Image(t).ID, 2, 2)
+	before := f.phone(t, in.Phones[0].ID)
+	other := f.Image(t)
+	newer := other
+	newer.ID, newer.Name, newer.OSName = phone.NewID[phone.ImageID](), "newer", "AOSP12.0"
+	must(t, "AddImage", f.AddImage(ctx, newer))
+	restart := func(image phone.ImageID, ids ...phone.ID) ([]phone.Outcome, error) {
+		restart := plain(f.powerInput(phone.KindRestart, ids...))
+		restart.Image = image
+		for i := range restart.Items {
+			restart.Items[i].Given = phone.Properties{"ro.product.model": "Y"}
+		}
+		_, outcomes, err := f.AcceptRestart(ctx, restart)
+		return outcomes, err
+	}
+	outcomes, err := restart(newer.ID, in.Phones[0].ID)
+	must(t, "AcceptRestart", err)
+	equal(t, "with another Android", reasonOf(outcomes[0]), phone.ReasonImageSystem)
+	_, err = restart(phone.NewID[phone.ImageID](), in.Phones[0].ID)
+	refused(t, "with no image at all", err, phone.NotFound, phone.ReasonImageNotFound)
+	equal(t, "the phone", f.phone(t, in.Phones[0].ID).Status, phone.StatusRunning)
+
+	outcomes, err = restart(other.ID, ids(in.Phones)...)
+	must(t, "AcceptRestart", err)
+	asked := before.Properties.Merge(phone.Properties{"ro.product.model": "Y"}, false)
+	j, p := f.job(t, outcomes[0].Job), f.phone(t, in.Phones[0].ID)
+	equal(t, "a job", []any{j.Kind, j.Target, j.Prior, j.PriorImage, j.Image, j.Properties, j.Erase, j.Phase},
+		[]any{phone.KindRestart, phone.Generation(1), phone.Generation(1), before.Image, other.ID, asked, phone.EraseNone, phone.PhasePreparing})
+	equal(t, "its phone meanwhile", []any{p.Status, p.Image, p.Properties, p.LastGeneration}, []any{phone.StatusRestarting, before.Image, before.Properties, phone.Generation(1)})
+	f.consistent(t)
+	must(t, "Prepared", f.Prepared(ctx, f.claim(t, outcomes[0].Job, "r1").Fence, phone.ImageIdentity{ID: "sha256:other"}))
+
+	done, failing := f.claim(t, outcomes[0].Job, "r1"), f.claim(t, outcomes[1].Job, "r1")
+	equal(t, "what is to be booted", []any{done.Image.ID, done.Identity.ID, done.Job.Phase}, []any{other.ID, "sha256:other", phone.PhaseRemoving})
+	for _, phase := range []phone.Phase{phone.PhaseCreating, phone.PhaseBooting, phone.PhaseVerifying} {
+		must(t, "Advance", f.Advance(ctx, done.Fence, phase))
+	}
+	f.finishStop(t, done)
+	must(t, "Fail", f.Fail(ctx, failing.Fence, phone.Failure{Reason: phone.ReasonVolumeGone}))
+	p = f.phone(t, in.Phones[0].ID)
+	equal(t, "a phone that was restarted", []any{p.Status, p.Image, p.Properties, p.Generation}, []any{phone.StatusRunning, other.ID, asked, phone.Generation(1)})
+	p = f.phone(t, in.Phones[1].ID)
+	equal(t, "one that was not", []any{p.Status, p.Image, p.Properties}, []any{phone.StatusRestartFailed, before.Image, before.Properties})
+	f.consistent(t)
+
+	retry := f.retryInput(failing.Job.Request)
+	retry.Request.Kind = phone.KindRestart
+	_, again, err := f.Retry(ctx, retry)
+	must(t, "Retry", err)
+	j = f.job(t, again[0].Job)
+	equal(t, "the retry", []any{len(again), j.Phone, j.Kind, j.Image, j.Properties}, []any{1, in.Phones[1].ID, phone.KindRestart, other.ID, asked})
+	f.consistent(t)
+}
+
 // updateInput is a batch of updates with one set of values.
 func (f Fixture) updateInput(given phone.Properties, ids ...phone.ID) fleet.AcceptUpdate {
 	in := fleet.AcceptUpdate{

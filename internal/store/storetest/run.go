@@ -81,6 +81,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"start":                  testStart,
 		"stop":                   testStop,
 		"restart of phones":      testRestartPhones,
+		"restart to an image":    testRestartTo,
 		"stopped phone":          testStoppedPhone,
 		"retry of stops":         testPowerRetry,
 		"update":                 testUpdate,

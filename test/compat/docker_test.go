@@ -1,0 +1,137 @@
+package compat
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/huaweicloud/huaweicloud-sdk-go-v3/services/cph/v1/model"
+
+	"github.com/lethe-cloud/lethe/internal/testenv"
+)
+
+// What touches phones, once through the SDK on containers: the real binary, a real Docker daemon, and the test phone in place of redroid.
+func TestDockerPhones(t *testing.T) {
+	t.Parallel()
+	endpoint, reference := testenv.Docker(t), testenv.SimphoneImage(t)
+	template := filepath.Join(t.TempDir(), "template.toml")
+	if err := os.WriteFile(template, []byte(`privileges = "none"
+network = "bridge"
+init_args = ["androidboot.simphone_boot_ms=50", "androidboot.simphone_files=8"]
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := "" // cleaned up after lethe has ended
+	t.Cleanup(func() { sweepDocker(t, endpoint, server) })
+	in := serve(t)
+	in.lethe(nil, "image", "add", "--name", "first", "--reference", reference)
+	var patched struct {
+		ID string `json:"image_id"`
+	}
+	in.lethe(&patched, "image", "add", "--name", "patched", "--reference", reference)
+	in.lethe(nil, "server", "add", "--name", "rack", "--driver", "docker", "--endpoint", endpoint, "--phones", "1", "--image", "first",
+		"--template", template, "--port-base", strconv.Itoa(testenv.Port(t)), "--wait")
+	w := world{T: t, in: in, client: in.owner()}
+	p := (*answered(w.client.ListCloudPhones(&model.ListCloudPhonesRequest{}))(w).Phones)[0]
+	id := *p.PhoneId
+	server = *p.ServerId
+
+	w.prints(id, "tee /data/kept", "")
+	stopped := answered(w.client.StopCloudPhone(stop(id)))(w)
+	w.one(stopped.RequestId, stopped.Jobs, id)
+	w.status(id, 8)
+	property := `{"ro.product.model":"X9","com.cph.mainkeys":1}`
+	restarted := answered(w.client.RestartCloudPhone(restart(&patched.ID, model.PhoneProperty{PhoneId: id, Property: &property})))(w)
+	w.one(restarted.RequestId, restarted.Jobs, id)
+	w.status(id, 2)
+	w.prints(id, "getprop ro.product.model", "X9")
+	w.prints(id, "getprop com.cph.mainkeys", "1")
+	w.prints(id, "cat /data/kept", "")
+
+	updated := answered(w.client.UpdateCloudPhoneProperty(setProperty(id, `{"ro.product.model":"Y9","com.cph.mainkeys":0}`)))(w)
+	w.one(updated.RequestId, updated.Jobs, id)
+	w.prints(id, "getprop ro.product.model", "X9") // until its next start
+	w.prints(id, "getprop com.cph.mainkeys", "0")
+	restarted = answered(w.client.RestartCloudPhone(restart(nil, model.PhoneProperty{PhoneId: id})))(w)
+	w.one(restarted.RequestId, restarted.Jobs, id)
+	w.prints(id, "getprop ro.product.model", "Y9")
+	w.prints(id, "cat /data/kept", "")
+
+	connected := answered(w.client.BatchShowPhoneConnectInfos(&model.BatchShowPhoneConnectInfosRequest{
+		Body: &model.ConnectionRequestBody{PhoneIds: []string{id}, ClientType: model.GetConnectionRequestBodyClientTypeEnum().ANDROID},
+	}))(w)
+	detail := answered(w.client.ShowCloudPhoneDetail(&model.ShowCloudPhoneDetailRequest{PhoneId: id}))(w)
+	if len(*connected.ConnectInfos) != 1 || len(*detail.AccessInfos) != 1 {
+		t.Fatalf("how to connect: %s; %s", connected, detail.AccessInfos)
+	}
+	at := (*detail.AccessInfos)[0]
+	conn, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(*at.AccessPort))), 10*time.Second)
+	if err != nil {
+		t.Errorf("nothing answers where the phone is said to be (%s): %v", at, err)
+	} else if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+
+	wiped := answered(w.client.ResetCloudPhone(reset(nil, model.PhoneProperty{PhoneId: id})))(w)
+	w.one(wiped.RequestId, wiped.Jobs, id)
+	w.status(id, 2)
+	w.prints(id, "getprop ro.product.model", "Y9")
+	ran := answered(runSync(w.client, "getprop sys.boot_completed", id))(w)
+	if job := (*ran.Jobs)[0]; *job.Status != 2 || *job.ExecuteMsg != "1" {
+		t.Errorf("the command: %s", job)
+	}
+	gone := answered(runSync(w.client, "cat /data/kept", id))(w)
+	if job := (*gone.Jobs)[0]; *job.Status != -1 || *job.ErrorCode != "CPS.0191" {
+		t.Errorf("after the reset: %s", job)
+	}
+}
+
+// sweepDocker removes what the server has left on the daemon, containers before volumes.
+func sweepDocker(t *testing.T, endpoint, server string) {
+	socket, unix := strings.CutPrefix(endpoint, "unix://")
+	if !unix || server == "" {
+		t.Logf("nothing to sweep of server %q at %s", server, endpoint)
+		return
+	}
+	daemon := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+	ask := func(method, path string, out any) {
+		req, err := http.NewRequestWithContext(context.Background(), method, "http://docker"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := daemon.Do(req)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer res.Body.Close()
+		if res.StatusCode >= 400 {
+			t.Errorf("%s %s: %s", method, path, res.Status)
+		} else if out != nil {
+			if err := json.NewDecoder(res.Body).Decode(out); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	filter := url.QueryEscape(`{"label":["cloud.lethe.server=` + server + `"]}`)
+	var containers []struct{ ID string }
+	ask(http.MethodGet, "/containers/json?all=1&filters="+filter, &containers)
+	for _, c := range containers {
+		ask(http.MethodDelete, "/containers/"+c.ID+"?force=1&v=1", nil)
+	}
+	var volumes struct{ Volumes []struct{ Name string } }
+	ask(http.MethodGet, "/volumes?filters="+filter, &volumes)
+	for _, v := range volumes.Volumes {
+		ask(http.MethodDelete, "/volumes/"+v.Name, nil)
+	}
+}
