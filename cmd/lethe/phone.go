@@ -18,7 +18,7 @@ import (
 
 func newPhoneCommand(env *environment) *cobra.Command {
 	return group("phone", "Look at phones, name, stop and restart them, and run programs in them",
-		newPhoneListCommand(env), newPhoneShowCommand(env), newPhoneRenameCommand(env), newPhoneStopCommand(env), newPhoneRestartCommand(env),
+		newPhoneListCommand(env), newPhoneShowCommand(env), newPhoneRenameCommand(env), newPhoneStopCommand(env), newPhoneDeleteCommand(env), newPhoneRestartCommand(env),
 		newPhoneExecCommand(env))
 }
 

@@ -19,16 +19,18 @@ const (
 	KindRestart Kind = "restart"
 	// KindUpdate gives a phone other property values. It is no lifecycle job: the phone keeps its status, whatever that is.
 	KindUpdate Kind = "update"
+	// KindDelete destroys every life of a phone, and then the phone is no more.
+	KindDelete Kind = "delete"
 )
 
 // Kinds lists every kind.
 func Kinds() []Kind {
-	return []Kind{KindCreate, KindReset, KindStart, KindStop, KindRestart, KindUpdate}
+	return []Kind{KindCreate, KindReset, KindStart, KindStop, KindRestart, KindUpdate, KindDelete}
 }
 
 // Retried is the kind of the jobs that do once more what one of this kind failed to do: what a creation left is replaced by a reset.
 func (k Kind) Retried() Kind {
-	if k == KindStop || k == KindRestart {
+	if k == KindStop || k == KindRestart || k == KindDelete {
 		return k
 	}
 	return KindReset
@@ -40,6 +42,9 @@ func (k Kind) KeepsLife() bool {
 	return k == KindStart || k == KindStop || k == KindRestart || k == KindUpdate
 }
 
+// MakesLife reports whether a job of this kind makes a new generation.
+func (k Kind) MakesLife() bool { return k == KindCreate || k == KindReset }
+
 // KeepsStatus reports whether a phone has the same status before, during and after a job of this kind.
 func (k Kind) KeepsStatus() bool { return k == KindUpdate }
 
@@ -50,6 +55,8 @@ func (k Kind) AtOnce() Phase {
 		return PhaseStopping
 	case KindUpdate:
 		return PhaseVerifying
+	case KindDelete:
+		return PhaseDeleting
 	}
 	return ""
 }
@@ -61,13 +68,13 @@ func (k Kind) Doing() Status {
 		return StatusCreating
 	case KindStart, KindRestart:
 		return StatusRestarting
-	case KindStop:
+	case KindStop, KindDelete:
 		return StatusStopping
 	}
 	return StatusResetting
 }
 
-// Done is the phone's status after a job of this kind has succeeded, unless the kind keeps it.
+// Done is the phone's status after a job of this kind has succeeded, unless the kind keeps it. After a deletion there is no phone.
 func (k Kind) Done() Status {
 	if k == KindStop {
 		return StatusStopped
@@ -80,7 +87,7 @@ func (k Kind) Failed() Status {
 	switch k {
 	case KindCreate:
 		return StatusCreateFailed
-	case KindStart:
+	case KindStart, KindDelete:
 		return StatusAbnormal
 	case KindStop:
 		return StatusStopFailed
@@ -99,6 +106,7 @@ const (
 	PhaseQueued    Phase = "queued"    // waits for its image or for a boot slot
 	PhasePreparing Phase = "preparing" // this job brings the image to the host, once per host and image; holds no slot
 	PhaseStopping  Phase = "stopping"  // of a stop, which holds no slot: the instance ends
+	PhaseDeleting  Phase = "deleting"  // of a deletion, which holds no slot: all instances and volumes go
 	PhaseRemoving  Phase = "removing"  // holds a slot: the old instance goes; of a restart it only ends
 	PhaseCreating  Phase = "creating"  // holds a slot: fresh volume, new instance
 	PhaseBooting   Phase = "booting"   // holds a slot until it has booted
@@ -111,7 +119,7 @@ const (
 
 // Phases lists all phases in order.
 func Phases() []Phase {
-	return []Phase{PhaseHeld, PhaseQueued, PhasePreparing, PhaseStopping, PhaseRemoving, PhaseCreating, PhaseBooting, PhaseVerifying, PhaseRestoring, PhaseSucceeded, PhaseFailed, PhaseCancelled}
+	return []Phase{PhaseHeld, PhaseQueued, PhasePreparing, PhaseStopping, PhaseDeleting, PhaseRemoving, PhaseCreating, PhaseBooting, PhaseVerifying, PhaseRestoring, PhaseSucceeded, PhaseFailed, PhaseCancelled}
 }
 
 // Final reports whether nothing more happens to a job in this phase.
@@ -169,7 +177,7 @@ type Job struct {
 	Kind    Kind
 	Phase   Phase
 	Erase   EraseState
-	// Target is the generation this job makes, or works on (Kind.KeepsLife: the same as Prior); Prior and PriorStatus are what the phone was when the job was accepted.
+	// Target is the generation this job makes, or works on (Kind.KeepsLife: the same as Prior), or the highest that a deletion destroys; Prior and PriorStatus are what the phone was when the job was accepted.
 	Target      Generation
 	Prior       Generation
 	PriorStatus Status
@@ -245,10 +253,12 @@ type Delivery struct {
 
 // Progress counts a request's jobs.
 type Progress struct {
-	Request  Request
-	Total    int
-	ByPhase  map[Phase]int
-	Erased   int // jobs whose older generations were destroyed and looked for
+	Request Request
+	Total   int
+	ByPhase map[Phase]int
+	Erased  int // jobs whose older generations were destroyed and looked for
+	// Servers are the jobs of a call about servers. Finished means that these have ended too.
+	Servers  []ServerJob
 	Finished bool
 }
 

@@ -26,6 +26,20 @@ func DecideRestart(items []ResetItem, targets map[ID]ResetTarget) ([]Accepted, [
 	})
 }
 
+// DecideDelete decides, in the order of the elements, which phones are destroyed for good: of each every life that was ever begun.
+func DecideDelete(items []ResetItem, targets map[ID]ResetTarget) ([]Accepted, []Outcome) {
+	accepted, outcomes := decidePower(items, targets, func(s Status) *Error {
+		if !s.Deletable() {
+			return busy(s)
+		}
+		return nil
+	})
+	for i := range accepted {
+		accepted[i].Target = accepted[i].Phone.LastGeneration
+	}
+	return accepted, outcomes
+}
+
 func decidePower(items []ResetItem, targets map[ID]ResetTarget, state func(Status) *Error) ([]Accepted, []Outcome) {
 	return decideKeeping(items, targets, state, func(_ ResetItem, target ResetTarget) (Properties, *Error) { return target.Phone.Properties, nil })
 }

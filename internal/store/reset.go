@@ -55,7 +55,7 @@ func (t *tx) acceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Out
 
 // saveAccepted writes a request that was decided, claims its phones, which are locked, fills the jobs into the outcomes and admits.
 func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted []phone.Accepted, outcomes []phone.Outcome) ([]phone.Outcome, error) {
-	request.Refused = len(outcomes) - len(accepted)
+	request.Refused += len(outcomes) - len(accepted)
 	if entry := audit.From(ctx); entry != nil {
 		entry.Note(string(request.ID), resetChanges(accepted, outcomes))
 	}
@@ -142,25 +142,20 @@ func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, item
 		err := row.Scan(&id, &target.ServerStatus, &target.ServerLabel, &target.Driver)
 		servers[id] = target
 		return err
-	}, `SELECT id, status, image_label, driver FROM servers WHERE id IN (SELECT p.server_id FROM phones p WHERE `+t.in("p.id")+` AND p.project_id || '' = ?)
-		ORDER BY id`+t.lock, list(t.dialect, ids), project)
+	}, `SELECT id, CASE WHEN doing = 'delete' THEN CAST(? AS BIGINT) ELSE status END, image_label, driver FROM servers WHERE id IN (SELECT p.server_id FROM phones p WHERE `+t.in("p.id")+` AND p.project_id || '' = ?)
+		ORDER BY id`+t.lock, phone.ServerStopping, list(t.dialect, ids), project)
 	if err != nil {
 		return nil, fmt.Errorf("lock servers: %w", err)
 	}
 	targets := make(map[phone.ID]phone.ResetTarget, len(ids))
 	err = t.each(ctx, func(row scanner) error {
-		var p phone.Phone
-		var properties string
-		if err := row.Scan(&p.ID, &p.Server, &p.Image, &p.Status, &p.Generation, &p.LastGeneration, &properties); err != nil {
-			return err
-		}
+		p, err := scanTarget(row)
 		p.Project = project
-		err := fromJSON(properties, &p.Properties)
 		target := servers[p.Server]
 		target.Phone = p
 		targets[p.ID] = target
 		return err
-	}, `SELECT id, server_id, image_id, status, generation, last_generation, properties FROM phones WHERE `+t.in("id")+` AND project_id || '' = ? ORDER BY id`+t.lock, list(t.dialect, ids), project)
+	}, `SELECT `+targetColumns+` FROM phones WHERE `+t.in("id")+` AND project_id || '' = ? ORDER BY id`+t.lock, list(t.dialect, ids), project)
 	if err != nil {
 		return nil, fmt.Errorf("lock phones: %w", err)
 	}
@@ -175,6 +170,18 @@ func (t *tx) lockResetTargets(ctx context.Context, project phone.ProjectID, item
 		}
 	}
 	return targets, nil
+}
+
+// targetColumns is what a decision needs of a phone.
+const targetColumns = `id, server_id, image_id, status, generation, last_generation, properties`
+
+func scanTarget(row scanner) (phone.Phone, error) {
+	var p phone.Phone
+	var properties string
+	if err := row.Scan(&p.ID, &p.Server, &p.Image, &p.Status, &p.Generation, &p.LastGeneration, &properties); err != nil {
+		return p, err
+	}
+	return p, fromJSON(properties, &p.Properties)
 }
 
 // busy gives those of the phones that have an unfinished job. Whoever asks has locked them, so that they get and lose none.
@@ -212,11 +219,14 @@ type jobInsert struct {
 }
 
 // insertJobs writes jobs in their order, the first `free` queued and the others held, with what their phones are at this moment as the prior state and the next
-// generation as the target; a kind that keeps the life has the present one, and erases nothing.
+// generation as the target; a kind that keeps the life has the present one, and erases nothing, and a deletion the highest.
 func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, free int) error {
 	target, erase := `p.last_generation + 1`, phone.ErasePending
-	if r.Kind.KeepsLife() {
+	switch {
+	case r.Kind.KeepsLife():
 		target, erase = `p.generation`, phone.EraseNone
+	case r.Kind == phone.KindDelete:
+		target = `p.last_generation`
 	}
 	n, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,
 			image_id, properties, factory, rollback, paced, queued_at, created_at)
@@ -239,9 +249,9 @@ func (t *tx) claimPhones(ctx context.Context, kind phone.Kind, jobs []jobInsert)
 	for i, j := range jobs {
 		ids[i] = j.Phone
 	}
-	made := 1
-	if kind.KeepsLife() {
-		made = 0
+	made := 0
+	if kind.MakesLife() {
+		made = 1
 	}
 	n, err := t.exec(ctx, `UPDATE phones SET status = CASE WHEN ? THEN status ELSE CAST(? AS BIGINT) END, last_generation = last_generation + ?, updated_at = ?
 		WHERE `+t.in("id")+` AND status NOT IN (1, 3, 4, 6, 7)`, kind.KeepsStatus(), kind.Doing(), made, t.at, list(t.dialect, ids))

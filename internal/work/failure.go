@@ -29,6 +29,7 @@ var againOf = map[phone.Kind]string{
 	phone.KindStart:   "restart the phone",
 	phone.KindRestart: "restart the phone again",
 	phone.KindStop:    "stop the phone again",
+	phone.KindDelete:  "delete the phone again",
 	phone.KindUpdate:  "update the phone's properties again; values that were set before this failed may stay until its next boot",
 }
 

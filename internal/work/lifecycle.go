@@ -19,6 +19,8 @@ func (t *task) steps() error {
 		return t.stopAndFinish()
 	case phone.KindUpdate:
 		return t.updateAndFinish()
+	case phone.KindDelete:
+		return t.deleteAndFinish()
 	}
 	if t.Job.Rollback {
 		return t.stepsKeepingOld()

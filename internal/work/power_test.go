@@ -21,8 +21,11 @@ func (b *bench) power(kind phone.Kind, phones ...phone.Phone) phone.RequestID {
 		in.Items = append(in.Items, phone.ResetItem{PhoneID: string(p.ID)})
 	}
 	accept := b.store.AcceptStop
-	if kind == phone.KindRestart {
+	switch kind {
+	case phone.KindRestart:
 		accept = b.store.AcceptRestart
+	case phone.KindDelete:
+		accept = b.store.AcceptDelete
 	}
 	_, outcomes, err := accept(b.t.Context(), in)
 	if err != nil {

@@ -28,6 +28,8 @@ type Store struct {
 	members  []phone.ImageMember
 	tags     map[phone.ServerID][]phone.Tag
 	tickets  []phone.Ticket
+
+	serverJobs []phone.ServerJob
 }
 
 // answerKey is what an idempotency key belongs to, answer what it stands for.
@@ -290,11 +292,19 @@ func (s *Store) targets(project phone.ProjectID) map[phone.ID]phone.ResetTarget 
 		}
 		i := slices.IndexFunc(s.servers, func(o phone.Server) bool { return o.ID == p.Server })
 		targets[p.ID] = phone.ResetTarget{
-			Phone: p, ServerStatus: s.servers[i].Status, ServerLabel: s.servers[i].ImageLabel, Driver: s.servers[i].Driver,
+			Phone: p, ServerStatus: serverStatus(s.servers[i]), ServerLabel: s.servers[i].ImageLabel, Driver: s.servers[i].Driver,
 			Busy: slices.ContainsFunc(s.jobs, func(j phone.Job) bool { return j.Phone == p.ID && j.Kind == phone.KindUpdate && !j.Phase.Final() }),
 		}
 	}
 	return targets
+}
+
+// serverStatus is what a server's phones are decided by.
+func serverStatus(server phone.Server) phone.ServerStatus {
+	if server.Doing == phone.KindDelete {
+		return server.Shown()
+	}
+	return server.Status
 }
 
 // AddServer implements fleet.Store.
@@ -412,6 +422,12 @@ func (s *Store) Progress(ctx context.Context, project phone.ProjectID, id phone.
 		return phone.Progress{}, err
 	}
 	progress := phone.Progress{Request: request, ByPhase: map[phone.Phase]int{}, Finished: true}
+	for _, job := range s.serverJobs {
+		if job.Request == id {
+			progress.Servers = append(progress.Servers, job)
+			progress.Finished = progress.Finished && job.Status() != phone.JobRunning
+		}
+	}
 	for _, job := range s.jobs {
 		if job.Request != id {
 			continue
@@ -457,7 +473,8 @@ func (s *Store) Unfinished(ctx context.Context, id phone.RequestID) (bool, error
 	if err := s.begin(ctx); err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(s.jobs, func(o phone.Job) bool { return o.Request == id && !o.Phase.Final() }), nil
+	return slices.ContainsFunc(s.jobs, func(o phone.Job) bool { return o.Request == id && !o.Phase.Final() }) ||
+		slices.ContainsFunc(s.serverJobs, func(o phone.ServerJob) bool { return o.Request == id && o.Status() == phone.JobRunning }), nil
 }
 
 // Cancel implements fleet.Store. The time of its end is the job's acceptance: the store has no clock.
