@@ -9,17 +9,17 @@ type Job struct {
 	ProjectID string `json:"project_id"`
 	PhoneID   string `json:"phone_id"`
 	ServerID  string `json:"server_id"`
-	// create, reset, stop, restart, update (of properties), start (lethe starts a phone again that died by itself), or a task: shell or
+	// create, reset, stop, restart, update (of properties), delete, start (lethe starts a phone again that died by itself), or a task: shell or
 	// uninstall.
 	Kind string `json:"kind"`
 	// 1 running, 2 success, -1 failed.
 	Status int `json:"status"`
-	// held (by the pace of its request), queued, preparing, stopping (of a stop only), working (of a task only, also while it waits for its turn), removing, creating, booting, verifying, or restoring, when a job with rollback has failed and the old life comes
+	// held (by the pace of its request), queued, preparing, stopping (of a stop only), deleting (of a deletion only), working (of a task only, also while it waits for its turn), removing, creating, booting, verifying, or restoring, when a job with rollback has failed and the old life comes
 	// back; then succeeded, failed or cancelled.
 	Phase string `json:"phase"`
 	// The destruction of the older generations, beside the phases: none (there are none), pending, done or failed.
 	Erase string `json:"erase"`
-	// The generation that this job makes, stops, or starts again.
+	// The generation that this job makes, stops, or starts again; of a deletion the highest that it destroys.
 	Generation int64 `json:"generation"`
 	// What the phone was when the job was accepted.
 	PriorGeneration int64  `json:"prior_generation"`
@@ -132,12 +132,47 @@ type Progress struct {
 	Phases []PhaseCount `json:"phases"`
 	// Jobs whose older generations were destroyed and looked for.
 	Erased int `json:"erased"`
-	// No job is unfinished.
+	// The servers of a call about servers, each with its own job.
+	Servers []ServerJob `json:"servers,omitempty"`
+	// No job is unfinished, those of servers included.
 	Finished bool `json:"finished"`
 	// How fast its jobs are let go, if that was asked for.
 	Pace *Pace `json:"pace,omitempty"`
 	// Too many phones failed: what had touched no phone was cancelled.
 	Stopped *Stopped `json:"stopped,omitempty"`
+}
+
+// ServerJob is one server's share of a call about servers. What is done to its phones are the jobs of the same request on that server.
+type ServerJob struct {
+	// Where a call has one job for several servers, each has it.
+	JobID    string `json:"job_id"`
+	ServerID string `json:"server_id"`
+	// How many of its phones got a job.
+	Phones int `json:"phones"`
+	// 1 running, 2 success, -1 failed.
+	Status  int       `json:"status"`
+	EndTime time.Time `json:"end_time,omitzero"`
+	// Of a deleted server: when its host was asked for all that it has of it, and had nothing.
+	LookedForAt time.Time `json:"looked_for_at,omitzero"`
+	Failure     *Failure  `json:"failure,omitempty"`
+}
+
+// AcceptedServer is a new request about one server.
+type AcceptedServer struct {
+	RequestID string `json:"request_id"`
+	JobID     string `json:"job_id"`
+}
+
+// AbandonedServer is a server that was forgotten while its host did not answer. Nothing on that host was destroyed.
+type AbandonedServer struct {
+	ServerID string `json:"server_id"`
+	// How many phones were forgotten with it.
+	Phones int `json:"phones"`
+}
+
+// DeletePhones names phones that are to be destroyed for good.
+type DeletePhones struct {
+	PhoneIDs []string `json:"phone_ids"`
 }
 
 // Stopped is how the pace of a request stopped it.

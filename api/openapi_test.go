@@ -39,6 +39,10 @@ var operations = map[string]operation{
 	"GET /lethe/v1/servers/{server_id}/drift":      {"showDrift", "How a server's host differs from the database; nothing is changed. Action cph:servers:get", nil, api.Drift{}},
 	"POST /lethe/v1/servers/{server_id}/reconcile": {"reconcileServer", "Put a server's host in order now, as far as that is due. Action cph:servers:reconcile", api.Reconcile{}, api.Drift{}},
 
+	"POST /lethe/v1/servers/{server_id}/restart": {"restartServer", "Restart all phones of a server that may be restarted; they keep their data. Action cph:servers:restart", nil, api.AcceptedServer{}},
+	"DELETE /lethe/v1/servers/{server_id}":       {"deleteServer", "Destroy all phones of a server for good, and then remove the server, once its host has nothing of it any more. Action cph:servers:delete", nil, api.AcceptedServer{}},
+	"POST /lethe/v1/servers/{server_id}/abandon": {"abandonServer", "Forget a server whose host does not answer, with its phones; nothing on the host is destroyed, and it is refused while the host answers. Action cph:servers:delete", nil, api.AbandonedServer{}},
+
 	"POST /lethe/v1/images": {"addImage", "Register an image. Action ims:images:create", api.AddImage{}, api.Image{}},
 	"GET /lethe/v1/images":  {"listImages", "The images that the project may use, newest first. Action cph:images:list", nil, api.Images{}},
 
@@ -49,6 +53,7 @@ var operations = map[string]operation{
 	"GET /lethe/v1/phones/{phone_id}":       {"showPhone", "One phone, and the job at work on it. Action cph:phones:get", nil, api.Phone{}},
 	"POST /lethe/v1/phones/batch-restart":   {"restartPhones", "Start phones again, after a stop where they run, each as a job of one request; they keep their data. Actions cph:phones:restart and, with image_id, ims:images:get", api.RestartPhones{}, api.Accepted{}},
 	"POST /lethe/v1/phones/batch-reset":     {"resetPhones", "Reset phones, each as a job of one request: phones that are refused do not stop the others. Actions cph:phones:reset and, with image_id, ims:images:get", api.ResetPhones{}, api.Accepted{}},
+	"POST /lethe/v1/phones/batch-delete":    {"deletePhones", "Destroy phones for good, each as a job of one request: phones that are refused do not stop the others. Action cph:phones:delete", api.DeletePhones{}, api.Accepted{}},
 	"POST /lethe/v1/phones/{phone_id}/exec": {"execPhone", "Run a program in a running phone, and wait for it. Action cph:phones:runCommand", api.Exec{}, api.ExecResult{}},
 
 	"POST /lethe/v1/tickets/check": {"checkTicket", "Whether a ticket of the CPH API's batch-connection is good, and for which phone: 404 when it is not. Action cph:phones:connect", api.CheckTicket{}, api.Ticket{}},
@@ -56,9 +61,9 @@ var operations = map[string]operation{
 	"GET /lethe/v1/jobs":                          {"listJobs", "The project's jobs, newest first; those of one request in the order of the call. Action cph:jobs:list", nil, api.Jobs{}},
 	"GET /lethe/v1/jobs/{job_id}":                 {"showJob", "One job, with its phases, and its receipt or its failure. Action cph:jobs:get", nil, api.Job{}},
 	"GET /lethe/v1/requests/{request_id}":         {"showRequest", "How far an accepted request is: at once or, with wait, when it has finished or the time is over. Action cph:jobs:list", nil, api.Progress{}},
-	"POST /lethe/v1/jobs/{job_id}/cancel":         {"cancelJob", "Cancel a job that is held, queued or preparing, or a task whose turn has not come. The action of its kind: cph:phones:reset, cph:phones:restart, cph:phones:stop, cph:phones:updateProperty, cph:phones:runCommand or cph:servers:create", nil, api.Cancelled{}},
-	"POST /lethe/v1/requests/{request_id}/cancel": {"cancelRequest", "Cancel the jobs of a request that are held, queued or preparing; the others go on. The action of its kind: cph:phones:reset, cph:phones:restart, cph:phones:stop, cph:phones:updateProperty, cph:phones:runCommand or cph:servers:create", nil, api.Cancelled{}},
-	"POST /lethe/v1/requests/{request_id}/retry":  {"retryRequest", "Do once more what this request asked for, to the phones whose latest job is a failed or cancelled one of it: a reset to the same image and exactly the same properties, a stop, a restart; in a new request with the same pace. The action of its kind: cph:phones:reset, cph:phones:restart or cph:phones:stop", nil, api.Accepted{}},
+	"POST /lethe/v1/jobs/{job_id}/cancel":         {"cancelJob", "Cancel a job that is held, queued or preparing, or a task whose turn has not come. The action of its kind: cph:phones:reset, cph:phones:restart, cph:phones:stop, cph:phones:delete, cph:phones:updateProperty, cph:phones:runCommand or cph:servers:create", nil, api.Cancelled{}},
+	"POST /lethe/v1/requests/{request_id}/cancel": {"cancelRequest", "Cancel the jobs of a request that are held, queued or preparing; the others go on. The action of its kind: cph:phones:reset, cph:phones:restart, cph:phones:stop, cph:phones:delete, cph:phones:updateProperty, cph:phones:runCommand or cph:servers:create", nil, api.Cancelled{}},
+	"POST /lethe/v1/requests/{request_id}/retry":  {"retryRequest", "Do once more what this request asked for, to the phones whose latest job is a failed or cancelled one of it: a reset to the same image and exactly the same properties, a stop, a restart, a deletion; in a new request with the same pace. The action of its kind: cph:phones:reset, cph:phones:restart, cph:phones:stop or cph:phones:delete", nil, api.Accepted{}},
 
 	"GET /lethe/v1/replicas": {"listReplicas", "The serving processes of the installation, the latest start first. For the operator's account only", nil, api.Replicas{}},
 

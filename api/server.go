@@ -39,7 +39,8 @@ type Server struct {
 	// simulated or docker.
 	Driver   string `json:"driver"`
 	Endpoint string `json:"endpoint"`
-	// 5 normal, 2 abnormal.
+	// 5 normal, 2 abnormal; while a call about the whole server is at work 13 starting, 1 creating (its phones are made anew) or 11 stopping
+	// (it is being deleted).
 	Status          int    `json:"status"`
 	ServerModelName string `json:"server_model_name"`
 	PhoneModelName  string `json:"phone_model_name"`

@@ -145,11 +145,16 @@ func (c *Client) resetNative(ctx context.Context, in Reset) (Accepted, error) {
 		body.Phones[i] = api.ResetPhone(p)
 	}
 	answer, err := c.BatchReset(ctx, body, in.IdempotencyKey)
+	return acceptedNative(answer), err
+}
+
+// acceptedNative puts an answer of the native API into the words of the other one.
+func acceptedNative(answer api.Accepted) Accepted {
 	out := Accepted{RequestID: answer.RequestID, Jobs: make([]PhoneJob, len(answer.Jobs))}
 	for i, j := range answer.Jobs {
 		out.Jobs[i] = PhoneJob{PhoneID: j.PhoneID, JobID: j.JobID, ErrorCode: j.Code, ErrorMsg: j.Msg}
 	}
-	return out, err
+	return out
 }
 
 // PhoneDetail gives a phone's property text and how to reach it.

@@ -159,3 +159,28 @@ func withPage(values url.Values, offset, limit int) url.Values {
 	values.Set("limit", strconv.Itoa(limit))
 	return values
 }
+
+// DeletePhones destroys at most MaxBatch phones for good. key makes the call repeatable, as Reset.IdempotencyKey does; "" does not.
+func (c *Client) DeletePhones(ctx context.Context, phones []string, key string) (Accepted, error) {
+	var answer api.Accepted
+	err := c.callOnce(ctx, key, api.Prefix+"/phones/batch-delete", api.DeletePhones{PhoneIDs: phones}, &answer)
+	return acceptedNative(answer), err
+}
+
+// RestartServer restarts all phones of a server that may be restarted. WaitRequest follows it.
+func (c *Client) RestartServer(ctx context.Context, id string) (api.AcceptedServer, error) {
+	var out api.AcceptedServer
+	return out, c.call(ctx, http.MethodPost, api.Prefix+"/servers/"+url.PathEscape(id)+"/restart", nil, nil, &out)
+}
+
+// DeleteServer destroys all phones of a server for good, and then removes the server. WaitRequest follows it.
+func (c *Client) DeleteServer(ctx context.Context, id string) (api.AcceptedServer, error) {
+	var out api.AcceptedServer
+	return out, c.call(ctx, http.MethodDelete, api.Prefix+"/servers/"+url.PathEscape(id), nil, nil, &out)
+}
+
+// AbandonServer forgets a server whose host does not answer, with its phones. Nothing on the host is destroyed.
+func (c *Client) AbandonServer(ctx context.Context, id string) (api.AbandonedServer, error) {
+	var out api.AbandonedServer
+	return out, c.send(ctx, http.MethodPost, api.Prefix+"/servers/"+url.PathEscape(id)+"/abandon", nil, nil, &out)
+}

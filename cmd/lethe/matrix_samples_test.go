@@ -46,6 +46,9 @@ var samples = map[string][]sample{
 	"POST /v1/{project_id}/cloud-phone/phones/commands":                         {{body: `{"command":"shell","content":"id","phone_ids":["PHONE"]}`}},
 	"GET /v1/{project_id}/cloud-phone/phone-models":                             {{}},
 	"PUT /v1/{project_id}/cloud-phone/servers/{server_id}":                      {{body: `{"server_name":"edge"}`}}, // its own name
+	"POST /v1/{project_id}/cloud-phone/servers/batch-restart":                   {{body: `{"server_ids":["SERVER"]}`}},
+	"DELETE /v2/{project_id}/cloud-phone/servers":                               {{body: `{"server_ids":["0123456789abcdef0123456789abcdef"]}`, owner: 404}},
+	"POST /v2/{project_id}/cloud-phone/servers/{server_id}/change":              {{body: `{"phone_model_name":"lethe.cp.standard","image_id":"IMAGE"}`, also: []fleet.Action{fleet.ActionImagesGet}, missing: true, owner: 404}},
 	"GET /v1/{project_id}/cloud-phone/server-models":                            {{}},
 	"GET /v1/{project_id}/cloud-phone/images":                                   {{}},
 	"DELETE /v1/{project_id}/cloud-phone/images/{image_id}":                     {{missing: true, owner: 400}},
@@ -86,6 +89,10 @@ var samples = map[string][]sample{
 	"PUT /lethe/v1/servers/{server_id}":            {{body: `{"server_name":"edge"}`}}, // its own name
 	"GET /lethe/v1/servers/{server_id}/drift":      {{}},
 	"POST /lethe/v1/servers/{server_id}/reconcile": {{body: `{"apply":false}`}},
+	"POST /lethe/v1/servers/{server_id}/restart":   {{missing: true, owner: 404}},
+	"DELETE /lethe/v1/servers/{server_id}":         {{missing: true, owner: 404}},
+	"POST /lethe/v1/servers/{server_id}/abandon":   {{missing: true, owner: 404}},
+	"POST /lethe/v1/phones/batch-delete":           {{body: `{"phone_ids":["0123456789abcdef0123456789abcdef"]}`}},
 	"POST /lethe/v1/images":                        {{body: `{"image_name":"i-NEW","reference":"r"}`}},
 	"GET /lethe/v1/images":                         {{}},
 	"DELETE /lethe/v1/images/{image_id}":           {{missing: true, owner: 404}},

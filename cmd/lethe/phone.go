@@ -17,9 +17,9 @@ import (
 )
 
 func newPhoneCommand(env *environment) *cobra.Command {
-	return group("phone", "Look at phones, name, stop and restart them, and run programs and manage apps in them",
+	return group("phone", "Look at phones, name, stop, restart and delete them, and run programs and manage apps in them",
 		newPhoneListCommand(env), newPhoneShowCommand(env), newPhoneRenameCommand(env), newPhoneStopCommand(env), newPhoneRestartCommand(env),
-		newPhoneExecCommand(env), newPhoneRunCommand(env), newPhoneUninstallCommand(env))
+		newPhoneDeleteCommand(env), newPhoneExecCommand(env), newPhoneRunCommand(env), newPhoneUninstallCommand(env))
 }
 
 func newPhoneListCommand(env *environment) *cobra.Command {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -60,7 +61,7 @@ the cause and the cure. Those that were not reached because too many others fail
 				if job.notReached {
 					continue // one line was said of all of them
 				}
-				env.complain(job.PhoneID, job.ErrorCode, job.ErrorMsg, job.ExecuteMsg)
+				env.complain(cmp.Or(job.PhoneID, job.ServerID), job.ErrorCode, job.ErrorMsg, job.ExecuteMsg)
 			}
 			if err := env.print(progress, func() table { return progressTable(progress) }); err != nil {
 				return err
@@ -82,6 +83,9 @@ func progressTable(p api.Progress) table {
 		"REQUEST ID", p.RequestID, "KIND", p.Kind, "CREATED", moment(p.CreateTime), "JOBS", strconv.Itoa(p.Total), "REFUSED", strconv.Itoa(p.Refused),
 		"PHASES", dash(strings.Join(phases, ", ")), "ERASED", strconv.Itoa(p.Erased), "FINISHED", strconv.FormatBool(p.Finished),
 	}
+	for _, server := range p.Servers {
+		rows = append(rows, "SERVER "+server.ServerID, serverJobText(server))
+	}
 	if p.Pace != nil {
 		rows = append(rows, "PACE", paceText(*p.Pace))
 	}
@@ -89,6 +93,19 @@ func progressTable(p api.Progress) table {
 		rows = append(rows, "STOPPED", moment(p.Stopped.Time)+": "+p.Stopped.Msg+" "+p.Stopped.Detail)
 	}
 	return pairs(rows...)
+}
+
+// serverJobText says how the job of one server stands.
+func serverJobText(j api.ServerJob) string {
+	switch {
+	case j.Failure != nil:
+		return fmt.Sprintf("failed: %s %s", j.Failure.Msg, j.Failure.Detail)
+	case j.EndTime.IsZero():
+		return fmt.Sprintf("running, %d phones", j.Phones)
+	case !j.LookedForAt.IsZero():
+		return fmt.Sprintf("deleted, %d phones; its host had nothing of it any more at %s", j.Phones, moment(j.LookedForAt))
+	}
+	return fmt.Sprintf("done, %d phones", j.Phones)
 }
 
 func newRequestCancelCommand(env *environment) *cobra.Command {
@@ -119,7 +136,7 @@ func newRequestRetryCommand(env *environment) *cobra.Command {
 		Use:   "retry REQUEST",
 		Short: "Do once more what failed in a request, or was cancelled",
 		Long: `Do once more, in a new request and at the same pace, what this request asked for, to the phones whose latest job is a failed or
-cancelled one of it: a reset to the same image and exactly the same properties, which destroys all their data, or a stop or a restart,
+cancelled one of it: a reset to the same image and exactly the same properties, which destroys all their data, or a deletion, or a stop or a restart,
 which do not. Phones that anything else was asked of since, or that are at work, are not touched. Exits with 1 when there is nothing to
 retry, when a phone was refused or, with --wait, failed.`,
 		Args: exactArgs(1),

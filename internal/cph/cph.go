@@ -52,7 +52,11 @@ type Fleet interface {
 	ProjectTags(ctx context.Context, caller account.Caller, project phone.ProjectID, offset, limit int) ([]phone.TagValues, int, error)
 	TaggedServers(ctx context.Context, caller account.Caller, filter fleet.TagFilter) ([]phone.TaggedServer, int, error)
 	Connect(ctx context.Context, caller account.Caller, project phone.ProjectID, ids []string, address func(phone.Server) string) ([]fleet.Connection, error)
-	RequestJobs(ctx context.Context, caller account.Caller, project phone.ProjectID, ids []phone.RequestID, offset, limit int) ([]phone.Job, error)
+	RequestJobs(ctx context.Context, caller account.Caller, project phone.ProjectID, ids []phone.RequestID, offset, limit int) ([]phone.ServerJob, []phone.Job, error)
+	ServerJob(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.JobID) (phone.ServerJob, error)
+	RestartServers(ctx context.Context, caller account.Caller, in fleet.ServersCall) (phone.RequestID, []phone.ServerOutcome, error)
+	DeleteServers(ctx context.Context, caller account.Caller, in fleet.ServersCall) (phone.RequestID, phone.JobID, error)
+	ChangeServer(ctx context.Context, caller account.Caller, in fleet.ChangeServer) (phone.RequestID, phone.JobID, error)
 }
 
 // Config is what the wire needs.

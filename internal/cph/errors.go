@@ -32,6 +32,10 @@ const (
 	reasonServerIDs       phone.Reason = "cph_server_ids"
 	reasonNoServerIDs     phone.Reason = "cph_no_server_ids"
 	reasonTooManyServers  phone.Reason = "cph_too_many_servers"
+	reasonNoServer        phone.Reason = "cph_no_server"
+	reasonNoRestart       phone.Reason = "cph_no_restart"
+	reasonNoKeypair       phone.Reason = "cph_no_keypair"
+	reasonNoImage         phone.Reason = "cph_no_image"
 	reasonAction          phone.Reason = "cph_action"
 	reasonCount           phone.Reason = "cph_count"
 	reasonServerModel     phone.Reason = "cph_server_model"
@@ -77,6 +81,7 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonServerInvalid:       {400, "CPS.0097", "Parameter: server_id is invalid."},
 	phone.ReasonServerNotFound:      {404, "CPS.0015", "server_id not found."},
 	phone.ReasonServerNotReady:      {400, "CPS.0099", "Parameter: server is not ready."},
+	phone.ReasonServerBusy:          {400, "CPS.0099", "Parameter: server is not ready. {1}"},
 	phone.ReasonImageInvalid:        {400, "CPS.0030", "Parameter: image_id is invalid."},
 	phone.ReasonImageNotFound:       {400, "CPS.0166", "Phone image not found."},
 	phone.ReasonImageLabel:          {400, "CPS.0142", "Parameter: image_label is invalid."},
@@ -125,6 +130,7 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonEraseFailed:      internal,
 	phone.ReasonInstanceGone:     internal,
 	phone.ReasonVolumeGone:       internal,
+	phone.ReasonServerNotEmpty:   internal,
 	phone.ReasonVerifyFailed:     internal,
 	phone.ReasonNoSpace:          internal,
 	phone.ReasonFenced:           internal,
@@ -154,6 +160,10 @@ var byReason = map[phone.Reason]line{
 	reasonServerIDs:       {400, "CPS.0094", "Parameter: server_ids is invalid."},
 	reasonNoServerIDs:     {400, "CPS.0095", "Parameter: server_ids is empty."},
 	reasonTooManyServers:  {400, "CPS.0096", "The number of servers exceeds the limit."},
+	reasonNoServer:        {400, "CPS.0159", "Server not found."},
+	reasonNoRestart:       {400, "CPS.0158", "The server is not available for being restarted."},
+	reasonNoKeypair:       {400, "CPS.0067", "Keypair could not found. {1}"},
+	reasonNoImage:         {400, "CPS.0029", "Parameter: image_id is empty."},
 	reasonAction:          {400, "CPS.0047", "Parameter: action is invalid."},
 	reasonCount:           {400, "CPS.0024", "Parameter: count is invalid."},
 	reasonServerModel:     {400, "CPS.0089", "Parameter: server_model_name is invalid."},

@@ -9,7 +9,7 @@ import (
 // job is one job; node_id is the expired name of server_id [SDK model_job.go]. The reference's list has "" where a job has no error,
 // its single job null.
 type job struct {
-	PhoneID   string  `json:"phone_id"`
+	PhoneID   string  `json:"phone_id,omitempty"` // none: the job of a server
 	ServerID  string  `json:"server_id"`
 	NodeID    string  `json:"node_id"`
 	ID        string  `json:"job_id"`
@@ -30,8 +30,8 @@ type jobList struct {
 type jobDetail struct {
 	RequestID phone.RequestID `json:"request_id"`
 	ID        string          `json:"job_id"`
-	PhoneID   string          `json:"phone_id"`
-	ServerID  string          `json:"server_id"`
+	PhoneID   string          `json:"phone_id,omitempty"`
+	ServerID  string          `json:"server_id,omitempty"` // none: one job of several servers
 	BeginTime string          `json:"begin_time"`
 	EndTime   *string         `json:"end_time"`
 	Status    int             `json:"status"`
@@ -54,10 +54,13 @@ func (h *Handler) listJobs(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	jobs, err := h.Fleet.RequestJobs(c.Context(), c.caller, c.project, ids, offset, limit)
-	out := jobList{RequestID: c.id, Jobs: make([]job, len(jobs))}
-	for i, j := range jobs {
-		out.Jobs[i] = jobOut(j)
+	servers, jobs, err := h.Fleet.RequestJobs(c.Context(), c.caller, c.project, ids, offset, limit)
+	out := jobList{RequestID: c.id, Jobs: []job{}}
+	for _, j := range servers {
+		out.Jobs = append(out.Jobs, serverJobOut(j))
+	}
+	for _, j := range jobs {
+		out.Jobs = append(out.Jobs, jobOut(j))
 	}
 	return out, err
 }
@@ -87,11 +90,10 @@ func (q query) requestIDs() ([]phone.RequestID, error) {
 
 // showJob is GET jobs/{job_id}.
 func (h *Handler) showJob(c *call) (any, error) {
-	j, err := h.Fleet.Job(c.Context(), c.caller, c.project, phone.JobID(c.PathValue("job_id")))
+	out, err := h.job(c, phone.JobID(c.PathValue("job_id")))
 	if err != nil {
 		return nil, err
 	}
-	out := jobOut(j)
 	detail := jobDetail{
 		RequestID: c.id, ID: out.ID, PhoneID: out.PhoneID, ServerID: out.ServerID, BeginTime: out.BeginTime, EndTime: out.EndTime, Status: out.Status,
 	}
@@ -102,6 +104,32 @@ func (h *Handler) showJob(c *call) (any, error) {
 		detail.Executed = &out.Executed
 	}
 	return detail, nil
+}
+
+// job gives a job of a phone or, where there is none of that id, of a server.
+func (h *Handler) job(c *call, id phone.JobID) (job, error) {
+	j, err := h.Fleet.Job(c.Context(), c.caller, c.project, id)
+	if err == nil {
+		return jobOut(j), nil
+	}
+	if phone.CodeOf(err) != phone.NotFound {
+		return job{}, err
+	}
+	s, err := h.Fleet.ServerJob(c.Context(), c.caller, c.project, id)
+	return serverJobOut(s), err
+}
+
+// serverJobOut is jobOut for the job of a server.
+func serverJobOut(j phone.ServerJob) job {
+	out := job{ServerID: string(j.Server), NodeID: string(j.Server), ID: string(j.ID), BeginTime: timeOut(j.CreatedAt), Status: int(j.Status())}
+	if !j.EndedAt.IsZero() {
+		end := timeOut(j.EndedAt)
+		out.EndTime = &end
+	}
+	if j.Status() == phone.JobFailed {
+		out.Code, out.Msg, out.Executed = failureOut(phone.Job{Phase: phone.PhaseFailed, Failure: j.Failure})
+	}
+	return out
 }
 
 // maxExecuteMsg is the most that execute_msg may have, in bytes [SDK model_job.go].

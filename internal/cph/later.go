@@ -3,9 +3,8 @@ package cph
 // laterRoutes are the operations of the API that lethe does not have yet. A caller learns it at once: the path does not exist.
 func laterRoutes() []route {
 	const (
-		lifecycle = "no such job yet"
-		files     = "no store of files yet"
-		machine   = "machines are added through the native API only: lethe server add"
+		files   = "no store of files yet"
+		machine = "machines are added through the native API only: lethe server add"
 	)
 	return []route{
 		{"BatchExportCloudPhoneData", "POST " + base + "/phones/batch-storage", "", NotYet, files, nil},
@@ -15,11 +14,8 @@ func laterRoutes() []route {
 		{"PushShareFiles", "POST " + base + "/phones/share-files", "", NotYet, files, nil},
 		{"DeleteShareFiles", "POST " + base + "/phones/share-files", "", NotYet, files, nil},
 		{"ListShareFiles", "GET " + base + "/servers/share-files", "", NotYet, files, nil},
-		{"RestartCloudPhoneServer", "POST " + base + "/servers/batch-restart", "", NotYet, lifecycle, nil},
 		{"UpdateKeypair", "PUT " + base + "/servers/open-access", "", NotYet,
 			"which adb keys may connect stands in the server's template and is read when a phone boots; no job changes it yet", nil},
 		{"CreateNet2CloudPhoneServer", "POST " + baseV2 + "/servers", "", NotYet, machine, nil},
-		{"DeleteCloudPhoneServer", "DELETE " + baseV2 + "/servers", "", NotYet, lifecycle, nil},
-		{"ChangeCloudPhoneServer", "POST " + baseV2 + "/servers/{server_id}/change", "", NotYet, lifecycle, nil},
 	}
 }

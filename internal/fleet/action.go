@@ -8,8 +8,8 @@ import (
 // Action is what a policy allows or denies: service:resource:operation.
 type Action string
 
-// The actions. The CPH API reference names cph:phones:reset, cph:phones:updateProperty, ims:images:get, cph:servers:list, cph:servers:get and
-// cph:servers:create; it leaves the others open, and they follow its pattern. Those of iam are named as in IAM where it has them.
+// The actions. The CPH API reference names cph:phones:reset, cph:phones:updateProperty, ims:images:get, cph:servers:list, cph:servers:get,
+// cph:servers:create, cph:servers:restart, cph:servers:change and cph:servers:delete; it leaves the others open, and they follow its pattern. Those of iam are named as in IAM where it has them.
 const (
 	ActionPhonesList           Action = "cph:phones:list"
 	ActionPhonesGet            Action = "cph:phones:get"
@@ -17,11 +17,15 @@ const (
 	ActionPhonesStop           Action = "cph:phones:stop"
 	ActionPhonesRestart        Action = "cph:phones:restart"
 	ActionPhonesUpdateProperty Action = "cph:phones:updateProperty"
+	ActionPhonesDelete         Action = "cph:phones:delete"
 	ActionPhonesCommand        Action = "cph:phones:runCommand"
 	ActionServersList          Action = "cph:servers:list"
 	ActionServersGet           Action = "cph:servers:get"
 	ActionServersCreate        Action = "cph:servers:create"
 	ActionServersReconcile     Action = "cph:servers:reconcile"
+	ActionServersRestart       Action = "cph:servers:restart"
+	ActionServersDelete        Action = "cph:servers:delete"
+	ActionServersChange        Action = "cph:servers:change"
 	ActionJobsList             Action = "cph:jobs:list"
 	ActionJobsGet              Action = "cph:jobs:get"
 	ActionImagesList           Action = "cph:images:list"
@@ -148,11 +152,15 @@ var permissions = []Permission{
 	{Action: ActionPhonesStop, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionPhonesRestart, Resource: "phone", Scope: ScopeProject, Depends: []Dependency{{ActionImagesGet, WhenImageNamed}}},
 	{Action: ActionPhonesUpdateProperty, Resource: "phone", Scope: ScopeProject},
+	{Action: ActionPhonesDelete, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionPhonesCommand, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionServersList, Resource: "server", Scope: ScopeProject, Reads: true},
 	{Action: ActionServersGet, Resource: "server", Scope: ScopeProject, Reads: true},
 	{Action: ActionServersCreate, Resource: "server", Scope: ScopeProject},
 	{Action: ActionServersReconcile, Resource: "server", Scope: ScopeProject},
+	{Action: ActionServersRestart, Resource: "server", Scope: ScopeProject},
+	{Action: ActionServersDelete, Resource: "server", Scope: ScopeProject},
+	{Action: ActionServersChange, Resource: "server", Scope: ScopeProject, Depends: []Dependency{{ActionImagesGet, WhenImageNamed}}},
 	{Action: ActionJobsList, Resource: "job", Scope: ScopeProject, Reads: true},
 	{Action: ActionJobsGet, Resource: "job", Scope: ScopeProject, Reads: true},
 	{Action: ActionImagesList, Resource: "image", Scope: ScopeProject, Reads: true},

@@ -20,13 +20,16 @@ func actionOf(kind phone.Kind) Action {
 		return ActionPhonesUpdateProperty
 	case phone.KindShell, phone.KindUninstall:
 		return ActionPhonesCommand
+	case phone.KindDelete:
+		return ActionPhonesDelete
 	}
 	return ActionPhonesReset
 }
 
 // authoriseControl refuses a caller who may not control jobs of any kind, before anything is looked up for it.
 func authoriseControl(caller account.Caller, project phone.ProjectID) error {
-	return AuthoriseOne(caller, project, ActionPhonesReset, ActionPhonesRestart, ActionPhonesStop, ActionPhonesUpdateProperty, ActionPhonesCommand, ActionServersCreate)
+	return AuthoriseOne(caller, project, ActionPhonesReset, ActionPhonesRestart, ActionPhonesStop, ActionPhonesUpdateProperty, ActionPhonesDelete, ActionPhonesCommand,
+		ActionServersCreate)
 }
 
 // CancelRequest cancels the jobs of a request on whose phones nothing has been done yet; the others go on. It needs the action

@@ -175,6 +175,26 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 			_, _, err := b.RestartPhones(ctx, c, fleet.RestartPhones{Project: project, Phones: []fleet.ResetPhone{{ID: string(firstID)}}})
 			return err
 		},
+		fleet.ActionPhonesDelete: func(ctx context.Context) error {
+			_, _, err := b.DeletePhones(ctx, c, fleet.DeletePhones{Project: project, Phones: []string{string(firstID)}})
+			return err
+		},
+		fleet.ActionServersRestart: func(ctx context.Context) error {
+			_, _, err := b.RestartServers(ctx, c, fleet.ServersCall{Project: project, Servers: []string{string(serverID)}})
+			return err
+		},
+		fleet.ActionServersDelete: func(ctx context.Context) error {
+			_, _, err := b.DeleteServers(ctx, c, fleet.ServersCall{Project: project, Servers: []string{string(serverID)}})
+			_, abandonErr := b.AbandonServer(ctx, c, project, serverID)
+			if phone.ReasonOf(abandonErr) == phone.ReasonServerBusy { // its host answers
+				abandonErr = nil
+			}
+			return errors.Join(err, abandonErr)
+		},
+		fleet.ActionServersChange: func(ctx context.Context) error {
+			_, _, err := b.ChangeServer(ctx, c, fleet.ChangeServer{Project: project, Server: serverID, Image: string(imageID)})
+			return err
+		},
 		fleet.ActionImagesCreate: func(ctx context.Context) error {
 			_, err := b.AddImage(ctx, c, fleet.NewImage{Project: project, Name: "new", Reference: "example/new:1"})
 			return err
@@ -284,8 +304,11 @@ func TestAuthorisation(t *testing.T) {
 				}
 			}
 			need := []fleet.Action{action}
-			if action == fleet.ActionImagesGet {
+			switch action {
+			case fleet.ActionImagesGet:
 				need = append(need, fleet.ActionPhonesReset)
+			case fleet.ActionServersChange:
+				need = append(need, fleet.ActionImagesGet)
 			}
 			stranger := owner()
 			stranger.Scope = string(other)
@@ -301,7 +324,7 @@ func TestAuthorisation(t *testing.T) {
 			}
 			for name, allowed := range map[string]account.Caller{"with it": user(need...), "owner": owner()} {
 				switch action {
-				case fleet.ActionServersCreate, fleet.ActionPhonesReset, fleet.ActionImagesGet, fleet.ActionImagesDelete:
+				case fleet.ActionServersCreate, fleet.ActionPhonesReset, fleet.ActionImagesGet, fleet.ActionImagesDelete, fleet.ActionServersDelete, fleet.ActionServersChange:
 					b = newBundle(t)
 				}
 				if err := useCases(b, allowed)[action](t.Context()); err != nil {
@@ -364,7 +387,7 @@ func TestInputIsChecked(t *testing.T) {
 		_, err := b.Images(ctx, c, f)
 		return err
 	}
-	_, requestErr := b.RequestJobs(ctx, c, project, nil, -1, 10)
+	_, _, requestErr := b.RequestJobs(ctx, c, project, nil, -1, 10)
 	tests := map[string]struct {
 		err    error
 		reason phone.Reason
@@ -419,7 +442,7 @@ func TestNotFound(t *testing.T) {
 		_, useErr := b.ServerUse(ctx, c, project, phone.ServerID(id))
 		_, jobErr := b.Job(ctx, c, project, phone.JobID(id))
 		_, progressErr := b.Progress(ctx, c, project, phone.RequestID(id))
-		_, requestErr := b.RequestJobs(ctx, c, project, []phone.RequestID{phone.RequestID(id)}, 0, 10)
+		_, _, requestErr := b.RequestJobs(ctx, c, project, []phone.RequestID{phone.RequestID(id)}, 0, 10)
 		for name, got := range map[string]struct {
 			err    error
 			reason phone.Reason

@@ -49,37 +49,51 @@ func checkJobs(caller account.Caller, filter *JobFilter) error {
 	return err
 }
 
-// RequestJobs gives one page of the jobs of one or several requests, in the order of acceptance. It is NotFound with
+// RequestJobs gives one page of what one or several requests were answered with: first the jobs of servers, then those of phones, each in
+// the order of acceptance. Of a request about servers the jobs of the phones are not in it. It is NotFound with
 // ReasonRequestNotFound when the project has none of the requests; a page past the end, and a request whose elements were all
 // refused, are empty.
 func (s *Service) RequestJobs(
 	ctx context.Context, caller account.Caller, project phone.ProjectID, ids []phone.RequestID, offset, limit int,
-) ([]phone.Job, error) {
+) ([]phone.ServerJob, []phone.Job, error) {
 	if err := Authorise(caller, project, ActionJobsList); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	limit, err := page(offset, limit)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	known := slices.DeleteFunc(slices.Clone(ids), func(id phone.RequestID) bool { return !phone.ValidID(id) })
 	if len(known) == 0 {
-		return nil, errNoRequest
+		return nil, nil, errNoRequest
 	}
-	jobs, err := s.store.Jobs(ctx, JobFilter{Project: project, Requests: known, Offset: offset, Limit: limit})
-	if err != nil || len(jobs) > 0 {
-		return jobs, err
+	servers, err := s.store.ServerJobs(ctx, project, known)
+	if err != nil {
+		return nil, nil, err
+	}
+	about := map[phone.RequestID]bool{}
+	for _, j := range servers {
+		about[j.Request] = true
+	}
+	ofPhones := slices.DeleteFunc(slices.Clone(known), func(id phone.RequestID) bool { return about[id] })
+	first := servers[min(offset, len(servers)):min(offset+limit, len(servers))]
+	if len(ofPhones) == 0 || len(first) == limit {
+		return first, nil, nil
+	}
+	jobs, err := s.store.Jobs(ctx, JobFilter{Project: project, Requests: ofPhones, Offset: max(0, offset-len(servers)), Limit: limit - len(first)})
+	if err != nil || len(jobs)+len(servers) > 0 {
+		return first, jobs, err
 	}
 	for _, id := range known {
 		_, err := s.store.Progress(ctx, project, id)
 		if err == nil {
-			return nil, nil
+			return nil, nil, nil
 		}
 		if phone.CodeOf(err) != phone.NotFound {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return nil, errNoRequest
+	return nil, nil, errNoRequest
 }
 
 var errNoRequest = phone.Errorf(phone.NotFound, phone.ReasonRequestNotFound, "the project has no such request")

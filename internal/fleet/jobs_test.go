@@ -43,7 +43,7 @@ func TestRequestJobs(t *testing.T) {
 		"all refused":               {[]phone.RequestID{refused}, 0, 10, nil},
 		"some unknown or malformed": {[]phone.RequestID{unknown, "nonsense", "a\x00", second}, 0, 10, []phone.ID{secondID}},
 	} {
-		jobs, err := b.RequestJobs(t.Context(), owner(), project, tt.ids, tt.offset, tt.limit)
+		_, jobs, err := b.RequestJobs(t.Context(), owner(), project, tt.ids, tt.offset, tt.limit)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

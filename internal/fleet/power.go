@@ -27,18 +27,27 @@ type RestartPhones struct {
 // StopPhones accepts a batch: on return every accepted phone's status is 7 and its job durable. The phone keeps its life with all its
 // data. The answer is as that of ResetPhones.
 func (s *Service) StopPhones(ctx context.Context, caller account.Caller, in StopPhones) (phone.RequestID, []phone.Outcome, error) {
-	if err := s.checkPower(caller, in.Project, len(in.Phones), in.Key, needs(ActionPhonesStop)...); err != nil {
+	accept, err := s.power(caller, phone.KindStop, in.Request, in.Project, in.Phones, in.Key)
+	if err != nil {
 		return "", nil, err
 	}
-	accept := AcceptPower{Request: s.newRequest(in.Request, in.Project, phone.KindStop, caller.User.ID), Items: make([]phone.ResetItem, len(in.Phones))}
-	for i, p := range in.Phones {
+	return s.store.AcceptStop(ctx, accept)
+}
+
+// power checks a batch of which nothing is asked but the kind of its jobs.
+func (s *Service) power(caller account.Caller, kind phone.Kind, request phone.RequestID, project phone.ProjectID, phones []string, key *string) (AcceptPower, error) {
+	if err := s.checkPower(caller, project, len(phones), key, needs(actionOf(kind))...); err != nil {
+		return AcceptPower{}, err
+	}
+	accept := AcceptPower{Request: s.newRequest(request, project, kind, caller.User.ID), Items: make([]phone.ResetItem, len(phones))}
+	for i, p := range phones {
 		accept.Items[i].PhoneID = p
 	}
-	if in.Key != nil {
-		k := s.key(*in.Key, []any{phone.KindStop, in.Project, caller.User.ID, in.Phones})
+	if key != nil {
+		k := s.key(*key, []any{kind, project, caller.User.ID, phones})
 		accept.Key = &k
 	}
-	return s.store.AcceptStop(ctx, accept)
+	return accept, nil
 }
 
 // RestartPhones accepts a batch: on return every accepted phone's status is 4 and its job durable. The phone keeps its life with all its

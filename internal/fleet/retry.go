@@ -17,12 +17,12 @@ type RetryRequest struct {
 }
 
 // RetryRequest does once more, in a request of its own with the same pace, what the request asked for, to the phones whose latest job is
-// a failed or cancelled one of it: a reset to that job's image and exactly its properties, a stop or a restart as it was. Phones that
+// a failed or cancelled one of it: a reset to that job's image and exactly its properties, a stop, a restart or a deletion as it was. Phones that
 // anything else was asked of since, or that are at work, are not touched. A phone that was never made is made by a reset. It needs the
 // action that the request was accepted under (cph:phones:reset for a creation). The answer is as that of ResetPhones, with an element for each such phone; Precondition with
 // ReasonNothingToRetry when there is none.
 func (s *Service) RetryRequest(ctx context.Context, caller account.Caller, in RetryRequest) (phone.RequestID, []phone.Outcome, error) {
-	if err := AuthoriseOne(caller, in.Project, ActionPhonesReset, ActionPhonesRestart, ActionPhonesStop); err != nil {
+	if err := AuthoriseOne(caller, in.Project, ActionPhonesReset, ActionPhonesRestart, ActionPhonesStop, ActionPhonesDelete); err != nil {
 		return "", nil, err
 	}
 	if !phone.ValidID(in.Of) {
@@ -62,6 +62,8 @@ func traceOf(kind phone.Kind) audit.Trace {
 		return audit.RunShellCommand
 	case phone.KindUninstall:
 		return audit.UninstallApk
+	case phone.KindDelete:
+		return audit.DeleteCloudPhone
 	}
 	return audit.ResetCloudPhone
 }

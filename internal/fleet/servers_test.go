@@ -54,7 +54,7 @@ func TestAddServer(t *testing.T) {
 	if err != nil || count != 3 {
 		t.Fatalf("%d phones, error %v", count, err)
 	}
-	jobs, err := b.RequestJobs(t.Context(), owner(), project, []phone.RequestID{request}, 0, 10)
+	_, jobs, err := b.RequestJobs(t.Context(), owner(), project, []phone.RequestID{request}, 0, 10)
 	if err != nil || len(jobs) != 3 {
 		t.Fatalf("%d jobs, error %v", len(jobs), err)
 	}

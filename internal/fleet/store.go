@@ -32,6 +32,21 @@ type Store interface {
 	AcceptStop(ctx context.Context, in AcceptPower) (phone.RequestID, []phone.Outcome, error)
 	AcceptRestart(ctx context.Context, in AcceptRestart) (phone.RequestID, []phone.Outcome, error)
 
+	// AcceptDelete is AcceptStop for phones that are destroyed for good, decided by phone.DecideDelete. When its job succeeds the phone is no
+	// more; its jobs stay.
+	AcceptDelete(ctx context.Context, in AcceptPower) (phone.RequestID, []phone.Outcome, error)
+
+	// AcceptServers does to all phones of servers what the request's kind says (restart, reset or delete), decided by phone.DecideServers:
+	// each accepted server gets a job, which ends when the jobs of its phones have ended. The outcomes are in the order of the servers.
+	AcceptServers(ctx context.Context, in AcceptServers) ([]phone.ServerOutcome, error)
+	// AbandonServer removes a server and its phones without a look at its host: what is unfinished on them ends with the failure, jobs stay.
+	// It says how many phones there were.
+	AbandonServer(ctx context.Context, project phone.ProjectID, id phone.ServerID, failure phone.Failure) (int, error)
+	// ServerJobs gives the jobs of servers of some requests in the order of acceptance. ServerJob gives those with one id: several where
+	// a call shares one; NotFound with ReasonJobNotFound.
+	ServerJobs(ctx context.Context, project phone.ProjectID, requests []phone.RequestID) ([]phone.ServerJob, error)
+	ServerJob(ctx context.Context, project phone.ProjectID, id phone.JobID) ([]phone.ServerJob, error)
+
 	// AcceptUpdate is it for other property values, decided by phone.DecideUpdate: the phones keep their status too, and all jobs are set
 	// going.
 	AcceptUpdate(ctx context.Context, in AcceptUpdate) (phone.RequestID, []phone.Outcome, error)
@@ -103,6 +118,18 @@ type AcceptRestart struct {
 	AcceptPower
 	Image phone.ImageID // "": each phone's present image
 	Check phone.PropertyCheck
+}
+
+// AcceptServers is a call about servers on its way into the store.
+type AcceptServers struct {
+	Request phone.Request // Refused is filled in by the store
+	Servers []string      // ids, as the caller wrote them
+	// Whole accepts all of the servers, with one job that they share, or refuses the call with the first server's reason.
+	Whole bool
+	// Image, Properties and Check are of a reset: what every phone is made anew with.
+	Image      phone.ImageID
+	Properties phone.Properties
+	Check      phone.PropertyCheck
 }
 
 // AcceptUpdate is a batch of property updates on its way into the store.

@@ -95,6 +95,9 @@ func progressOut(p phone.Progress) api.Progress {
 		CreateTime: p.Request.CreatedAt.UTC(), Total: p.Total, Refused: p.Request.Refused, Phases: []api.PhaseCount{},
 		Erased: p.Erased, Finished: p.Finished,
 	}
+	for _, j := range p.Servers {
+		out.Servers = append(out.Servers, serverJobOut(j))
+	}
 	if !p.Request.Pace.Empty() {
 		out.Pace = &api.Pace{First: p.Request.Pace.First, AtOnce: p.Request.Pace.AtOnce, StopPercent: p.Request.Pace.StopPercent}
 	}
@@ -105,6 +108,17 @@ func progressOut(p phone.Progress) api.Progress {
 		if n := p.ByPhase[phase]; n > 0 {
 			out.Phases = append(out.Phases, api.PhaseCount{Phase: string(phase), Count: n})
 		}
+	}
+	return out
+}
+
+func serverJobOut(j phone.ServerJob) api.ServerJob {
+	out := api.ServerJob{JobID: string(j.ID), ServerID: string(j.Server), Phones: j.Phones, Status: int(j.Status()), EndTime: j.EndedAt.UTC()}
+	if j.Receipt != nil {
+		out.LookedForAt = j.Receipt.LookedFor.UTC()
+	}
+	if f := j.Failure; f != nil {
+		out.Failure = &api.Failure{Reason: string(f.Reason), Msg: f.Msg, Detail: f.Detail}
 	}
 	return out
 }

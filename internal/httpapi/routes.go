@@ -46,6 +46,10 @@ func (a *API) routes() []route {
 		{pattern: "GET " + api.Prefix + "/servers/{server_id}/drift", action: fleet.ActionServersGet, handle: a.drift},
 		{pattern: "POST " + api.Prefix + "/servers/{server_id}/reconcile", action: fleet.ActionServersReconcile, trace: audit.ReconcileServer, handle: a.reconcile},
 
+		{pattern: "POST " + api.Prefix + "/servers/{server_id}/restart", action: fleet.ActionServersRestart, trace: audit.RestartServer, handle: a.restartServer},
+		{pattern: "DELETE " + api.Prefix + "/servers/{server_id}", action: fleet.ActionServersDelete, trace: audit.DeleteServer, handle: a.deleteServer},
+		{pattern: "POST " + api.Prefix + "/servers/{server_id}/abandon", action: fleet.ActionServersDelete, trace: audit.AbandonServer, handle: a.abandonServer},
+
 		{pattern: "POST " + api.Prefix + "/images", action: fleet.ActionImagesCreate, trace: audit.CreateImage, handle: a.addImage},
 		{pattern: "GET " + api.Prefix + "/images", query: []string{"image_name"}, action: fleet.ActionImagesList, handle: a.images},
 		{pattern: "DELETE " + api.Prefix + "/images/{image_id}", action: fleet.ActionImagesDelete, trace: audit.DeleteImage, handle: a.deleteImage},
@@ -55,6 +59,7 @@ func (a *API) routes() []route {
 		{pattern: "PUT " + api.Prefix + "/phones/{phone_id}", action: fleet.ActionPhonesUpdateName, trace: audit.UpdatePhoneName, handle: a.renamePhone},
 		{pattern: "POST " + api.Prefix + "/phones/batch-reset", keyed: true, maxBody: 12 << 20, action: fleet.ActionPhonesReset, trace: audit.ResetCloudPhone, handle: a.resetPhones},
 		{pattern: "POST " + api.Prefix + "/phones/batch-restart", keyed: true, maxBody: 12 << 20, action: fleet.ActionPhonesRestart, trace: audit.RestartCloudPhone, handle: a.restartPhones},
+		{pattern: "POST " + api.Prefix + "/phones/batch-delete", keyed: true, maxBody: 12 << 20, action: fleet.ActionPhonesDelete, trace: audit.DeleteCloudPhone, handle: a.deletePhones},
 		{pattern: "POST " + api.Prefix + "/phones/{phone_id}/exec", maxBody: 12 << 20, action: fleet.ActionPhonesCommand, trace: audit.RunCommand, handle: a.exec},
 
 		{pattern: "POST " + api.Prefix + "/tickets/check", action: fleet.ActionPhonesConnect, handle: a.checkTicket},
@@ -116,7 +121,9 @@ func (a *API) routes() []route {
 }
 
 // power are the actions besides a reset that jobs of phones are accepted under.
-func power() []fleet.Action { return []fleet.Action{fleet.ActionPhonesRestart, fleet.ActionPhonesStop} }
+func power() []fleet.Action {
+	return []fleet.Action{fleet.ActionPhonesRestart, fleet.ActionPhonesStop, fleet.ActionPhonesDelete}
+}
 
 // Operation is a route as the API's description has it.
 type Operation struct {

@@ -34,6 +34,10 @@ type Fleet interface {
 	MaxBatch() int
 	ResetPhones(ctx context.Context, caller account.Caller, in fleet.ResetPhones) (phone.RequestID, []phone.Outcome, error)
 	RestartPhones(ctx context.Context, caller account.Caller, in fleet.RestartPhones) (phone.RequestID, []phone.Outcome, error)
+	DeletePhones(ctx context.Context, caller account.Caller, in fleet.DeletePhones) (phone.RequestID, []phone.Outcome, error)
+	RestartServers(ctx context.Context, caller account.Caller, in fleet.ServersCall) (phone.RequestID, []phone.ServerOutcome, error)
+	DeleteServers(ctx context.Context, caller account.Caller, in fleet.ServersCall) (phone.RequestID, phone.JobID, error)
+	AbandonServer(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) (int, error)
 	CheckTicket(ctx context.Context, caller account.Caller, project phone.ProjectID, secret string) (phone.Ticket, error)
 
 	Jobs(ctx context.Context, caller account.Caller, filter fleet.JobFilter) ([]phone.Job, error)

@@ -26,6 +26,7 @@ type Hosted struct {
 	Generation     Generation
 	LastGeneration Generation
 	Busy           bool // it has an unfinished job
+	Deleted        bool // it is no more: a late call may have left something of one of its lives
 	UpdatedAt      time.Time
 }
 
@@ -40,6 +41,8 @@ func (h Hosted) Stand(g Generation) Standing {
 	switch {
 	case g > h.LastGeneration:
 		return StandingQuarantined
+	case h.Deleted:
+		return StandingOrphan
 	case h.Busy || h.Status.Transitional():
 		return StandingUnsettled
 	case g == h.Generation, g == h.LastGeneration && h.failed():

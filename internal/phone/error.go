@@ -45,6 +45,8 @@ const (
 	ReasonServerInvalid       Reason = "server_invalid"       //
 	ReasonServerNotFound      Reason = "server_not_found"     //
 	ReasonServerNotReady      Reason = "server_not_ready"     //
+	ReasonServerBusy          Reason = "server_busy"          // a call about it is at work, or nothing of it can be done now
+	ReasonServerNotEmpty      Reason = "server_not_empty"     // its host has something that no phone of it accounts for
 	ReasonImageInvalid        Reason = "image_invalid"        // malformed id
 	ReasonImageNotFound       Reason = "image_not_found"      // also: not visible to the caller, not to be had by the host
 	ReasonImageLabel          Reason = "image_label"          // does not fit the server's model
@@ -103,7 +105,7 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		ReasonPhoneInvalid, ReasonPhoneNotFound, ReasonPhoneBusy, ReasonPhoneFrozen, ReasonPhoneDuplicate, ReasonPhoneNotRunning, ReasonPhoneNotRestartable, ReasonInstanceGone, ReasonVolumeGone,
-		ReasonPhonesInvalid, ReasonPhonesTooMany, ReasonServerInvalid, ReasonServerNotFound, ReasonServerNotReady, ReasonImageInvalid,
+		ReasonPhonesInvalid, ReasonPhonesTooMany, ReasonServerInvalid, ReasonServerNotFound, ReasonServerNotReady, ReasonServerBusy, ReasonServerNotEmpty, ReasonImageInvalid,
 		ReasonImageNotFound, ReasonImageLabel, ReasonImageSystem, ReasonPropertyInvalid, ReasonPropertyUnsupported, ReasonPropertyValue, ReasonJobNotFound,
 		ReasonRequestNotFound, ReasonBootTimeout, ReasonBootExited, ReasonHostGone, ReasonHostFailed, ReasonEraseFailed, ReasonCancelled, ReasonFenced,
 		ReasonHigherGeneration, ReasonForeignObject, ReasonVerifyFailed, ReasonTokenExpired, ReasonNameTaken, ReasonNameInvalid,

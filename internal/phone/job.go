@@ -19,6 +19,8 @@ const (
 	KindRestart Kind = "restart"
 	// KindUpdate gives a phone other property values. It is no lifecycle job: the phone keeps its status, whatever that is.
 	KindUpdate Kind = "update"
+	// KindDelete destroys every life of a phone, and then the phone is no more.
+	KindDelete Kind = "delete"
 	// The tasks: they work inside a phone that runs, which keeps its status and its life, several beside each other. What would end
 	// that life ends them.
 	KindShell     Kind = "shell"
@@ -27,7 +29,7 @@ const (
 
 // Kinds lists every kind.
 func Kinds() []Kind {
-	return append([]Kind{KindCreate, KindReset, KindStart, KindStop, KindRestart, KindUpdate}, Tasks()...)
+	return append([]Kind{KindCreate, KindReset, KindStart, KindStop, KindRestart, KindUpdate, KindDelete}, Tasks()...)
 }
 
 // Tasks lists the kinds of tasks.
@@ -42,7 +44,7 @@ func (k Kind) Retryable() bool { return k != KindStart && k != KindUpdate && !k.
 
 // Retried is the kind of the jobs that do once more what one of this kind failed to do: what a creation left is replaced by a reset.
 func (k Kind) Retried() Kind {
-	if k == KindStop || k == KindRestart {
+	if k == KindStop || k == KindRestart || k == KindDelete {
 		return k
 	}
 	return KindReset
@@ -54,6 +56,9 @@ func (k Kind) KeepsLife() bool {
 	return k == KindStart || k == KindStop || k == KindRestart || k == KindUpdate || k.Task()
 }
 
+// MakesLife reports whether a job of this kind makes a new generation.
+func (k Kind) MakesLife() bool { return k == KindCreate || k == KindReset }
+
 // KeepsStatus reports whether a phone has the same status before, during and after a job of this kind.
 func (k Kind) KeepsStatus() bool { return k == KindUpdate || k.Task() }
 
@@ -64,6 +69,8 @@ func (k Kind) AtOnce() Phase {
 		return PhaseStopping
 	case KindUpdate:
 		return PhaseVerifying
+	case KindDelete:
+		return PhaseDeleting
 	}
 	if k.Task() {
 		return PhaseWorking
@@ -78,13 +85,13 @@ func (k Kind) Doing() Status {
 		return StatusCreating
 	case KindStart, KindRestart:
 		return StatusRestarting
-	case KindStop:
+	case KindStop, KindDelete:
 		return StatusStopping
 	}
 	return StatusResetting
 }
 
-// Done is the phone's status after a job of this kind has succeeded, unless the kind keeps it.
+// Done is the phone's status after a job of this kind has succeeded, unless the kind keeps it. After a deletion there is no phone.
 func (k Kind) Done() Status {
 	if k == KindStop {
 		return StatusStopped
@@ -97,7 +104,7 @@ func (k Kind) Failed() Status {
 	switch k {
 	case KindCreate:
 		return StatusCreateFailed
-	case KindStart:
+	case KindStart, KindDelete:
 		return StatusAbnormal
 	case KindStop:
 		return StatusStopFailed
@@ -116,6 +123,7 @@ const (
 	PhaseQueued    Phase = "queued"    // waits for its image or for a boot slot
 	PhasePreparing Phase = "preparing" // this job brings the image to the host, once per host and image; holds no slot
 	PhaseStopping  Phase = "stopping"  // of a stop, which holds no slot: the instance ends
+	PhaseDeleting  Phase = "deleting"  // of a deletion, which holds no slot: all instances and volumes go
 	PhaseWorking   Phase = "working"   // of a task, which holds no slot: it waits for its turn on its server, or is at work in the phone
 	PhaseRemoving  Phase = "removing"  // holds a slot: the old instance goes; of a restart it only ends
 	PhaseCreating  Phase = "creating"  // holds a slot: fresh volume, new instance
@@ -129,7 +137,7 @@ const (
 
 // Phases lists all phases in order.
 func Phases() []Phase {
-	return []Phase{PhaseHeld, PhaseQueued, PhasePreparing, PhaseStopping, PhaseWorking, PhaseRemoving, PhaseCreating, PhaseBooting, PhaseVerifying, PhaseRestoring, PhaseSucceeded, PhaseFailed, PhaseCancelled}
+	return []Phase{PhaseHeld, PhaseQueued, PhasePreparing, PhaseStopping, PhaseDeleting, PhaseWorking, PhaseRemoving, PhaseCreating, PhaseBooting, PhaseVerifying, PhaseRestoring, PhaseSucceeded, PhaseFailed, PhaseCancelled}
 }
 
 // Final reports whether nothing more happens to a job in this phase.
@@ -187,7 +195,7 @@ type Job struct {
 	Kind    Kind
 	Phase   Phase
 	Erase   EraseState
-	// Target is the generation this job makes, or works on (Kind.KeepsLife: the same as Prior); Prior and PriorStatus are what the phone was when the job was accepted.
+	// Target is the generation this job makes, or works on (Kind.KeepsLife: the same as Prior), or the highest that a deletion destroys; Prior and PriorStatus are what the phone was when the job was accepted.
 	Target      Generation
 	Prior       Generation
 	PriorStatus Status
@@ -270,10 +278,12 @@ type Delivery struct {
 
 // Progress counts a request's jobs.
 type Progress struct {
-	Request  Request
-	Total    int
-	ByPhase  map[Phase]int
-	Erased   int // jobs whose older generations were destroyed and looked for
+	Request Request
+	Total   int
+	ByPhase map[Phase]int
+	Erased  int // jobs whose older generations were destroyed and looked for
+	// Servers are the jobs of a call about servers. Finished means that these have ended too.
+	Servers  []ServerJob
 	Finished bool
 }
 

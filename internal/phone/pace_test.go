@@ -149,7 +149,7 @@ func TestCountPace(t *testing.T) {
 	}
 	want := phone.PaceCount{
 		Held: of(phone.PhaseHeld), Waiting: of(phone.PhaseQueued, phone.PhasePreparing),
-		Working:   of(phone.PhaseStopping, phone.PhaseWorking, phone.PhaseRemoving, phone.PhaseCreating, phone.PhaseBooting, phone.PhaseVerifying, phone.PhaseRestoring),
+		Working:   of(phone.PhaseStopping, phone.PhaseDeleting, phone.PhaseWorking, phone.PhaseRemoving, phone.PhaseCreating, phone.PhaseBooting, phone.PhaseVerifying, phone.PhaseRestoring),
 		Succeeded: of(phone.PhaseSucceeded), Failed: of(phone.PhaseFailed),
 	}
 	if diff := cmp.Diff(want, phone.CountPace(byPhase)); diff != "" {

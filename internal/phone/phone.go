@@ -39,6 +39,8 @@ type Server struct {
 	Model      string // server model name
 	PhoneModel string // phone model name of its phones
 	Status     ServerStatus
+	// Doing is what an unfinished call about the whole server does with it, "" when there is none; see Shown.
+	Doing Kind
 	// MaxConcurrentBoots is the number of boot slots: how many phones may be between removing and booted at once.
 	MaxConcurrentBoots int
 	BootTimeout        time.Duration
@@ -46,6 +48,20 @@ type Server struct {
 	Capacity           int // phones
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
+}
+
+// Shown is the status that callers see. While a call about the whole server is at work it is what that does, and never normal: clients
+// wait for that. Status alone says whether the server may have work.
+func (s Server) Shown() ServerStatus {
+	switch s.Doing {
+	case KindCreate, KindReset:
+		return ServerCreating
+	case KindRestart:
+		return ServerStarting
+	case KindDelete:
+		return ServerStopping
+	}
+	return s.Status
 }
 
 // ServerUse is how much of a server is in use at one moment.

@@ -50,6 +50,20 @@ func restartable(s Status) *Error {
 	return nil
 }
 
+// DecideDelete decides, in the order of the elements, which phones are destroyed for good: of each every life that was ever begun.
+func DecideDelete(items []ResetItem, targets map[ID]ResetTarget) ([]Accepted, []Outcome) {
+	accepted, outcomes := decideKeeping(items, targets, func(s Status) *Error {
+		if !s.Deletable() {
+			return busy(s)
+		}
+		return nil
+	}, asItIs)
+	for i := range accepted {
+		accepted[i].Target = accepted[i].Phone.LastGeneration
+	}
+	return accepted, outcomes
+}
+
 // asItIs are the properties of a phone that gets none.
 func asItIs(_ ResetItem, target ResetTarget) (Properties, *Error) {
 	return target.Phone.Properties, nil

@@ -10,6 +10,8 @@ func DecideRetry(kind Kind, jobs []Job, targets map[ID]ResetTarget, images map[I
 		return DecideStop(itemsOf(jobs), targets)
 	case KindRestart:
 		return retryRestarts(jobs, targets, images, check)
+	case KindDelete:
+		return DecideDelete(itemsOf(jobs), targets)
 	}
 	var accepted []Accepted
 	outcomes := make([]Outcome, len(jobs))

@@ -39,6 +39,9 @@ func (s Status) Transitional() bool {
 // failed or abnormal state is.
 func (s Status) Resettable() bool { return s.Valid() && !s.Transitional() && s != StatusFrozen }
 
+// Deletable reports whether a deletion of a phone in this state is accepted: whenever nothing is at work on it.
+func (s Status) Deletable() bool { return s.Resettable() }
+
 // Stoppable reports whether a stop of a phone in this state is accepted: it runs, or something of its life may run.
 func (s Status) Stoppable() bool {
 	return s == StatusRunning || s == StatusStopFailed || s == StatusRestartFailed || s == StatusAbnormal
@@ -84,8 +87,11 @@ type ServerStatus int
 
 // The states of a server that lethe uses [CPH API: server status].
 const (
+	ServerCreating ServerStatus = 1
 	ServerAbnormal ServerStatus = 2
 	ServerNormal   ServerStatus = 5
+	ServerStopping ServerStatus = 11
+	ServerStarting ServerStatus = 13
 )
 
 // String gives the word that tables and logs show.
@@ -95,6 +101,12 @@ func (s ServerStatus) String() string {
 		return "abnormal"
 	case ServerNormal:
 		return "normal"
+	case ServerCreating:
+		return "creating"
+	case ServerStopping:
+		return "stopping"
+	case ServerStarting:
+		return "starting"
 	}
 	return "unknown"
 }

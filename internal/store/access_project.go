@@ -96,7 +96,19 @@ func (t *tx) deleteProjects(ctx context.Context, projects []string) error {
 	if _, err := t.exec(ctx, `DELETE FROM host_images WHERE `+t.in("image_id"), list(t.dialect, images)); err != nil {
 		return fmt.Errorf("forget the images on hosts: %w", err)
 	}
+	removed, err := all(ctx, t, func(row scanner) (auditPhone, error) { // those of phones that were deleted
+		var p auditPhone
+		err := row.Scan(&p.Request, &p.Phone, &p.Result)
+		return p, err
+	}, `DELETE FROM jobs WHERE request_id IN (SELECT r.id FROM requests r WHERE `+t.in("r.project_id")+`) RETURNING request_id, phone_id, phase`, ids)
+	if err != nil {
+		return fmt.Errorf("remove the project's jobs: %w", err)
+	}
+	if err := t.keepResults(ctx, removed); err != nil {
+		return err
+	}
 	for _, statement := range []string{
+		`DELETE FROM server_jobs WHERE ` + t.in("project_id"),
 		`DELETE FROM idempotency_keys WHERE ` + t.in("project_id"),
 		`DELETE FROM requests WHERE ` + t.in("project_id"),
 		`DELETE FROM phone_counts WHERE ` + t.in("project_id"),

@@ -284,7 +284,7 @@ func phaseWord(phase string) string {
 	switch p := phone.Phase(phase); {
 	case p.Final():
 		return phase
-	case slices.Contains([]phone.Phase{phone.PhaseHeld, phone.PhaseQueued, phone.PhasePreparing, phone.PhaseStopping, phone.PhaseRemoving, phone.PhaseCreating, phone.PhaseBooting, phone.PhaseVerifying, phone.PhaseRestoring}, p):
+	case slices.Contains([]phone.Phase{phone.PhaseHeld, phone.PhaseQueued, phone.PhasePreparing, phone.PhaseStopping, phone.PhaseDeleting, phone.PhaseRemoving, phone.PhaseCreating, phone.PhaseBooting, phone.PhaseVerifying, phone.PhaseRestoring}, p):
 		return "running"
 	}
 	return phase

@@ -74,6 +74,10 @@ func (s *Store) Request(ctx context.Context, project phone.ProjectID, id phone.R
 // looked at first and most often says it; the || ” keeps the database to the request's own index.
 func (s *Store) Unfinished(ctx context.Context, id phone.RequestID) (bool, error) {
 	found, err := readAll(ctx, s, one[int], `SELECT 1 FROM jobs WHERE request_id = ? AND stage || '' <> 'ended' ORDER BY request_id DESC, seq DESC LIMIT 1`, id)
+	if err != nil || len(found) > 0 {
+		return len(found) > 0, err
+	}
+	found, err = readAll(ctx, s, one[int], `SELECT 1 FROM server_jobs WHERE request_id = ? AND ended_at IS NULL LIMIT 1`, id)
 	return len(found) > 0, err
 }
 
@@ -88,6 +92,13 @@ func (s *Store) Progress(ctx context.Context, project phone.ProjectID, id phone.
 		}
 		if err != nil {
 			return err
+		}
+		p.Servers, err = all(ctx, t, scanServerJob, `SELECT `+serverJobColumns+` FROM server_jobs WHERE request_id = ? ORDER BY seq`, id)
+		if err != nil {
+			return err
+		}
+		for _, j := range p.Servers {
+			p.Finished = p.Finished && j.Status() != phone.JobRunning
 		}
 		return t.each(ctx, func(row scanner) error {
 			var phase phone.Phase

@@ -66,6 +66,12 @@ func (t *tx) readSystems(ctx context.Context, targets map[phone.ID]phone.ResetTa
 	return nil
 }
 
+// AcceptDelete reads the phones, decides with phone.DecideDelete, makes the accepted ones 7 (stopping), writes the request and its jobs and
+// sets all of them going, for a deletion needs no boot slot. With a key it is as AcceptResetOnce.
+func (s *Store) AcceptDelete(ctx context.Context, in fleet.AcceptPower) (phone.RequestID, []phone.Outcome, error) {
+	return s.acceptPower(ctx, in, phone.DecideDelete)
+}
+
 type decidePower func([]phone.ResetItem, map[phone.ID]phone.ResetTarget) ([]phone.Accepted, []phone.Outcome)
 
 func (s *Store) acceptPower(ctx context.Context, in fleet.AcceptPower, decide decidePower) (phone.RequestID, []phone.Outcome, error) {
@@ -111,8 +117,8 @@ func (t *tx) setAtOnce(ctx context.Context, phase phone.Phase, jobs []jobInsert)
 	for i, j := range jobs {
 		ids[i] = j.ID
 	}
-	err := t.setGoing(ctx, ids, `phase = ?, stopping_at = CASE WHEN ? = 'stopping' THEN CAST(? AS BIGINT) END, verifying_at = CASE WHEN ? = 'verifying' THEN CAST(? AS BIGINT) END`,
-		phase, phase, t.at, phase, t.at)
+	err := t.setGoing(ctx, ids, `phase = ?, stopping_at = CASE WHEN ? = 'stopping' THEN CAST(? AS BIGINT) END, deleting_at = CASE WHEN ? = 'deleting' THEN CAST(? AS BIGINT) END,
+		verifying_at = CASE WHEN ? = 'verifying' THEN CAST(? AS BIGINT) END`, phase, phase, t.at, phase, t.at, phase, t.at)
 	if err != nil {
 		return fmt.Errorf("set jobs going: %w", err)
 	}

@@ -51,9 +51,12 @@ const (
 // history is the condition that a finished job j may be forgotten. A task always may: it says nothing of what its phone is. What makes it true stays true: the phone's newest finished
 // job never fulfils it, so the later job that it asks for, or one after that, is always there; and nothing is held that once was let
 // go. While a request has held jobs, its ended ones are what its pace is decided by.
+// Of a phone that was deleted everything is history, and nothing is while a job of its server counts it.
 const history = `(j.kind IN (` + tasks + `) OR NOT EXISTS (SELECT 1 FROM jobs h WHERE h.request_id = j.request_id AND h.stage = 'held')
-	AND EXISTS (SELECT 1 FROM jobs n WHERE n.phone_id = j.phone_id AND n.target >= j.target AND n.seq > j.seq AND n.ended_at IS NOT NULL AND n.kind NOT IN (` + tasks + `))
-	AND (j.kind IN ` + keepsLife + ` OR NOT EXISTS (SELECT 1 FROM phones p WHERE p.id = j.phone_id AND p.generation = j.target)))`
+	AND NOT EXISTS (SELECT 1 FROM server_jobs s WHERE s.request_id = j.request_id AND s.ended_at IS NULL)
+	AND (NOT EXISTS (SELECT 1 FROM phones g WHERE g.id = j.phone_id)
+		OR EXISTS (SELECT 1 FROM jobs n WHERE n.phone_id = j.phone_id AND n.target >= j.target AND n.seq > j.seq AND n.ended_at IS NOT NULL AND n.kind NOT IN (` + tasks + `))
+		AND (j.kind IN ` + keepsLife + ` OR NOT EXISTS (SELECT 1 FROM phones p WHERE p.id = j.phone_id AND p.generation = j.target))))`
 
 // PruneRequests looks at the next requests, at most `most`, that were accepted before `before`, in the order of their
 // acceptance, and removes those that have no jobs: whose elements were all refused, or whose last jobs two processes removed
@@ -106,8 +109,13 @@ func (t *tx) removeEmptyRequests(ctx context.Context, requests []string) (int, e
 	if len(requests) == 0 {
 		return 0, nil
 	}
+	_, err := t.exec(ctx, `DELETE FROM server_jobs WHERE `+t.in("request_id")+` AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = server_jobs.request_id)
+		AND NOT EXISTS (SELECT 1 FROM server_jobs u WHERE u.request_id = server_jobs.request_id AND u.ended_at IS NULL)`, list(t.dialect, requests))
+	if err != nil {
+		return 0, fmt.Errorf("remove old jobs of servers: %w", err)
+	}
 	n, err := t.exec(ctx, `DELETE FROM requests WHERE id IN (SELECT l.id FROM requests l WHERE `+t.in("l.id")+` ORDER BY l.id`+t.skipLocked+`)
-		AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = requests.id)`, list(t.dialect, requests))
+		AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = requests.id) AND NOT EXISTS (SELECT 1 FROM server_jobs s WHERE s.request_id = requests.id)`, list(t.dialect, requests))
 	if err != nil {
 		return 0, fmt.Errorf("remove requests without jobs: %w", err)
 	}

@@ -99,12 +99,16 @@ func (s *Store) ReleaseServer(ctx context.Context, pass string, server phone.Ser
 	})
 }
 
-// Hosting gives, at one moment, what should be on the server's host: all of its phones, or the named ones among them.
+// Hosting gives, at one moment, what should be on the server's host: all of its phones, or the named ones among them; and, as Deleted, the
+// phones that were deleted from it, as long as their jobs are kept.
 func (s *Store) Hosting(ctx context.Context, server phone.ServerID, only ...phone.ID) (phone.Hosting, error) {
 	var w where
 	w.add("p.server_id = ?", server)
+	deleted := where{}
+	deleted.add("d.server_id = ? AND d.kind = 'delete' AND d.stage = 'ended' AND d.phase = 'succeeded'", server)
 	if len(only) > 0 {
 		w.add(s.in("p.id"), list(s.dialect, only))
+		deleted.add(s.in("d.phone_id"), list(s.dialect, only))
 	}
 	var h phone.Hosting
 	err := s.view(ctx, func(t *tx) error {
@@ -112,8 +116,19 @@ func (s *Store) Hosting(ctx context.Context, server phone.ServerID, only ...phon
 		if err != nil {
 			return err
 		}
-		h.Phones, err = all(ctx, t, scanHosted, `SELECT p.id, p.name, p.status, p.generation, p.last_generation, p.updated_at,
+		phones, err := all(ctx, t, scanHosted, `SELECT p.id, p.name, p.status, p.generation, p.last_generation, p.updated_at,
 			EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.stage NOT IN ('ended', 'working')) FROM phones p`+w.String()+` ORDER BY p.id`, w.args...)
+		if err != nil {
+			return err
+		}
+		gone, err := all(ctx, t, func(row scanner) (phone.Hosted, error) {
+			g := phone.Hosted{Deleted: true}
+			var at int64
+			err := row.Scan(&g.Phone, &g.LastGeneration, &at)
+			g.UpdatedAt = timeOf(at)
+			return g, err
+		}, `SELECT d.phone_id, d.target, d.ended_at FROM jobs d`+deleted.String()+` ORDER BY d.phone_id`, deleted.args...)
+		h.Phones = append(phones, gone...)
 		return err
 	})
 	if err != nil {

@@ -55,7 +55,7 @@ func (t *tx) acceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Out
 
 // saveAccepted writes a request that was decided, claims its phones, which are locked, fills the jobs into the outcomes and admits.
 func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted []phone.Accepted, outcomes []phone.Outcome) ([]phone.Outcome, error) {
-	request.Refused = len(outcomes) - len(accepted)
+	request.Refused += len(outcomes) - len(accepted)
 	if entry := audit.From(ctx); entry != nil {
 		entry.Note(string(request.ID), resetChanges(accepted, outcomes))
 	}
@@ -146,19 +146,12 @@ func (t *tx) resetTargets(ctx context.Context, project phone.ProjectID, items []
 	targets := make(map[phone.ID]phone.ResetTarget, len(ids))
 	named := map[phone.ServerID]bool{}
 	err := t.each(ctx, func(row scanner) error {
-		var p phone.Phone
-		var properties string
-		var updated int64
-		if err := row.Scan(&p.ID, &p.Server, &p.Image, &p.Status, &p.Generation, &p.LastGeneration, &properties, &updated); err != nil {
-			return err
-		}
-		p.Project, p.UpdatedAt = project, timeOf(updated)
-		err := fromJSON(properties, &p.Properties)
+		p, err := scanTarget(row)
+		p.Project = project
 		targets[p.ID] = phone.ResetTarget{Phone: p}
 		named[p.Server] = true
 		return err
-	}, `SELECT id, server_id, image_id, status, generation, last_generation, properties, updated_at FROM phones WHERE `+t.in("id")+` AND project_id || '' = ?`,
-		list(t.dialect, ids), project)
+	}, `SELECT `+targetColumns+` FROM phones WHERE `+t.in("id")+` AND project_id || '' = ?`, list(t.dialect, ids), project)
 	if err != nil {
 		return nil, fmt.Errorf("read phones: %w", err)
 	}
@@ -169,7 +162,8 @@ func (t *tx) resetTargets(ctx context.Context, project phone.ProjectID, items []
 		err := row.Scan(&id, &target.ServerStatus, &target.ServerLabel, &target.Driver)
 		servers[id] = target
 		return err
-	}, `SELECT id, status, image_label, driver FROM servers WHERE `+t.in("id")+` ORDER BY id`+t.lock, list(t.dialect, slices.Sorted(maps.Keys(named))))
+	}, `SELECT id, CASE WHEN doing = 'delete' THEN CAST(? AS BIGINT) ELSE status END, image_label, driver FROM servers WHERE `+t.in("id")+` ORDER BY id`+t.lock,
+		phone.ServerStopping, list(t.dialect, slices.Sorted(maps.Keys(named))))
 	if err != nil {
 		return nil, fmt.Errorf("lock servers: %w", err)
 	}
@@ -184,6 +178,20 @@ func (t *tx) resetTargets(ctx context.Context, project phone.ProjectID, items []
 		targets[id] = target
 	}
 	return targets, nil
+}
+
+// targetColumns is what a decision needs of a phone.
+const targetColumns = `id, server_id, image_id, status, generation, last_generation, properties, updated_at`
+
+func scanTarget(row scanner) (phone.Phone, error) {
+	var p phone.Phone
+	var properties string
+	var updated int64
+	if err := row.Scan(&p.ID, &p.Server, &p.Image, &p.Status, &p.Generation, &p.LastGeneration, &properties, &updated); err != nil {
+		return p, err
+	}
+	p.UpdatedAt = timeOf(updated)
+	return p, fromJSON(properties, &p.Properties)
 }
 
 // busy gives those of the phones that have an unfinished job which is no task, and notes how many tasks they have. Whoever asks has locked
@@ -316,9 +324,9 @@ func changed(n int64, accepted []phone.Accepted) error {
 // where it makes one. A phone that is not as it was read any more ends the transaction with errChanged. The cause of an abnormal phone stays in its row,
 // for the case that the job gives it back as it was.
 func (t *tx) claimPhones(ctx context.Context, kind phone.Kind, accepted []phone.Accepted) error {
-	made := 1
-	if kind.KeepsLife() {
-		made = 0
+	made := 0
+	if kind.MakesLife() {
+		made = 1
 	}
 	n, err := t.exec(ctx, `UPDATE phones SET status = CASE WHEN ? THEN phones.status ELSE CAST(? AS BIGINT) END, last_generation = phones.last_generation + ?, updated_at = ?
 		FROM `+t.readPhones()+` WHERE `+sameAsRead+` AND phones.status NOT IN (1, 3, 4, 6, 7)`, kind.KeepsStatus(), kind.Doing(), made, t.at, asRead(accepted))

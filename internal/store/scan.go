@@ -11,12 +11,13 @@ import (
 
 // Each type of row has one list of columns and one function that scans them, in the same order.
 const (
-	phoneColumns   = "id, name, project_id, server_id, model, image_id, status, generation, last_generation, properties, adb_port, cause, created_at, updated_at"
-	serverColumns  = "id, name, project_id, driver, endpoint, config, image_label, model, phone_model, status, max_concurrent_boots, boot_timeout, port_base, capacity, created_at, updated_at"
-	imageColumns   = "id, name, project_id, label, os_name, reference, created_at"
-	requestColumns = "id, project_id, kind, caller, refused, pace, stopped, created_at"
-	jobColumns     = "id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image, image_id, properties, factory, rollback, rolled_back, " +
-		"attempt, owner, failure, receipt, paced, created_at, queued_at, started_at, preparing_at, stopping_at, working_at, removing_at, creating_at, booting_at, verifying_at, restoring_at, ended_at, begun, output"
+	phoneColumns     = "id, name, project_id, server_id, model, image_id, status, generation, last_generation, properties, adb_port, cause, created_at, updated_at"
+	serverColumns    = "id, name, project_id, driver, endpoint, config, image_label, model, phone_model, status, max_concurrent_boots, boot_timeout, port_base, capacity, created_at, updated_at, doing"
+	serverJobColumns = "id, request_id, project_id, server_id, kind, phones, emptied_at, failure, receipt, created_at, ended_at"
+	imageColumns     = "id, name, project_id, label, os_name, reference, created_at"
+	requestColumns   = "id, project_id, kind, caller, refused, pace, stopped, created_at"
+	jobColumns       = "id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image, image_id, properties, factory, rollback, rolled_back, " +
+		"attempt, owner, failure, receipt, paced, created_at, queued_at, started_at, preparing_at, stopping_at, deleting_at, working_at, removing_at, creating_at, booting_at, verifying_at, restoring_at, ended_at, begun, output"
 )
 
 // columns qualifies a list of columns with a table's alias.
@@ -62,7 +63,7 @@ type serverRow struct {
 
 func (r *serverRow) into() []any {
 	s := &r.s
-	return []any{&s.ID, &s.Name, &s.Project, &s.Driver, &s.Endpoint, &r.config, &s.ImageLabel, &s.Model, &s.PhoneModel, &s.Status, &s.MaxConcurrentBoots, &r.timeout, &s.PortBase, &s.Capacity, &r.created, &r.updated}
+	return []any{&s.ID, &s.Name, &s.Project, &s.Driver, &s.Endpoint, &r.config, &s.ImageLabel, &s.Model, &s.PhoneModel, &s.Status, &s.MaxConcurrentBoots, &r.timeout, &s.PortBase, &s.Capacity, &r.created, &r.updated, &s.Doing}
 }
 
 func (r *serverRow) server() phone.Server {
@@ -130,7 +131,8 @@ type jobRow struct {
 	created                 int64
 	queued, started, ended  *int64
 	preparing, removing     *int64
-	stopping, working       *int64
+	stopping, deleting      *int64
+	working                 *int64
 	creating, booting       *int64
 	verifying, restoring    *int64
 }
@@ -139,7 +141,7 @@ func (r *jobRow) into() []any {
 	j := &r.j
 	return []any{
 		&j.ID, &j.Request, &j.Project, &j.Phone, &j.Server, &j.Kind, &j.Phase, &j.Erase, &j.Target, &j.Prior, &j.PriorStatus, &j.PriorImage, &j.Image, &r.properties, &j.Factory, &j.Rollback, &j.RolledBack,
-		&j.Attempt, &r.owner, &r.failure, &r.receipt, &r.paced, &r.created, &r.queued, &r.started, &r.preparing, &r.stopping, &r.working, &r.removing, &r.creating, &r.booting, &r.verifying, &r.restoring, &r.ended, &j.Begun, &j.Output,
+		&j.Attempt, &r.owner, &r.failure, &r.receipt, &r.paced, &r.created, &r.queued, &r.started, &r.preparing, &r.stopping, &r.deleting, &r.working, &r.removing, &r.creating, &r.booting, &r.verifying, &r.restoring, &r.ended, &j.Begun, &j.Output,
 	}
 }
 
@@ -160,7 +162,7 @@ func (r *jobRow) job() (phone.Job, error) {
 	j.CreatedAt = timeOf(r.created)
 	j.PhaseAt = r.accepted()
 	for phase, at := range map[phone.Phase]*int64{
-		phone.PhasePreparing: r.preparing, phone.PhaseStopping: r.stopping, phone.PhaseWorking: r.working, phone.PhaseRemoving: r.removing, phone.PhaseCreating: r.creating,
+		phone.PhasePreparing: r.preparing, phone.PhaseStopping: r.stopping, phone.PhaseDeleting: r.deleting, phone.PhaseWorking: r.working, phone.PhaseRemoving: r.removing, phone.PhaseCreating: r.creating,
 		phone.PhaseBooting: r.booting, phone.PhaseVerifying: r.verifying, phone.PhaseRestoring: r.restoring,
 	} {
 		if at != nil {
@@ -197,6 +199,33 @@ func scanJob(row scanner) (phone.Job, error) {
 		return phone.Job{}, err
 	}
 	return r.job()
+}
+
+// scanServerJob reads a row of server_jobs.
+func scanServerJob(row scanner) (phone.ServerJob, error) {
+	var j phone.ServerJob
+	var emptied, ended *int64
+	var failure, receipt *string
+	var created int64
+	if err := row.Scan(&j.ID, &j.Request, &j.Project, &j.Server, &j.Kind, &j.Phones, &emptied, &failure, &receipt, &created, &ended); err != nil {
+		return j, err
+	}
+	j.CreatedAt = timeOf(created)
+	if emptied != nil {
+		j.EmptiedAt = timeOf(*emptied)
+	}
+	if ended != nil {
+		j.EndedAt = timeOf(*ended)
+	}
+	if failure != nil {
+		if err := fromJSON(*failure, &j.Failure); err != nil {
+			return j, err
+		}
+	}
+	if receipt == nil {
+		return j, nil
+	}
+	return j, fromJSON(*receipt, &j.Receipt)
 }
 
 func scanAssignment(row scanner) (phone.Assignment, error) {

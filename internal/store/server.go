@@ -82,9 +82,9 @@ func (t *tx) lockInstallation(ctx context.Context) error {
 }
 
 func (t *tx) insertServer(ctx context.Context, s phone.Server) error {
-	_, err := t.exec(ctx, `INSERT INTO servers (`+serverColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err := t.exec(ctx, `INSERT INTO servers (`+serverColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		s.ID, s.Name, s.Project, s.Driver, s.Endpoint, string(s.Config), s.ImageLabel, s.Model, s.PhoneModel, s.Status, s.MaxConcurrentBoots,
-		int64(s.BootTimeout/time.Microsecond), s.PortBase, s.Capacity, micros(s.CreatedAt), micros(s.UpdatedAt))
+		int64(s.BootTimeout/time.Microsecond), s.PortBase, s.Capacity, micros(s.CreatedAt), micros(s.UpdatedAt), s.Doing)
 	if err != nil {
 		return fmt.Errorf("write the server: %w", err)
 	}
@@ -200,7 +200,7 @@ func (s *Store) serverList(f fleet.ServerFilter) keyset {
 		k.find("name", s.contains("name"), f.Name)
 	}
 	if f.Status != nil {
-		k.find("status", "status = ?", *f.Status)
+		k.find("status, doing", shownStatus+` = ?`, *f.Status)
 	}
 	if f.PhoneModel != "" {
 		k.find("phone_model", "phone_model = ?", f.PhoneModel)
@@ -213,6 +213,10 @@ func (s *Store) serverList(f fleet.ServerFilter) keyset {
 	}
 	return k
 }
+
+// shownStatus is phone.Server.Shown.
+var shownStatus = fmt.Sprintf(`(CASE doing WHEN '%s' THEN %d WHEN '%s' THEN %d WHEN '%s' THEN %d WHEN '%s' THEN %d ELSE status END)`,
+	phone.KindCreate, phone.ServerCreating, phone.KindReset, phone.ServerCreating, phone.KindRestart, phone.ServerStarting, phone.KindDelete, phone.ServerStopping)
 
 // ServerUse counts the boot slots that the server's jobs hold and its phones by status, at one moment. A server that is not
 // the project's is NotFound with ReasonServerNotFound.

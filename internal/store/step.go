@@ -34,14 +34,15 @@ func (s *Store) Advance(ctx context.Context, fence phone.Fence, to phone.Phase) 
 	return s.step(ctx, &step{kind: stepAdvance, fence: fence, to: to})
 }
 
-// Erased saves that all older generations of the phone were destroyed and looked for, in any phase from creating on.
+// Erased saves that all older generations of the phone were destroyed and looked for, in any phase from creating on; of a deletion, all
+// generations.
 func (s *Store) Erased(ctx context.Context, fence phone.Fence, volumes []phone.ErasedVolume, lookedFor time.Time) error {
 	return s.step(ctx, &step{kind: stepErased, fence: fence, erasure: erasure{Volumes: volumes, LookedFor: lookedFor}})
 }
 
 // Finish ends the job in success: the phone is running (2; stopped, 8, after a stop) with the job's image, properties and generation,
 // and the receipt is kept, with the saved erasure where the receipt has none. It needs the phase verifying (stopping of a stop), and erasing done where there was
-// something to erase.
+// something to erase. After a deletion, in the phase deleting, there is no phone any more, and nothing that hung on it but its jobs.
 func (s *Store) Finish(ctx context.Context, fence phone.Fence, receipt phone.Receipt) error {
 	return s.step(ctx, &step{kind: stepFinish, fence: fence, receipt: receipt})
 }
@@ -205,6 +206,7 @@ func (t *tx) lockForSteps(ctx context.Context, steps []*step) error {
 		}
 	}
 	if len(ending) > 0 {
+		// A phone that goes is locked here as one that is changed; removing it takes the stronger lock, which nothing that refers to it holds.
 		query := `SELECT id FROM phones WHERE id IN (SELECT phone_id FROM jobs WHERE ` + t.in("id") + `) ORDER BY id` + t.lock
 		if _, err := t.exec(ctx, query, list(t.dialect, ending)); err != nil {
 			return fmt.Errorf("lock phones: %w", err)
@@ -282,13 +284,13 @@ func (j *stepJob) apply(st *step, at int64) error {
 	case stepAdvance:
 		return j.advance(st.to, at)
 	case stepErased:
-		if j.phase.Before(phone.PhaseCreating) || j.rollback && j.phase != phone.PhaseVerifying {
+		if j.phase != phone.PhaseDeleting && j.phase.Before(phone.PhaseCreating) || j.rollback && j.phase != phone.PhaseVerifying {
 			return j.refuse("erased older generations")
 		}
 		text := asJSON(st.erasure)
 		j.erase, j.erased = phone.EraseDone, &text
 	case stepFinish:
-		if j.phase != phone.PhaseVerifying && j.phase != phone.PhaseStopping {
+		if j.phase != phone.PhaseVerifying && j.phase != phone.PhaseStopping && j.phase != phone.PhaseDeleting {
 			return j.refuse("finished")
 		}
 		if j.erase != phone.EraseNone && j.erase != phone.EraseDone {

@@ -37,7 +37,7 @@ func (t *tx) saveHostImages(ctx context.Context, steps []*step, jobs map[phone.J
 func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID]*stepJob) error {
 	var finished []phone.JobID
 	var failed []failedPhone
-	var rolledBack, updated, given []phone.JobID
+	var rolledBack, updated, given, deleted []phone.JobID
 	counts := tally{}
 	for _, st := range steps {
 		if st.err != nil || !st.ends() {
@@ -56,6 +56,11 @@ func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID
 		status := j.kind.Done()
 		switch st.kind {
 		case stepFinish:
+			if j.kind == phone.KindDelete {
+				deleted = append(deleted, j.id)
+				counts.add(j.project, j.kind.Doing(), -1)
+				continue
+			}
 			finished = append(finished, j.id)
 		case stepRolledBack:
 			status = j.prior
@@ -84,6 +89,9 @@ func (t *tx) savePhones(ctx context.Context, steps []*step, jobs map[phone.JobID
 		return err
 	}
 	if err := t.savePhonesOf(ctx, updated, `status = status`); err != nil {
+		return err
+	}
+	if err := t.deletePhones(ctx, deleted); err != nil {
 		return err
 	}
 	return t.saveTally(ctx, counts)

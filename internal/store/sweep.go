@@ -10,7 +10,7 @@ import (
 
 // Sweep admits whatever could be admitted and was not, on the next sweptServers servers that have a queue, and gives new deliveries to the jobs of replicas whose
 // lease has expired, and to jobs whose delivery nobody claimed for longer than unclaimed, unless it still waits in the queue.
-// It also keeps the pace of paced requests, deletes expired idempotency keys, and shortens what a clock that was set back has lengthened.
+// It ends the jobs of servers whose phones' jobs have ended, keeps the pace of paced requests, deletes expired idempotency keys, and shortens what a clock that was set back has lengthened.
 // It returns how many jobs it set going. Each of these is a transaction of its own, for they lock in different orders.
 func (s *Store) Sweep(ctx context.Context, unclaimed time.Duration) (int, error) {
 	m, err := s.missed(ctx, unclaimed)
@@ -29,6 +29,7 @@ func (s *Store) Sweep(ctx context.Context, unclaimed time.Duration) (int, error)
 		{m.overdue, func(t *tx) error { return t.redeliverLost(ctx, unclaimed) }},
 		{m.counts > maxCountRows, func(t *tx) error { return t.foldCounts(ctx) }},
 		{m.keys, func(t *tx) error { return t.deleteExpiredKeys(ctx) }},
+		{len(m.idle) > 0, func(t *tx) error { return t.endServerJobs(ctx, m.idle) }},
 	} {
 		if !part.needed {
 			continue
@@ -72,6 +73,7 @@ type missed struct {
 	counts  int              // rows of phone counts
 	keys    bool             // idempotency keys that have expired
 	paced   []phone.RequestID
+	idle    []phone.ServerID // with a job whose phones' jobs have ended
 }
 
 // sweptServers is on how many servers a sweep looks for what could be admitted. What frees a slot or lengthens a queue admits in its own
@@ -119,6 +121,9 @@ func (s *Store) missed(ctx context.Context, unclaimed time.Duration) (missed, er
 		}
 		if m.paced, err = t.outOfPace(ctx); err != nil {
 			return err
+		}
+		if m.idle, err = t.idleServers(ctx); err != nil {
+			return fmt.Errorf("find servers whose job can end: %w", err)
 		}
 		return t.row(ctx, `SELECT CAST(? AS BIGINT) > 0 AND (EXISTS (SELECT 1 FROM replicas WHERE expires_at > `+t.clock+` + ?) OR EXISTS (SELECT 1 FROM jobs WHERE delivered_at > `+t.clock+` + ?)),
 			EXISTS (SELECT 1 FROM replicas WHERE expires_at > 0 AND expires_at <= `+t.clock+`) OR EXISTS (SELECT 1 FROM jobs WHERE owner IS NOT NULL AND `+abandoned+`),

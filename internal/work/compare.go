@@ -11,10 +11,13 @@ import (
 
 // compare says how a host differs from what the database knows. A busy phone is only counted.
 func compare(objects []driver.Object, known map[phone.ID]phone.Hosted) phone.Drift {
-	drift := phone.Drift{Objects: len(objects), Phones: len(known)}
+	drift := phone.Drift{Objects: len(objects)}
 	for _, h := range known {
 		if h.Busy {
 			drift.Busy++
+		}
+		if !h.Deleted {
+			drift.Phones++
 		}
 	}
 	listed := map[thing]driver.Object{}
@@ -79,6 +82,9 @@ func judge(o driver.Object, known map[phone.ID]phone.Hosted) (phone.Finding, boo
 	case phone.StandingOrphan:
 		finding.Kind = phone.DriftOrphan
 		finding.Detail = fmt.Sprintf("life %d of this phone is over: the present one is %d", o.Generation, h.Generation)
+		if h.Deleted {
+			finding.Detail = "the phone was deleted: something that was begun before came late"
+		}
 	default:
 		return finding, false
 	}

@@ -135,6 +135,7 @@ func (e *Engine) runLease(ctx context.Context) error {
 	group.Go(func() error { return e.prune(groupCtx) })
 	group.Go(func() error { return e.pruneAudit(groupCtx) })
 	group.Go(func() error { return e.reconcile(groupCtx) })
+	group.Go(func() error { return e.removeServers(groupCtx) })
 	group.Go(func() error {
 		defer delivered()
 		defer e.state.delivers(lease)()

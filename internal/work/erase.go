@@ -46,7 +46,7 @@ func (t *task) startErasing() *erasing {
 func (t *task) erase(e *erasing) error {
 	var erasure driver.Erasure
 	err := t.call("erase the old volumes", func(ctx context.Context) (err error) {
-		erasure, err = t.host.Erase(ctx, t.Phone.ID, t.Job.Target)
+		erasure, err = t.host.Erase(ctx, t.Phone.ID, t.below())
 		return err
 	})
 	if err != nil {

@@ -34,6 +34,7 @@ var againOf = map[phone.Kind]string{
 	phone.KindStart:     "restart the phone",
 	phone.KindRestart:   "restart the phone again",
 	phone.KindStop:      "stop the phone again",
+	phone.KindDelete:    "delete the phone again",
 	phone.KindShell:     "call again; what the command did before stays in the phone",
 	phone.KindUninstall: "call again",
 	phone.KindUpdate:    "update the phone's properties again; values that were set before this failed may stay until its next boot",

@@ -20,6 +20,8 @@ func (t *task) steps() error {
 		return t.stopAndFinish()
 	case phone.KindUpdate:
 		return t.updateAndFinish()
+	case phone.KindDelete:
+		return t.deleteAndFinish()
 	}
 	if t.Job.Kind.Task() {
 		return t.doTask()

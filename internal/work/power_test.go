@@ -21,10 +21,13 @@ func (b *bench) power(kind phone.Kind, phones ...phone.Phone) phone.RequestID {
 		in.Items = append(in.Items, phone.ResetItem{PhoneID: string(p.ID)})
 	}
 	accept := b.store.AcceptStop
-	if kind == phone.KindRestart {
+	switch kind {
+	case phone.KindRestart:
 		accept = func(ctx context.Context, in fleet.AcceptPower) (phone.RequestID, []phone.Outcome, error) {
 			return b.store.AcceptRestart(ctx, fleet.AcceptRestart{AcceptPower: in, Check: anyProperties})
 		}
+	case phone.KindDelete:
+		accept = b.store.AcceptDelete
 	}
 	_, outcomes, err := accept(b.t.Context(), in)
 	if err != nil {

@@ -61,6 +61,11 @@ type Store interface {
 	// PruneAudit removes up to most events of the audit trail that are older than before, the oldest first, and says how many.
 	PruneAudit(ctx context.Context, before time.Time, most int) (int, error)
 
+	// EmptiedServers gives the servers that are to be deleted and have no phones any more. RemoveServer ends that: with a failure the server
+	// stays, without one it goes, and the receipt is kept. Again, or by two at once, it is the same as once.
+	EmptiedServers(ctx context.Context) ([]phone.Emptied, error)
+	RemoveServer(ctx context.Context, server phone.Emptied, failure *phone.Failure, receipt *phone.ServerReceipt) error
+
 	// DueServer claims, for ttl, the normal server whose comparison with its host is due longest, and makes it due again after
 	// every; false: there is none. ClaimServer claims one now; while another pass has it, it fails with Conflict. ReleaseServer ends
 	// the claim.

@@ -105,11 +105,11 @@ func (in *installation) checkReceipt(j jobRow) {
 	if r.Phone != j.phone || r.Job != j.id || r.From != j.prior || r.To != j.target {
 		in.t.Errorf("I5: %s has another's receipt: %s", j, j.receipt)
 	}
-	if j.kind == "reset" && (j.erase != "done" || r.LookedFor.IsZero()) {
+	if (j.kind == "reset" || j.kind == "delete") && (j.erase != "done" || r.LookedFor.IsZero()) {
 		in.t.Errorf("%s succeeded and nobody has looked for older volumes: erase %s, receipt %s", j, j.erase, j.receipt)
 	}
 	for _, e := range r.Erased {
-		if !e.Gone || e.Generation >= j.target {
+		if !e.Gone || e.Generation >= j.target && j.kind != "delete" || e.Generation > j.target {
 			in.t.Errorf("%s: its receipt has generation %d, gone %v", j, e.Generation, e.Gone)
 		}
 	}
@@ -138,7 +138,7 @@ func (in *installation) checkPhones() {
 		want := map[string]int{
 			"create succeeded": 2, "reset succeeded": 2, "start succeeded": 2, "create failed": -8, "reset failed": -5, "start failed": -7,
 			"stop succeeded": 8, "stop failed": -9, "restart succeeded": 2, "restart failed": -6, "restart cancelled": j.priorStatus,
-			"update succeeded": j.priorStatus, "update failed": j.priorStatus,
+			"delete failed": -7, "update succeeded": j.priorStatus, "update failed": j.priorStatus,
 			"reset cancelled": j.priorStatus,
 		}[j.kind+" "+j.phase]
 		if j.rolledBack {
@@ -256,7 +256,7 @@ func (in *installation) checkPhoneOnHost(p phoneRow, last jobRow, objects []obje
 func (in *installation) checkBoots(server string, objects []object) {
 	in.t.Helper()
 	var slots int
-	in.row(`SELECT max_concurrent_boots FROM servers WHERE id = $1`, []any{server}, &slots)
+	in.row(`SELECT coalesce(max(max_concurrent_boots), 0) FROM servers WHERE id = $1`, []any{server}, &slots) // none: it was deleted
 	type event struct {
 		at    time.Time
 		begin int

@@ -65,6 +65,19 @@ const watched = `SELECT 'slots', s.id, s.max_concurrent_boots, (SELECT count(*) 
 	SELECT 'I6: a phone runs a generation whose job has not succeeded', p.id, p.status, p.generation FROM phones p
 		WHERE p.status = 2 AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.target = p.generation AND j.phase = 'succeeded')
 	UNION ALL
+	SELECT 'I2: a phone is there although its deletion has succeeded', p.id, p.status, 0 FROM phones p
+		WHERE EXISTS (SELECT 1 FROM jobs j WHERE j.phone_id = p.id AND j.kind = 'delete' AND j.phase = 'succeeded')
+	UNION ALL
+	SELECT 'I2: a phone is not there although no deletion of it has succeeded', j.phone_id, 0, 0 FROM jobs j
+		WHERE NOT EXISTS (SELECT 1 FROM phones p WHERE p.id = j.phone_id)
+		AND NOT EXISTS (SELECT 1 FROM jobs d WHERE d.phone_id = j.phone_id AND d.kind = 'delete' AND d.phase = 'succeeded')
+	UNION ALL
+	SELECT 'I1: a server at work has not exactly one unfinished job of its own', s.id, 0, 0 FROM servers s
+		WHERE (SELECT count(*) FROM server_jobs j WHERE j.server_id = s.id AND j.ended_at IS NULL AND j.kind = s.doing) <> CASE s.doing WHEN '' THEN 0 ELSE 1 END
+	UNION ALL
+	SELECT 'I6: the job of a server has ended before the jobs of its phones', s.id, 0, 0 FROM server_jobs s
+		WHERE s.ended_at IS NOT NULL AND EXISTS (SELECT 1 FROM jobs j WHERE j.request_id = s.request_id AND j.server_id = s.server_id AND j.ended_at IS NULL)
+	UNION ALL
 	SELECT 'pace: more jobs of a request are under way than it allows', r.id, CAST(PACE ->> 'at_once' AS INTEGER), count(*) FROM requests r
 		JOIN jobs j ON j.request_id = r.id WHERE j.ended_at IS NULL AND j.phase <> 'held' AND PACE ->> 'at_once' IS NOT NULL
 		GROUP BY r.id, r.pace HAVING count(*) > CAST(PACE ->> 'at_once' AS INTEGER)

@@ -214,6 +214,13 @@ func (s gatedStore) PruneAudit(ctx context.Context, before time.Time, most int) 
 	return s.real.PruneAudit(ctx, before, most)
 }
 
+// No history deletes a server.
+func (s gatedStore) EmptiedServers(context.Context) ([]phone.Emptied, error) { return nil, nil }
+
+func (s gatedStore) RemoveServer(ctx context.Context, e phone.Emptied, failure *phone.Failure, receipt *phone.ServerReceipt) error {
+	return s.real.RemoveServer(ctx, e, failure, receipt)
+}
+
 func (s gatedStore) DueServer(ctx context.Context, pass string, every, ttl time.Duration) (phone.Server, bool, error) {
 	return s.real.DueServer(ctx, pass, every, ttl)
 }

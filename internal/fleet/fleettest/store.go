@@ -28,6 +28,8 @@ type Store struct {
 	members  []phone.ImageMember
 	tags     map[phone.ServerID][]phone.Tag
 	tickets  []phone.Ticket
+
+	serverJobs []phone.ServerJob
 }
 
 // answerKey is what an idempotency key belongs to, answer what it stands for.
@@ -342,7 +344,7 @@ func (s *Store) targets(project phone.ProjectID) map[phone.ID]phone.ResetTarget 
 		}
 		i := slices.IndexFunc(s.servers, func(o phone.Server) bool { return o.ID == p.Server })
 		targets[p.ID] = phone.ResetTarget{
-			Phone: p, ServerStatus: s.servers[i].Status, ServerLabel: s.servers[i].ImageLabel, Driver: s.servers[i].Driver, System: s.system(p.Image),
+			Phone: p, ServerStatus: serverStatus(s.servers[i]), ServerLabel: s.servers[i].ImageLabel, Driver: s.servers[i].Driver, System: s.system(p.Image),
 			Tasks: len(choose(s.jobs, func(j phone.Job) bool { return j.Phone == p.ID && j.Kind.Task() && !j.Phase.Final() })),
 			Busy:  slices.ContainsFunc(s.jobs, func(j phone.Job) bool { return j.Phone == p.ID && j.Kind == phone.KindUpdate && !j.Phase.Final() }),
 		}
@@ -356,6 +358,14 @@ func (s *Store) system(id phone.ImageID) string {
 		return s.images[i].OSName
 	}
 	return ""
+}
+
+// serverStatus is what a server's phones are decided by.
+func serverStatus(server phone.Server) phone.ServerStatus {
+	if server.Doing == phone.KindDelete {
+		return server.Shown()
+	}
+	return server.Status
 }
 
 // AddServer implements fleet.Store.
@@ -473,6 +483,12 @@ func (s *Store) Progress(ctx context.Context, project phone.ProjectID, id phone.
 		return phone.Progress{}, err
 	}
 	progress := phone.Progress{Request: request, ByPhase: map[phone.Phase]int{}, Finished: true}
+	for _, job := range s.serverJobs {
+		if job.Request == id {
+			progress.Servers = append(progress.Servers, job)
+			progress.Finished = progress.Finished && job.Status() != phone.JobRunning
+		}
+	}
 	for _, job := range s.jobs {
 		if job.Request != id {
 			continue
@@ -518,7 +534,8 @@ func (s *Store) Unfinished(ctx context.Context, id phone.RequestID) (bool, error
 	if err := s.begin(ctx); err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(s.jobs, func(o phone.Job) bool { return o.Request == id && !o.Phase.Final() }), nil
+	return slices.ContainsFunc(s.jobs, func(o phone.Job) bool { return o.Request == id && !o.Phase.Final() }) ||
+		slices.ContainsFunc(s.serverJobs, func(o phone.ServerJob) bool { return o.Request == id && o.Status() == phone.JobRunning }), nil
 }
 
 // Cancel implements fleet.Store. The time of its end is the job's acceptance: the store has no clock.

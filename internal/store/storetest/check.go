@@ -43,7 +43,7 @@ func must(t testing.TB, what string, err error) {
 func (f Fixture) dump(t testing.TB) string {
 	t.Helper()
 	var b strings.Builder
-	for _, table := range []string{"servers", "host_images", "phones", "requests", "jobs"} {
+	for _, table := range []string{"servers", "host_images", "phones", "requests", "jobs", "server_jobs"} {
 		order := "id"
 		if table == "host_images" {
 			order = "server_id, image_id"

@@ -1,0 +1,32 @@
+-- +goose Up
+-- What an unfinished call about the whole server does with it; '' when there is none.
+ALTER TABLE servers ADD COLUMN doing TEXT COLLATE "C" NOT NULL DEFAULT '' CHECK (doing IN ('', 'create', 'restart', 'reset', 'delete'));
+
+-- One row for each server of an accepted call about servers. What is done to its phones are the jobs of the same request on that server. It
+-- refers to no server, because it outlives it.
+CREATE TABLE server_jobs (
+    seq        BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- the order of acceptance
+    id         TEXT COLLATE "C" NOT NULL,    -- the same for all servers of a call that is answered with one job
+    request_id TEXT COLLATE "C" NOT NULL REFERENCES requests (id),
+    project_id TEXT COLLATE "C" NOT NULL,
+    server_id  TEXT COLLATE "C" NOT NULL,
+    kind       TEXT COLLATE "C" NOT NULL CHECK (kind IN ('create', 'restart', 'reset', 'delete')),
+    phones     BIGINT NOT NULL CHECK (phones >= 0), -- that got a job
+    emptied_at BIGINT,          -- of a deletion: its phones are gone, and its host is to be looked at
+    failure    TEXT COLLATE "C",
+    receipt    TEXT COLLATE "C",
+    created_at BIGINT NOT NULL,
+    ended_at   BIGINT,
+    CONSTRAINT server_jobs_id_key UNIQUE (id, server_id),
+    CONSTRAINT server_jobs_emptied_check CHECK (emptied_at IS NULL OR kind = 'delete'),
+    CONSTRAINT server_jobs_failure_check CHECK (failure IS NULL OR ended_at IS NOT NULL),
+    -- No server counts as deleted whose host was not looked at.
+    CONSTRAINT server_jobs_deleted_check CHECK (kind <> 'delete' OR ended_at IS NULL OR failure IS NOT NULL OR receipt IS NOT NULL)
+);
+CREATE UNIQUE INDEX server_jobs_unfinished_key ON server_jobs (server_id) WHERE ended_at IS NULL;
+CREATE INDEX server_jobs_request_idx ON server_jobs (request_id, seq);
+CREATE INDEX server_jobs_project_idx ON server_jobs (project_id);
+
+-- Phones that were deleted from a server: what a late call may have left of them on its host is not foreign.
+CREATE INDEX jobs_deleted_idx ON jobs (server_id, phone_id) WHERE kind = 'delete' AND stage = 'ended';
+
