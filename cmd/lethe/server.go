@@ -17,7 +17,7 @@ import (
 func newServerCommand(env *environment) *cobra.Command {
 	return group("server", "Add servers with their phones, and look at them",
 		newServerAddCommand(env), newServerListCommand(env), newServerShowCommand(env), newServerRenameCommand(env),
-		newServerDriftCommand(env), newServerReconcileCommand(env))
+		newServerTagCommand(env), newServerDriftCommand(env), newServerReconcileCommand(env))
 }
 
 type serverAddFlags struct {
