@@ -48,13 +48,21 @@ var operations = map[string]operation{
 
 	"DELETE /lethe/v1/images/{image_id}": {"deleteImage", "Delete an image of the project; refused while a phone or an unfinished job has it. Action cph:images:delete", nil, api.Done{}},
 
-	"PUT /lethe/v1/phones/{phone_id}":       {"renamePhone", "Give a phone another name; the phone itself is told with its next life. Action cph:phones:updateName", api.RenamePhone{}, api.Done{}},
-	"GET /lethe/v1/phones":                  {"listPhones", "The project's phones, created last first. Action cph:phones:list", nil, api.Phones{}},
-	"GET /lethe/v1/phones/{phone_id}":       {"showPhone", "One phone, and the job at work on it. Action cph:phones:get", nil, api.Phone{}},
-	"POST /lethe/v1/phones/batch-restart":   {"restartPhones", "Start phones again, after a stop where they run, each as a job of one request; they keep their data. Actions cph:phones:restart and, with image_id, ims:images:get", api.RestartPhones{}, api.Accepted{}},
-	"POST /lethe/v1/phones/batch-reset":     {"resetPhones", "Reset phones, each as a job of one request: phones that are refused do not stop the others. Actions cph:phones:reset and, with image_id, ims:images:get", api.ResetPhones{}, api.Accepted{}},
-	"POST /lethe/v1/phones/batch-delete":    {"deletePhones", "Destroy phones for good, each as a job of one request: phones that are refused do not stop the others. Action cph:phones:delete", api.DeletePhones{}, api.Accepted{}},
-	"POST /lethe/v1/phones/{phone_id}/exec": {"execPhone", "Run a program in a running phone, and wait for it. Action cph:phones:runCommand", api.Exec{}, api.ExecResult{}},
+	"PUT /lethe/v1/phones/{phone_id}":                        {"renamePhone", "Give a phone another name; the phone itself is told with its next life. Action cph:phones:updateName", api.RenamePhone{}, api.Done{}},
+	"GET /lethe/v1/phones":                                   {"listPhones", "The project's phones, created last first. Action cph:phones:list", nil, api.Phones{}},
+	"GET /lethe/v1/phones/{phone_id}":                        {"showPhone", "One phone, and the job at work on it. Action cph:phones:get", nil, api.Phone{}},
+	"POST /lethe/v1/phones/batch-restart":                    {"restartPhones", "Start phones again, after a stop where they run, each as a job of one request; they keep their data. Actions cph:phones:restart and, with image_id, ims:images:get", api.RestartPhones{}, api.Accepted{}},
+	"POST /lethe/v1/phones/batch-reset":                      {"resetPhones", "Reset phones, each as a job of one request: phones that are refused do not stop the others. Actions cph:phones:reset and, with image_id, ims:images:get", api.ResetPhones{}, api.Accepted{}},
+	"POST /lethe/v1/phones/batch-delete":                     {"deletePhones", "Destroy phones for good, each as a job of one request: phones that are refused do not stop the others. Action cph:phones:delete", api.DeletePhones{}, api.Accepted{}},
+	"POST /lethe/v1/phones/{phone_id}/exec":                  {"execPhone", "Run a program in a running phone, and wait for it. Action cph:phones:runCommand", api.Exec{}, api.ExecResult{}},
+	"GET /lethe/v1/images/shared":                            {"listSharedImages", "The images that other projects have shared with this one and that it has not rejected, newest first", nil, api.SharedImages{}},
+	"PUT /lethe/v1/images/{image_id}/members":                {"answerImage", "Accept or reject an image that another project has shared with this one", api.AnswerImage{}, api.Done{}},
+	"GET /lethe/v1/images/{image_id}/members":                {"listImageMembers", "The projects that the image is shared with; to one of them, itself alone", nil, api.ImageMembers{}},
+	"PUT /lethe/v1/images/{image_id}/members/{member_id}":    {"shareImage", "Offer the image to another project, of any account, which may use it once it has accepted", nil, api.Done{}},
+	"DELETE /lethe/v1/images/{image_id}/members/{member_id}": {"unshareImage", "End the sharing of an image with a project, as the image's project or as that member; phones that boot it keep it", nil, api.Done{}},
+	"GET /lethe/v1/servers/{server_id}/tags":                 {"listServerTags", "A server's tags by key", nil, api.Tags{}},
+	"PUT /lethe/v1/servers/{server_id}/tags":                 {"setServerTags", "Give a server tags; a key that it has gets the new value, the others stay", api.Tags{}, api.Done{}},
+	"DELETE /lethe/v1/servers/{server_id}/tags/{tag_key}":    {"deleteServerTag", "Take the tag of a key from a server; what it does not have is no error", nil, api.Done{}},
 
 	"POST /lethe/v1/tickets/check": {"checkTicket", "Whether a ticket of the CPH API's batch-connection is good, and for which phone: 404 when it is not. Action cph:phones:connect", api.CheckTicket{}, api.Ticket{}},
 

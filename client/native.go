@@ -57,6 +57,58 @@ func (c *Client) DeleteImage(ctx context.Context, id string) error {
 	return c.remove(ctx, below("images", id))
 }
 
+// SharedImages gives the images that other projects have shared with this one and that it has not rejected, newest first.
+func (c *Client) SharedImages(ctx context.Context) ([]api.SharedImage, error) {
+	const size = 1000 // the most that one page has
+	var all []api.SharedImage
+	for {
+		var out api.SharedImages
+		if err := c.get(ctx, below("images", "shared"), withPage(url.Values{}, len(all), size), &out); err != nil {
+			return all, err
+		}
+		if all = append(all, out.Images...); len(out.Images) < size {
+			return all, nil
+		}
+	}
+}
+
+// ImageMembers gives the projects that an image of this one is shared with; of another project's image, this project alone.
+func (c *Client) ImageMembers(ctx context.Context, id string) ([]api.ImageMember, error) {
+	var out api.ImageMembers
+	return out.Members, c.get(ctx, below("images", id, "members"), nil, &out)
+}
+
+// ShareImage offers an image to another project, which may use it once it has accepted. UnshareImage ends that; a member may do so for itself.
+func (c *Client) ShareImage(ctx context.Context, id, project string) error {
+	return c.put(ctx, below("images", id, "members", project), nil, &api.Done{})
+}
+
+// UnshareImage is described at ShareImage.
+func (c *Client) UnshareImage(ctx context.Context, id, project string) error {
+	return c.remove(ctx, below("images", id, "members", project))
+}
+
+// AnswerImage accepts or rejects an image that was shared with this project.
+func (c *Client) AnswerImage(ctx context.Context, id string, in api.AnswerImage) error {
+	return c.put(ctx, below("images", id, "members"), in, &api.Done{})
+}
+
+// ServerTags gives a server's tags by key.
+func (c *Client) ServerTags(ctx context.Context, id string) ([]api.Tag, error) {
+	var out api.Tags
+	return out.Tags, c.get(ctx, below("servers", id, "tags"), nil, &out)
+}
+
+// SetServerTags gives a server more tags; a key that it has gets the new value.
+func (c *Client) SetServerTags(ctx context.Context, id string, tags ...api.Tag) error {
+	return c.put(ctx, below("servers", id, "tags"), api.Tags{Tags: tags}, &api.Done{})
+}
+
+// DeleteServerTag takes the tag of a key from a server; what it does not have is no error.
+func (c *Client) DeleteServerTag(ctx context.Context, id, key string) error {
+	return c.remove(ctx, below("servers", id, "tags", key))
+}
+
 // RenamePhone gives a phone another name.
 func (c *Client) RenamePhone(ctx context.Context, id, to string) error {
 	return c.put(ctx, below("phones", id), api.RenamePhone{PhoneName: to}, &api.Done{})

@@ -10,7 +10,9 @@ import (
 )
 
 func newImageCommand(env *environment) *cobra.Command {
-	return group("image", "Register images, list and delete them", newImageAddCommand(env), newImageListCommand(env), newImageDeleteCommand(env))
+	return group("image", "Register images, list, share and delete them", newImageAddCommand(env), newImageListCommand(env), newImageDeleteCommand(env),
+		newImageShareCommand(env), newImageUnshareCommand(env), newImageMembersCommand(env), newImageSharedCommand(env),
+		newImageAcceptCommand(env), newImageRejectCommand(env))
 }
 
 func newImageAddCommand(env *environment) *cobra.Command {

@@ -17,7 +17,7 @@ import (
 func newServerCommand(env *environment) *cobra.Command {
 	return group("server", "Add servers with their phones, look at them, restart and delete them",
 		newServerAddCommand(env), newServerListCommand(env), newServerShowCommand(env), newServerRenameCommand(env),
-		newServerDriftCommand(env), newServerReconcileCommand(env), newServerRestartCommand(env), newServerDeleteCommand(env))
+		newServerTagCommand(env), newServerDriftCommand(env), newServerReconcileCommand(env), newServerRestartCommand(env), newServerDeleteCommand(env))
 }
 
 type serverAddFlags struct {

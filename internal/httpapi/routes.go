@@ -49,10 +49,19 @@ func (a *API) routes() []route {
 		{pattern: "POST " + api.Prefix + "/servers/{server_id}/restart", action: fleet.ActionServersRestart, trace: audit.RestartServer, handle: a.restartServer},
 		{pattern: "DELETE " + api.Prefix + "/servers/{server_id}", action: fleet.ActionServersDelete, trace: audit.DeleteServer, handle: a.deleteServer},
 		{pattern: "POST " + api.Prefix + "/servers/{server_id}/abandon", action: fleet.ActionServersDelete, trace: audit.AbandonServer, handle: a.abandonServer},
+		{pattern: "GET " + api.Prefix + "/servers/{server_id}/tags", action: fleet.ActionTagsList, handle: a.serverTags},
+		{pattern: "PUT " + api.Prefix + "/servers/{server_id}/tags", action: fleet.ActionTagsUpdate, trace: audit.CreateTags, handle: a.setServerTags},
+		{pattern: "DELETE " + api.Prefix + "/servers/{server_id}/tags/{tag_key}", action: fleet.ActionTagsUpdate, trace: audit.DeleteTags, handle: a.deleteServerTag},
 
 		{pattern: "POST " + api.Prefix + "/images", action: fleet.ActionImagesCreate, trace: audit.CreateImage, handle: a.addImage},
 		{pattern: "GET " + api.Prefix + "/images", query: []string{"image_name"}, action: fleet.ActionImagesList, handle: a.images},
 		{pattern: "DELETE " + api.Prefix + "/images/{image_id}", action: fleet.ActionImagesDelete, trace: audit.DeleteImage, handle: a.deleteImage},
+
+		{pattern: "GET " + api.Prefix + "/images/shared", query: []string{"offset", "limit"}, action: fleet.ActionImagesList, handle: a.sharedImages},
+		{pattern: "PUT " + api.Prefix + "/images/{image_id}/members", action: fleet.ActionImagesAcceptShared, trace: audit.UpdateImageMember, handle: a.answerImage},
+		{pattern: "GET " + api.Prefix + "/images/{image_id}/members", action: fleet.ActionImagesListMembers, handle: a.imageMembers},
+		{pattern: "PUT " + api.Prefix + "/images/{image_id}/members/{member_id}", action: fleet.ActionImagesShare, trace: audit.AddImageMember, handle: a.shareImage},
+		{pattern: "DELETE " + api.Prefix + "/images/{image_id}/members/{member_id}", action: fleet.ActionImagesShare, trace: audit.DeleteImageMember, handle: a.unshareImage},
 
 		{pattern: "GET " + api.Prefix + "/phones", query: append(page, "phone_name", "server_id", "status"), action: fleet.ActionPhonesList, handle: a.phones},
 		{pattern: "GET " + api.Prefix + "/phones/{phone_id}", action: fleet.ActionPhonesGet, handle: a.phone},

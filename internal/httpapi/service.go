@@ -24,6 +24,15 @@ type Fleet interface {
 	AddImage(ctx context.Context, caller account.Caller, in fleet.NewImage) (phone.Image, error)
 	Images(ctx context.Context, caller account.Caller, filter fleet.ImageFilter) ([]phone.Image, error)
 	DeleteImage(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID) error
+	CustomImages(ctx context.Context, caller account.Caller, filter fleet.CustomImageFilter) ([]phone.CustomImage, int, error)
+	ImageMembers(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID) ([]phone.ImageMember, error)
+	ShareImage(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID, with phone.ProjectID) error
+	AnswerShare(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID, status phone.MemberStatus) error
+	UnshareImage(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID, member phone.ProjectID) error
+
+	ServerTags(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) ([]phone.Tag, error)
+	AddTags(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID, tags []phone.Tag) error
+	RemoveTags(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID, tags []phone.Tag) error
 
 	Phones(ctx context.Context, caller account.Caller, filter fleet.PhoneFilter) ([]phone.Phone, int, error)
 	PhonesAfter(ctx context.Context, caller account.Caller, filter fleet.PhoneFilter, after fleet.Place) ([]phone.Phone, *fleet.Place, error)

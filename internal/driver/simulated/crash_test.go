@@ -106,7 +106,8 @@ func life(ctx context.Context, d *Driver, ref driver.Ref) error {
 	if err := d.Start(ctx, ref); err != nil {
 		return err
 	}
-	for _, command := range [][]string{{"tee", "/data/file"}, {"setprop", "persist.x", "1"}, {"setprop", "debug.x", "1"}} {
+	file := "/data/" + phone.NewID[string]() // another process may do the same beside this one
+	for _, command := range [][]string{{"tee", file}, {"setprop", "persist.x", "1"}, {"setprop", "debug.x", "1"}} {
 		result, err := d.Exec(ctx, ref, driver.Command{Args: command, Stdin: []byte("data")})
 		if err != nil || result.ExitCode != 0 {
 			return fmt.Errorf("%v: exit code %d: %s: %v", command, result.ExitCode, result.Stderr, err)
@@ -123,7 +124,7 @@ func life(ctx context.Context, d *Driver, ref driver.Ref) error {
 	if err := d.Start(ctx, ref); err != nil {
 		return err
 	}
-	result, err := d.Exec(ctx, ref, driver.Command{Args: []string{"cat", "/data/file"}})
+	result, err := d.Exec(ctx, ref, driver.Command{Args: []string{"cat", file}})
 	if err != nil || result.ExitCode != 0 || string(result.Stdout) != "data" {
 		return fmt.Errorf("after Remake the file has %q, %d: %v", result.Stdout, result.ExitCode, err)
 	}
