@@ -5,7 +5,6 @@ func laterRoutes() []route {
 	const (
 		commands = "commands run through the native API only: lethe phone exec"
 		files    = "no store of files yet"
-		machine  = "machines are added through the native API only: lethe server add"
 	)
 	return []route{
 		{"RunShellCommand", "POST " + base + "/phones/commands", "", NotYet, commands, nil},
@@ -21,6 +20,5 @@ func laterRoutes() []route {
 		{"ListShareFiles", "GET " + base + "/servers/share-files", "", NotYet, files, nil},
 		{"UpdateKeypair", "PUT " + base + "/servers/open-access", "", NotYet,
 			"which adb keys may connect stands in the server's template and is read when a phone boots; no job changes it yet", nil},
-		{"CreateNet2CloudPhoneServer", "POST " + baseV2 + "/servers", "", NotYet, machine, nil},
 	}
 }
