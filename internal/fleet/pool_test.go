@@ -12,7 +12,6 @@ import (
 
 // poolHosts lets some hosts of a pool not answer.
 type poolHosts struct {
-	oneHost
 	away map[string]bool // by endpoint
 }
 
