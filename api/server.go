@@ -39,8 +39,8 @@ type Server struct {
 	// simulated or docker.
 	Driver   string `json:"driver"`
 	Endpoint string `json:"endpoint"`
-	// 5 normal, 2 abnormal; while a call about the whole server is at work 13 starting, 1 creating (its phones are made anew) or 11 stopping
-	// (it is being deleted).
+	// 5 normal, 2 abnormal (its creation failed); while a call about the whole server is at work 13 starting, 1 creating (its phones are made,
+	// or made anew) or 11 stopping (it is being deleted).
 	Status          int    `json:"status"`
 	ServerModelName string `json:"server_model_name"`
 	PhoneModelName  string `json:"phone_model_name"`
@@ -52,8 +52,10 @@ type Server struct {
 	BootTimeoutMS      int64           `json:"boot_timeout_ms"`
 	PortBase           int             `json:"port_base"`
 	Config             json.RawMessage `json:"config,omitempty"`
-	CreateTime         time.Time       `json:"create_time"`
-	UpdateTime         time.Time       `json:"update_time,omitzero"`
+	// The host of the installation's pool that it is on.
+	PoolHost   string    `json:"pool_host,omitempty"`
+	CreateTime time.Time `json:"create_time"`
+	UpdateTime time.Time `json:"update_time,omitzero"`
 	// Boot slots; in the answer for one server only.
 	Slots *Slots `json:"slots,omitempty"`
 	// How many phones stand in each status; in the answer for one server only.

@@ -20,3 +20,15 @@ func models(cfg config.Config) fleet.Models {
 	}
 	return out
 }
+
+// pool gives the use cases the hosts that projects may take.
+func pool(cfg config.Config) []phone.PoolHost {
+	var out []phone.PoolHost
+	for _, h := range cfg.PoolHosts {
+		out = append(out, phone.PoolHost{
+			Name: h.Name, Driver: h.Driver, Endpoint: h.Endpoint, Config: h.Template, ServerModel: h.ServerModel, Phones: h.Phones,
+			MaxConcurrentBoots: h.ConcurrentBoots, BootTimeout: h.BootTimeout, PortBase: h.PortBase, Keypair: h.Keypair, Accounts: h.Accounts,
+		})
+	}
+	return out
+}

@@ -143,12 +143,16 @@ func readFile(src Source, config *Config, problems *Error) map[string]string {
 		config.ServerModels = readServerModels(src.File, tables, problems)
 		delete(raw, serverModelsKey)
 	}
+	if tables, given := raw[poolHostsKey]; given {
+		config.PoolHosts = readPoolHosts(src.File, tables, problems)
+		delete(raw, poolHostsKey)
+	}
 	known := keys()
 	values := map[string]string{}
 	for _, name := range sortedKeys(raw) {
 		i := slices.IndexFunc(known, func(k key) bool { return k.name == name })
 		if i < 0 {
-			problems.addf("unknown key %q in %s: the keys are %s and the tables %s and %s", name, src.File, keyNames(known), phoneModelsKey, serverModelsKey)
+			problems.addf("unknown key %q in %s: the keys are %s and the tables %s, %s and %s", name, src.File, keyNames(known), phoneModelsKey, serverModelsKey, poolHostsKey)
 			continue
 		}
 		switch v := raw[name].(type) {

@@ -15,6 +15,7 @@ func (h *Handler) absentRoutes() []route {
 		noBandwidth = "no driver shapes traffic, so there is no bandwidth"
 		noEncoders  = "there are no encode servers"
 		noOrders    = "nothing is bought here: an operator adds machines with lethe server add"
+		noBare      = "a machine without phones is nothing that lethe runs: servers of the pool come with their phones"
 		noEvents    = "nobody plans events on the operator's machines"
 		empty       = ": the list is empty"
 		noShare     = "servers mount no shared file system: what a phone mounts of its host stands in the server's template"
@@ -26,7 +27,7 @@ func (h *Handler) absentRoutes() []route {
 		{"ListEncodeServers", "GET " + base + "/encode-servers", fleet.ActionEncodersList, Partly, noEncoders + empty, h.listEncoders},
 		{"RestartEncodeServer", "POST " + base + "/encode-servers/batch-restart", fleet.ActionEncodersRestart, Refused, noEncoders, h.restartEncoders},
 		{"ChangeCloudPhoneServerModel", "POST " + base + "/servers/change-server-model", fleet.ActionServersChangeType, Refused, noOrders, h.changeModel},
-		{"CreateCloudPhoneSingleServer", "POST /v2.1/{project_id}/cloud-phone/servers", fleet.ActionServersCreate, Refused, noOrders, h.orderMachine},
+		{"CreateCloudPhoneSingleServer", "POST /v2.1/{project_id}/cloud-phone/servers", fleet.ActionServersCreate, Refused, noBare, h.orderMachine},
 		{"ImportTraffic", "POST " + base + "/phones-traffic", fleet.ActionPhonesTraffic, Refused,
 			"traffic goes straight to every phone, and there is no encode server to route it to", h.importTraffic},
 		{"ExpandPhoneDataVolumeSize", "POST " + base + "/phones/expand-volume", fleet.ActionPhonesExpand, Refused,
@@ -179,7 +180,7 @@ func (h *Handler) orderMachine(c *call) (any, error) {
 	case in.Count < 1 || in.Count > 10:
 		return nil, refuse(phone.Invalid, reasonCount, "count", "count must be 1 to 10")
 	}
-	return nil, refuse(phone.Unsupported, reasonOrder, "", bought)
+	return nil, refuse(phone.Unsupported, reasonOrder, "", "lethe runs no machines without phones: servers of the pool come with their phones.")
 }
 
 // maxTraffic is how many phones one call may route [SDK model_import_traffic_request_body.go].

@@ -54,6 +54,7 @@ type Fleet interface {
 	Connect(ctx context.Context, caller account.Caller, project phone.ProjectID, ids []string, address func(phone.Server) string) ([]fleet.Connection, error)
 	RequestJobs(ctx context.Context, caller account.Caller, project phone.ProjectID, ids []phone.RequestID, offset, limit int) ([]phone.ServerJob, []phone.Job, error)
 	ServerJob(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.JobID) (phone.ServerJob, error)
+	CreateServers(ctx context.Context, caller account.Caller, in fleet.CreateServers) (phone.RequestID, []phone.ServerID, error)
 	RestartServers(ctx context.Context, caller account.Caller, in fleet.ServersCall) (phone.RequestID, []phone.ServerOutcome, error)
 	DeleteServers(ctx context.Context, caller account.Caller, in fleet.ServersCall) (phone.RequestID, phone.JobID, error)
 	ChangeServer(ctx context.Context, caller account.Caller, in fleet.ChangeServer) (phone.RequestID, phone.JobID, error)

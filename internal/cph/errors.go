@@ -34,7 +34,6 @@ const (
 	reasonTooManyServers  phone.Reason = "cph_too_many_servers"
 	reasonNoServer        phone.Reason = "cph_no_server"
 	reasonNoRestart       phone.Reason = "cph_no_restart"
-	reasonNoKeypair       phone.Reason = "cph_no_keypair"
 	reasonNoImage         phone.Reason = "cph_no_image"
 	reasonAction          phone.Reason = "cph_action"
 	reasonCount           phone.Reason = "cph_count"
@@ -81,6 +80,9 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonServerInvalid:       {400, "CPS.0097", "Parameter: server_id is invalid."},
 	phone.ReasonServerNotFound:      {404, "CPS.0015", "server_id not found."},
 	phone.ReasonServerNotReady:      {400, "CPS.0099", "Parameter: server is not ready."},
+	phone.ReasonNoHost:              {400, "CPS.0136", "Available server not found. {1}"},
+	phone.ReasonNoKeypair:           {400, "CPS.0067", "Keypair could not found. {1}"},
+	phone.ReasonHostsTaken:          {400, "CPS.0066", "Capacity exceeded for server. {1}"},
 	phone.ReasonServerBusy:          {400, "CPS.0099", "Parameter: server is not ready. {1}"},
 	phone.ReasonImageInvalid:        {400, "CPS.0030", "Parameter: image_id is invalid."},
 	phone.ReasonImageNotFound:       {400, "CPS.0166", "Phone image not found."},
@@ -162,7 +164,6 @@ var byReason = map[phone.Reason]line{
 	reasonTooManyServers:  {400, "CPS.0096", "The number of servers exceeds the limit."},
 	reasonNoServer:        {400, "CPS.0159", "Server not found."},
 	reasonNoRestart:       {400, "CPS.0158", "The server is not available for being restarted."},
-	reasonNoKeypair:       {400, "CPS.0067", "Keypair could not found. {1}"},
 	reasonNoImage:         {400, "CPS.0029", "Parameter: image_id is empty."},
 	reasonAction:          {400, "CPS.0047", "Parameter: action is invalid."},
 	reasonCount:           {400, "CPS.0024", "Parameter: count is invalid."},

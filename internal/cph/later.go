@@ -3,8 +3,7 @@ package cph
 // laterRoutes are the operations of the API that lethe does not have yet. A caller learns it at once: the path does not exist.
 func laterRoutes() []route {
 	const (
-		files   = "no store of files yet"
-		machine = "machines are added through the native API only: lethe server add"
+		files = "no store of files yet"
 	)
 	return []route{
 		{"BatchExportCloudPhoneData", "POST " + base + "/phones/batch-storage", "", NotYet, files, nil},
@@ -16,6 +15,5 @@ func laterRoutes() []route {
 		{"ListShareFiles", "GET " + base + "/servers/share-files", "", NotYet, files, nil},
 		{"UpdateKeypair", "PUT " + base + "/servers/open-access", "", NotYet,
 			"which adb keys may connect stands in the server's template and is read when a phone boots; no job changes it yet", nil},
-		{"CreateNet2CloudPhoneServer", "POST " + baseV2 + "/servers", "", NotYet, machine, nil},
 	}
 }

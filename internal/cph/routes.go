@@ -99,6 +99,8 @@ func (h *Handler) serverRoutes() []route {
 		{"ListCloudPhoneServers", "GET " + base + "/servers", fleet.ActionServersList, Done, "", h.listServers},
 		{"ShowCloudPhoneServerDetail", "GET " + base + "/servers/{server_id}", fleet.ActionServersGet, Done, "", h.showServer},
 		{"UpdateServerName", "PUT " + base + "/servers/{server_id}", fleet.ActionServersUpdateName, Done, "", h.renameServer},
+		{"CreateNet2CloudPhoneServer", "POST " + baseV2 + "/servers", fleet.ActionServersCreate, Partly,
+			"takes hosts of the operator's pool; nothing is paid, zone, network and bandwidth are the host's own and not looked at, key pairs are names that the pool has, ports and volumes refused", h.createServers},
 		{"RestartCloudPhoneServer", "POST " + base + "/servers/batch-restart", fleet.ActionServersRestart, Done, "", h.restartServers},
 		{"DeleteCloudPhoneServer", "DELETE " + baseV2 + "/servers", fleet.ActionServersDelete, Done, "", h.deleteServers},
 		{"ChangeCloudPhoneServer", "POST " + baseV2 + "/servers/{server_id}/change", fleet.ActionServersChange, Partly,

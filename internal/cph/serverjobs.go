@@ -3,6 +3,7 @@ package cph
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -86,41 +87,97 @@ func (h *Handler) deleteServers(c *call) (any, error) {
 	return oneJob{RequestID: id, JobID: job}, nil
 }
 
-// changeServer is POST /v2 servers/{server_id}/change [SDK model_change_cloud_phone_server_request_body.go]. The zone, the network and the
-// bandwidth are the host's own: they are not looked at. What a caller would miss is refused.
-func (h *Handler) changeServer(c *call) (any, error) {
-	var in struct {
-		PhoneModel  string          `json:"phone_model_name"`
-		Image       string          `json:"image_id"`
-		Keypair     string          `json:"keypair_name"`
-		Ports       json.RawMessage `json:"ports"`
-		PhoneVolume json.RawMessage `json:"phone_data_volume"`
-		ShareVolume json.RawMessage `json:"server_share_data_volume"`
-		Property    string          `json:"property"`
+// phonesSpec is what calls that make all phones of servers have in common. The zone, the network and the bandwidth are the host's own: they
+// are not looked at.
+type phonesSpec struct {
+	PhoneModel  string          `json:"phone_model_name"`
+	Image       string          `json:"image_id"`
+	Keypair     string          `json:"keypair_name"`
+	Ports       json.RawMessage `json:"ports"`
+	PhoneVolume json.RawMessage `json:"phone_data_volume"`
+	ShareVolume json.RawMessage `json:"server_share_data_volume"`
+	Property    string          `json:"property"`
+}
+
+// specReasons are the reasons of fields that have the wrong type.
+func specReasons(more map[string]phone.Reason) map[string]phone.Reason {
+	reasons := map[string]phone.Reason{
+		"phone_model_name": reasonPhoneModel, "image_id": phone.ReasonImageInvalid, "keypair_name": phone.ReasonNoKeypair, "property": phone.ReasonPropertyInvalid,
 	}
-	err := c.decode(&in, map[string]phone.Reason{
-		"phone_model_name": reasonPhoneModel, "image_id": phone.ReasonImageInvalid, "keypair_name": reasonNoKeypair, "property": phone.ReasonPropertyInvalid,
-	})
+	maps.Copy(reasons, more)
+	return reasons
+}
+
+// refused is why phones like this cannot be made: something is missing, or a caller would miss what it asks for.
+func (in phonesSpec) refused() error {
 	given := func(raw json.RawMessage) bool {
 		raw = bytes.TrimSpace(raw)
 		return len(raw) > 0 && string(raw) != "null" && string(raw) != "[]"
 	}
 	switch {
+	case in.PhoneModel == "":
+		return refuse(phone.Invalid, reasonNoPhoneModel, "phone_model_name", "phone_model_name is empty")
+	case in.Image == "":
+		return refuse(phone.Invalid, reasonNoImage, "image_id", "image_id is empty")
+	case given(in.Ports):
+		return refuse(phone.Unsupported, reasonPorts, "ports", "")
+	case given(in.PhoneVolume), given(in.ShareVolume):
+		return refuse(phone.Unsupported, reasonNotHere, "", "Phones share their server's disk: leave phone_data_volume and server_share_data_volume out.")
+	}
+	return nil
+}
+
+// order is the answer of a call that the cloud makes an order of. Nothing is ordered here, so the order is the request.
+type order struct {
+	RequestID phone.RequestID  `json:"request_id"`
+	OrderID   string           `json:"order_id"`
+	ProductID string           `json:"product_id"`
+	ServerIDs []phone.ServerID `json:"server_ids"`
+}
+
+// createServers is POST /v2 servers [SDK model_create_net2_cloud_phone_server_request_body.go].
+func (h *Handler) createServers(c *call) (any, error) {
+	var in struct {
+		phonesSpec
+		Name        string `json:"server_name"`
+		ServerModel string `json:"server_model_name"`
+		Count       int32  `json:"count"`
+	}
+	err := c.decode(&in, specReasons(map[string]phone.Reason{"server_name": reasonServerName, "server_model_name": reasonServerModel, "count": reasonCount}))
+	switch {
 	case err != nil:
 		return nil, err
-	case in.PhoneModel == "":
-		return nil, refuse(phone.Invalid, reasonNoPhoneModel, "phone_model_name", "phone_model_name is empty")
-	case in.Image == "":
-		return nil, refuse(phone.Invalid, reasonNoImage, "image_id", "image_id is empty")
-	case in.Keypair != "":
-		return nil, refuse(phone.NotFound, reasonNoKeypair, "keypair_name", "Which adb keys may connect stands in the server's template.")
-	case given(in.Ports):
-		return nil, refuse(phone.Unsupported, reasonPorts, "ports", "")
-	case given(in.PhoneVolume), given(in.ShareVolume):
-		return nil, refuse(phone.Unsupported, reasonNotHere, "", "Phones share their server's disk: leave phone_data_volume and server_share_data_volume out.")
+	case in.Name == "":
+		return nil, refuse(phone.Invalid, reasonServerName, "server_name", "server_name is empty")
+	case in.ServerModel == "":
+		return nil, refuse(phone.Invalid, reasonNoServerModel, "server_model_name", "server_model_name is empty")
+	case in.Count < 1 || in.Count > fleet.MaxCreateServers:
+		return nil, refuse(phone.Invalid, reasonCount, "count", "count must be 1 to 10")
+	}
+	if err := in.refused(); err != nil {
+		return nil, err
+	}
+	id, servers, err := h.Fleet.CreateServers(c.Context(), c.caller, fleet.CreateServers{
+		Request: c.id, Project: c.project, Name: in.Name, ServerModel: in.ServerModel, PhoneModel: in.PhoneModel, Image: in.Image, Count: int(in.Count), Keypair: in.Keypair, Property: in.Property,
+	})
+	if err != nil {
+		return nil, renamed(err, map[phone.Reason]phone.Reason{phone.ReasonNameInvalid: reasonServerName, phone.ReasonNameTaken: reasonServerNameTaken})
+	}
+	c.id = id
+	return order{RequestID: id, OrderID: string(id), ServerIDs: servers}, nil
+}
+
+// changeServer is POST /v2 servers/{server_id}/change [SDK model_change_cloud_phone_server_request_body.go].
+func (h *Handler) changeServer(c *call) (any, error) {
+	var in phonesSpec
+	if err := c.decode(&in, specReasons(nil)); err != nil {
+		return nil, err
+	}
+	if err := in.refused(); err != nil {
+		return nil, err
 	}
 	id, job, err := h.Fleet.ChangeServer(c.Context(), c.caller, fleet.ChangeServer{
-		Request: c.id, Project: c.project, Server: phone.ServerID(c.PathValue("server_id")), Image: in.Image, PhoneModel: in.PhoneModel, Property: in.Property,
+		Request: c.id, Project: c.project, Server: phone.ServerID(c.PathValue("server_id")), Image: in.Image, PhoneModel: in.PhoneModel, Keypair: in.Keypair, Property: in.Property,
 	})
 	if err != nil {
 		return nil, err

@@ -129,7 +129,7 @@ func (h *Handler) showServer(c *call) (any, error) {
 
 func serverOut(s phone.Server, host string) serverItem {
 	out := serverItem{
-		Name: s.Name, ID: string(s.ID), Model: s.Model, PhoneModel: s.PhoneModel, Status: int(s.Shown()), Addresses: []serverAddress{},
+		Name: s.Name, ID: string(s.ID), Model: s.Model, PhoneModel: s.PhoneModel, Keypair: s.Keypair, Status: int(s.Shown()), Addresses: []serverAddress{},
 		NetworkVersion: networkVersion, CreateTime: timeOut(s.CreatedAt), UpdateTime: timeOut(s.UpdatedAt),
 	}
 	if host != "" {

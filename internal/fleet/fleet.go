@@ -21,6 +21,7 @@ type Service struct {
 	bootTimeout time.Duration
 	reconciler  Reconciler
 	models      Models
+	pool        []phone.PoolHost
 	now         func() time.Time
 }
 
@@ -39,6 +40,8 @@ type Config struct {
 	BootTimeout time.Duration
 	// Models are what the installation offers, besides what a server gets that names none.
 	Models Models
+	// Pool are the hosts that projects may take as servers.
+	Pool []phone.PoolHost
 	// Reconciler compares hosts with the database; nil leaves it unsupported.
 	Reconciler Reconciler
 	Now        func() time.Time
@@ -61,7 +64,7 @@ func New(c Config) *Service {
 	if c.BootTimeout == 0 {
 		c.BootTimeout = DefaultBootTimeout
 	}
-	return &Service{bootTimeout: c.BootTimeout, store: c.Store, hosts: c.Hosts, check: c.Check, checkServer: c.CheckServer, maxBatch: c.MaxBatch, reconciler: c.Reconciler, models: c.Models.withDefaults(), now: c.Now}
+	return &Service{bootTimeout: c.BootTimeout, store: c.Store, hosts: c.Hosts, check: c.Check, checkServer: c.CheckServer, maxBatch: c.MaxBatch, reconciler: c.Reconciler, models: c.Models.withDefaults(), pool: c.Pool, now: c.Now}
 }
 
 // MaxBatch is how many phones one batch call may name.

@@ -59,6 +59,10 @@ func (s *Service) AbandonServer(ctx context.Context, caller account.Caller, proj
 	if err != nil {
 		return 0, err
 	}
+	if s.inPool(server) {
+		return 0, phone.Errorf(phone.Precondition, phone.ReasonServerBusy,
+			"host %s would go back to the pool with its data on it: take it out of the configuration's pool_hosts on every replica first", server.PoolHost)
+	}
 	if s.answers(ctx, server) {
 		return 0, phone.Errorf(phone.Precondition, phone.ReasonServerBusy,
 			"the host of server %s answers: delete the server, so that what its phones have on it is destroyed", server.Name)
@@ -99,6 +103,7 @@ type ChangeServer struct {
 	Image   string
 	// PhoneModel must be the one that the server has, or "".
 	PhoneModel string
+	Keypair    string // as PhoneModel
 	Property   string // JSON text: what every phone gets, and nothing else; "" for none
 }
 
@@ -126,6 +131,11 @@ func (s *Service) ChangeServer(ctx context.Context, caller account.Caller, in Ch
 		return "", "", &phone.Error{
 			Code: phone.Invalid, Reason: phone.ReasonModelInvalid, Field: "phone_model_name",
 			Msg: "the server's phones are of the model " + server.PhoneModel + ", which a change keeps: delete the server, and add one of the other model",
+		}
+	}
+	if in.Keypair != "" && in.Keypair != server.Keypair {
+		return "", "", &phone.Error{
+			Code: phone.NotFound, Reason: phone.ReasonNoKeypair, Field: "keypair_name", Msg: "which adb keys may connect stands in the server's settings, which a change keeps",
 		}
 	}
 	request := s.newRequest(in.Request, in.Project, phone.KindReset, caller.User.ID)

@@ -65,6 +65,10 @@ type Store interface {
 	// the project has already is Conflict with ReasonNameTaken; so are phone names. A range of ports (PortBase, Capacity long)
 	// that overlaps another server's of the same endpoint, of any project, is Conflict with ReasonPortsTaken.
 	AddServer(ctx context.Context, in AddServer) error
+	// AddServers writes several servers on hosts of the pool under one request, all or nothing, with a job of its own for each. A host that
+	// has got a server since is Conflict with ReasonHostsTaken. TakenHosts gives those that have one.
+	AddServers(ctx context.Context, request phone.Request, servers []AddServer) error
+	TakenHosts(ctx context.Context) ([]string, error)
 	Servers(ctx context.Context, filter ServerFilter) ([]phone.Server, int, error) // and how many match in all
 	// ServersAfter gives at most Limit servers that follow a place, and the place after which the next page begins: nil when there
 	// is none. A page of a search may hold less than Limit, even nothing, and have a next one: each looks at a bounded number of rows.

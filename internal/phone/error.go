@@ -46,6 +46,9 @@ const (
 	ReasonServerNotFound      Reason = "server_not_found"     //
 	ReasonServerNotReady      Reason = "server_not_ready"     //
 	ReasonServerBusy          Reason = "server_busy"          // a call about it is at work, or nothing of it can be done now
+	ReasonNoHost              Reason = "no_host"              // the pool has none of the model for this account
+	ReasonNoKeypair           Reason = "no_keypair"           // no host lets its holder in
+	ReasonHostsTaken          Reason = "hosts_taken"          // too few of them are free
 	ReasonServerNotEmpty      Reason = "server_not_empty"     // its host has something that no phone of it accounts for
 	ReasonImageInvalid        Reason = "image_invalid"        // malformed id
 	ReasonImageNotFound       Reason = "image_not_found"      // also: not visible to the caller, not to be had by the host
@@ -105,8 +108,8 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		ReasonPhoneInvalid, ReasonPhoneNotFound, ReasonPhoneBusy, ReasonPhoneFrozen, ReasonPhoneDuplicate, ReasonPhoneNotRunning, ReasonPhoneNotRestartable, ReasonInstanceGone, ReasonVolumeGone,
-		ReasonPhonesInvalid, ReasonPhonesTooMany, ReasonServerInvalid, ReasonServerNotFound, ReasonServerNotReady, ReasonServerBusy, ReasonServerNotEmpty, ReasonImageInvalid,
-		ReasonImageNotFound, ReasonImageLabel, ReasonImageSystem, ReasonPropertyInvalid, ReasonPropertyUnsupported, ReasonPropertyValue, ReasonJobNotFound,
+		ReasonPhonesInvalid, ReasonPhonesTooMany, ReasonServerInvalid, ReasonServerNotFound, ReasonServerNotReady, ReasonServerBusy, ReasonServerNotEmpty, ReasonNoHost, ReasonNoKeypair, ReasonHostsTaken,
+		ReasonImageInvalid, ReasonImageNotFound, ReasonImageLabel, ReasonImageSystem, ReasonPropertyInvalid, ReasonPropertyUnsupported, ReasonPropertyValue, ReasonJobNotFound,
 		ReasonRequestNotFound, ReasonBootTimeout, ReasonBootExited, ReasonHostGone, ReasonHostFailed, ReasonEraseFailed, ReasonCancelled, ReasonFenced,
 		ReasonHigherGeneration, ReasonForeignObject, ReasonVerifyFailed, ReasonTokenExpired, ReasonNameTaken, ReasonNameInvalid,
 		ReasonNoSpace, ReasonPortsTaken, ReasonPageInvalid, ReasonKeyInvalid, ReasonKeyReused, ReasonNothingToRetry,

@@ -41,6 +41,10 @@ type Server struct {
 	Status     ServerStatus
 	// Doing is what an unfinished call about the whole server does with it, "" when there is none; see Shown.
 	Doing Kind
+	// PoolHost is the host of the installation's pool that it is on, "" of one that was added by itself.
+	PoolHost string
+	// Keypair is the name of the key pair whose holder its adb lets in, "" when that has no name.
+	Keypair string
 	// MaxConcurrentBoots is the number of boot slots: how many phones may be between removing and booted at once.
 	MaxConcurrentBoots int
 	BootTimeout        time.Duration
@@ -49,6 +53,10 @@ type Server struct {
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
 }
+
+// DoingFailed is what a server is left with whose creation failed: it shows as abnormal until another call about it succeeds, or it is
+// deleted. Its phones take work like others, for a reset is their cure.
+const DoingFailed Kind = "failed"
 
 // Shown is the status that callers see. While a call about the whole server is at work it is what that does, and never normal: clients
 // wait for that. Status alone says whether the server may have work.
@@ -60,6 +68,8 @@ func (s Server) Shown() ServerStatus {
 		return ServerStarting
 	case KindDelete:
 		return ServerStopping
+	case DoingFailed:
+		return ServerAbnormal
 	}
 	return s.Status
 }

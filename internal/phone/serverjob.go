@@ -111,7 +111,7 @@ func refuseServer(id ServerID, target ServerTarget, known, seen bool) *Error {
 		return Errorf(NotFound, ReasonServerNotFound, "the project has no such server")
 	case seen:
 		return Errorf(Invalid, ReasonServerInvalid, "the server is named twice: the first element counts")
-	case target.Server.Doing != "":
+	case target.Server.Doing != "" && target.Server.Doing != DoingFailed:
 		return Errorf(Precondition, ReasonServerBusy, "the server is %s: wait until that ends", target.Server.Shown())
 	case target.Server.Status != ServerNormal:
 		return Errorf(Precondition, ReasonServerNotReady, "the server is %s", target.Server.Status)
@@ -175,6 +175,14 @@ func everyPhone(t ServerTarget, done string) ([]Accepted, *Error) {
 		return nil, Errorf(Precondition, ReasonServerBusy, "%d of the server's %d phones cannot be %s now: a job is at work on them, or they are frozen", busy, len(t.Phones), done)
 	}
 	return accepted, nil
+}
+
+// AfterServerJob is what a server is left with by the end of its job.
+func AfterServerJob(kind Kind, failed bool) Kind {
+	if kind == KindCreate && failed {
+		return DoingFailed
+	}
+	return ""
 }
 
 // ServerFailure is what a server's job says when some of its phones' jobs did not succeed: how many of how many, and why the first of

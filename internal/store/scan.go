@@ -12,7 +12,7 @@ import (
 // Each type of row has one list of columns and one function that scans them, in the same order.
 const (
 	phoneColumns     = "id, name, project_id, server_id, model, image_id, status, generation, last_generation, properties, adb_port, cause, created_at, updated_at"
-	serverColumns    = "id, name, project_id, driver, endpoint, config, image_label, model, phone_model, status, max_concurrent_boots, boot_timeout, port_base, capacity, created_at, updated_at, doing"
+	serverColumns    = "id, name, project_id, driver, endpoint, config, image_label, model, phone_model, status, max_concurrent_boots, boot_timeout, port_base, capacity, created_at, updated_at, doing, pool_host, keypair"
 	serverJobColumns = "id, request_id, project_id, server_id, kind, phones, emptied_at, failure, receipt, created_at, ended_at"
 	imageColumns     = "id, name, project_id, label, os_name, reference, created_at"
 	requestColumns   = "id, project_id, kind, caller, refused, pace, stopped, created_at"
@@ -63,7 +63,7 @@ type serverRow struct {
 
 func (r *serverRow) into() []any {
 	s := &r.s
-	return []any{&s.ID, &s.Name, &s.Project, &s.Driver, &s.Endpoint, &r.config, &s.ImageLabel, &s.Model, &s.PhoneModel, &s.Status, &s.MaxConcurrentBoots, &r.timeout, &s.PortBase, &s.Capacity, &r.created, &r.updated, &s.Doing}
+	return []any{&s.ID, &s.Name, &s.Project, &s.Driver, &s.Endpoint, &r.config, &s.ImageLabel, &s.Model, &s.PhoneModel, &s.Status, &s.MaxConcurrentBoots, &r.timeout, &s.PortBase, &s.Capacity, &r.created, &r.updated, &s.Doing, &s.PoolHost, &s.Keypair}
 }
 
 func (r *serverRow) server() phone.Server {

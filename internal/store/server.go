@@ -20,13 +20,7 @@ func (s *Store) AddServer(ctx context.Context, in fleet.AddServer) error {
 }
 
 func (t *tx) addServer(ctx context.Context, in fleet.AddServer) error {
-	if len(in.Jobs) != len(in.Phones) {
-		return phone.Errorf(phone.Internal, "", "a server with %d phones came with %d jobs", len(in.Phones), len(in.Jobs))
-	}
-	if err := t.checkPorts(ctx, in.Server); err != nil {
-		return err
-	}
-	if err := t.insertServer(ctx, in.Server); err != nil {
+	if err := t.newServer(ctx, in); err != nil {
 		return err
 	}
 	audit.From(ctx).About(string(in.Server.ID))
@@ -52,6 +46,17 @@ func (t *tx) addServer(ctx context.Context, in fleet.AddServer) error {
 		return err
 	}
 	return t.admit(ctx, []phone.ServerID{in.Server.ID})
+}
+
+// newServer writes the server alone.
+func (t *tx) newServer(ctx context.Context, in fleet.AddServer) error {
+	if len(in.Jobs) != len(in.Phones) {
+		return phone.Errorf(phone.Internal, "", "a server with %d phones came with %d jobs", len(in.Phones), len(in.Jobs))
+	}
+	if err := t.checkPorts(ctx, in.Server); err != nil {
+		return err
+	}
+	return t.insertServer(ctx, in.Server)
 }
 
 // checkPorts refuses a port range that reaches into another server's of the same endpoint. Servers are added one after the
@@ -82,9 +87,9 @@ func (t *tx) lockInstallation(ctx context.Context) error {
 }
 
 func (t *tx) insertServer(ctx context.Context, s phone.Server) error {
-	_, err := t.exec(ctx, `INSERT INTO servers (`+serverColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err := t.exec(ctx, `INSERT INTO servers (`+serverColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		s.ID, s.Name, s.Project, s.Driver, s.Endpoint, string(s.Config), s.ImageLabel, s.Model, s.PhoneModel, s.Status, s.MaxConcurrentBoots,
-		int64(s.BootTimeout/time.Microsecond), s.PortBase, s.Capacity, micros(s.CreatedAt), micros(s.UpdatedAt), s.Doing)
+		int64(s.BootTimeout/time.Microsecond), s.PortBase, s.Capacity, micros(s.CreatedAt), micros(s.UpdatedAt), s.Doing, s.PoolHost, s.Keypair)
 	if err != nil {
 		return fmt.Errorf("write the server: %w", err)
 	}
@@ -215,8 +220,8 @@ func (s *Store) serverList(f fleet.ServerFilter) keyset {
 }
 
 // shownStatus is phone.Server.Shown.
-var shownStatus = fmt.Sprintf(`(CASE doing WHEN '%s' THEN %d WHEN '%s' THEN %d WHEN '%s' THEN %d WHEN '%s' THEN %d ELSE status END)`,
-	phone.KindCreate, phone.ServerCreating, phone.KindReset, phone.ServerCreating, phone.KindRestart, phone.ServerStarting, phone.KindDelete, phone.ServerStopping)
+var shownStatus = fmt.Sprintf(`(CASE doing WHEN '%s' THEN %d WHEN '%s' THEN %d WHEN '%s' THEN %d WHEN '%s' THEN %d WHEN '%s' THEN %d ELSE status END)`,
+	phone.DoingFailed, phone.ServerAbnormal, phone.KindCreate, phone.ServerCreating, phone.KindReset, phone.ServerCreating, phone.KindRestart, phone.ServerStarting, phone.KindDelete, phone.ServerStopping)
 
 // ServerUse counts the boot slots that the server's jobs hold and its phones by status, at one moment. A server that is not
 // the project's is NotFound with ReasonServerNotFound.

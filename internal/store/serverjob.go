@@ -113,13 +113,7 @@ func (t *tx) saveServers(ctx context.Context, in fleet.AcceptServers, servers []
 	if _, err := t.saveAccepted(ctx, in.Request, accepted, make([]phone.Outcome, len(accepted))); err != nil || len(rows) == 0 {
 		return err
 	}
-	n, err := t.exec(ctx, `INSERT INTO server_jobs (id, request_id, project_id, server_id, kind, phones, created_at)
-		SELECT v.id, ?, ?, v.server_id, ?, v.phones, ? FROM `+t.records("id text", "server_id text", "phones bigint", "ord bigint")+` WHERE true ORDER BY v.ord`,
-		in.Request.ID, in.Request.Project, in.Request.Kind, micros(in.Request.CreatedAt), asJSON(rows))
-	if err != nil {
-		return fmt.Errorf("write the servers' jobs: %w", err)
-	}
-	if err := expect(n, len(rows), "servers' jobs"); err != nil {
+	if err := t.insertServerJobs(ctx, in.Request, rows); err != nil {
 		return err
 	}
 	ids := make([]phone.ServerID, len(servers))
@@ -129,7 +123,7 @@ func (t *tx) saveServers(ctx context.Context, in fleet.AcceptServers, servers []
 			idle = append(idle, s.Server)
 		}
 	}
-	n, err = t.exec(ctx, `UPDATE servers SET doing = ?, updated_at = ? WHERE `+t.in("id")+` AND doing = ''`, in.Request.Kind, t.at, list(t.dialect, ids))
+	n, err := t.exec(ctx, `UPDATE servers SET doing = ?, updated_at = ? WHERE `+t.in("id")+` AND doing IN ('', 'failed')`, in.Request.Kind, t.at, list(t.dialect, ids))
 	if err != nil {
 		return fmt.Errorf("claim servers: %w", err)
 	}
@@ -137,6 +131,16 @@ func (t *tx) saveServers(ctx context.Context, in fleet.AcceptServers, servers []
 		return err
 	}
 	return t.endServerJobs(ctx, idle)
+}
+
+func (t *tx) insertServerJobs(ctx context.Context, r phone.Request, rows []serverJobInsert) error {
+	n, err := t.exec(ctx, `INSERT INTO server_jobs (id, request_id, project_id, server_id, kind, phones, created_at)
+		SELECT v.id, ?, ?, v.server_id, ?, v.phones, ? FROM `+t.records("id text", "server_id text", "phones bigint", "ord bigint")+` WHERE true ORDER BY v.ord`,
+		r.ID, r.Project, r.Kind, micros(r.CreatedAt), asJSON(rows))
+	if err != nil {
+		return fmt.Errorf("write the servers' jobs: %w", err)
+	}
+	return expect(n, len(rows), "servers' jobs")
 }
 
 // serverNames is what the audit trail calls the servers of one call.
@@ -211,7 +215,7 @@ func (t *tx) endServerJob(ctx context.Context, job phone.ServerJob, failure *pho
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, `UPDATE servers SET doing = '', updated_at = ? WHERE id = ?`, t.at, job.Server)
+	_, err = t.exec(ctx, `UPDATE servers SET doing = ?, updated_at = ? WHERE id = ?`, phone.AfterServerJob(job.Kind, failure != nil), t.at, job.Server)
 	return err
 }
 

@@ -18,7 +18,7 @@ import (
 
 // fleet serves an installation with six simulated phones and a second image.
 func fleet(t *testing.T) (in *installation, phones []string, image string) {
-	in = serve(t)
+	in = serve(t, pool)
 	in.image("first")
 	image = in.image("second")
 	in.lethe(nil, "server", "add", "--name", "rack-1", "--driver", "simulated", "--phones", "6", "--image", "first",

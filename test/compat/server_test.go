@@ -57,6 +57,54 @@ func (w world) serverJob(id string) *model.ShowJobResponse {
 	}
 }
 
+// pool is the configuration of an installation with three hosts that projects may take.
+const pool = `
+[[pool_hosts]]
+name = "pool-1"
+driver = "simulated"
+server_model = "rack.small"
+phones = 2
+keypair = "ops"
+template = { boot_time = "20ms" }
+[[pool_hosts]]
+name = "pool-2"
+driver = "simulated"
+server_model = "rack.small"
+phones = 2
+template = { boot_time = "20ms" }
+[[pool_hosts]]
+name = "pool-3"
+driver = "simulated"
+server_model = "rack.broken"
+phones = 1
+boot_timeout = "1s"
+[pool_hosts.template]
+boot_time = "20ms"
+faults = [{ operation = "boot", effect = "never" }]
+`
+
+// create asks for servers as the SDK requires it, with a network that there is not here.
+func create(name, serverModel, image string, count int32, more func(*model.CreateNet2CloudPhoneServerRequestBody)) *model.CreateNet2CloudPhoneServerRequest {
+	body := &model.CreateNet2CloudPhoneServerRequestBody{
+		ServerName: name, ServerModelName: serverModel, PhoneModelName: "lethe.cp.standard", ImageId: image, Count: count,
+		ExtendParam: &model.CreateNet2CloudPhoneServerRequestBodyExtendParam{PeriodType: 2, PeriodNum: 1}, TenantVpcId: "3f8c3b5c-9f2c-4c2c-8c8c-0123456789ab",
+		Nics: []model.Nic{{SubnetId: "3f8c3b5c-9f2c-4c2c-8c8c-0123456789ac"}}, PublicIp: &model.CreateNet2CloudPhoneServerRequestBodyPublicIp{},
+		BandWidth: &model.CreateNet2CloudPhoneServerRequestBodyBandWidth{},
+	}
+	if more != nil {
+		more(body)
+	}
+	return &model.CreateNet2CloudPhoneServerRequest{Body: body}
+}
+
+// give deletes servers and waits until their hosts are back in the pool.
+func (w world) give(ids ...string) {
+	w.Helper()
+	if job := w.serverJob(*answered(w.client.DeleteCloudPhoneServer(deleteServers(ids...)))(w).JobId); *job.Status != 2 {
+		w.Fatalf("the deletion: %s", job)
+	}
+}
+
 func restartServers(ids ...string) *model.RestartCloudPhoneServerRequest {
 	return &model.RestartCloudPhoneServerRequest{Body: &model.RestartCloudPhoneServerRequestBody{ServerIds: ids}}
 }
@@ -78,6 +126,58 @@ func change(id, phoneModel, image string, more func(*model.ChangeCloudPhoneServe
 }
 
 var serverJudgements = map[string]judgement{
+	"CreateNet2CloudPhoneServer": {
+		func(w world) {
+			keys, property := "ops", `{"com.cph.mainkeys":"1"}`
+			answer := answered(w.client.CreateNet2CloudPhoneServer(create("shop", "rack.small", w.image, 1, func(b *model.CreateNet2CloudPhoneServerRequestBody) {
+				b.KeypairName, b.Property = &keys, &property
+			})))(w)
+			if len(*answer.ServerIds) != 1 || *answer.OrderId == "" {
+				w.Fatalf("the answer: %s", answer)
+			}
+			id := (*answer.ServerIds)[0]
+			w.serverStatus(id, 5, 1)
+			server := answered(w.client.ShowCloudPhoneServerDetail(&model.ShowCloudPhoneServerDetailRequest{ServerId: id}))(w)
+			if *server.ServerName != "shop" || *server.ServerModelName != "rack.small" || *server.KeypairName != "ops" {
+				w.Errorf("the server: %s", server)
+			}
+			phones := *answered(w.client.ListCloudPhones(&model.ListCloudPhonesRequest{ServerId: &id}))(w).Phones
+			for _, p := range phones {
+				detail := answered(w.client.ShowCloudPhoneDetail(&model.ShowCloudPhoneDetailRequest{PhoneId: *p.PhoneId}))(w)
+				if *detail.Status != 2 || *detail.ImageId != w.image || *detail.Property != property {
+					w.Errorf("a phone: %s", detail)
+				}
+			}
+			if jobs := *answered(w.client.ListJobs(&model.ListJobsRequest{RequestId: answer.RequestId}))(w).Jobs; len(jobs) != 1 || *jobs[0].Status != 2 || *jobs[0].ServerId != id {
+				w.Errorf("the request's jobs: %v", jobs)
+			}
+			refused(w.client.CreateNet2CloudPhoneServer(create("more", "rack.small", w.image, 2, nil)))(w, 400, "CPS.0066")
+			w.give(id)
+			both := answered(w.client.CreateNet2CloudPhoneServer(create("shop", "rack.small", w.image, 2, nil)))(w)
+			for _, id := range *both.ServerIds {
+				w.serverStatus(id, 5, 1)
+			}
+			w.give(*both.ServerIds...)
+
+			broken := (*answered(w.client.CreateNet2CloudPhoneServer(create("broken", "rack.broken", w.image, 1, nil)))(w).ServerIds)[0]
+			w.serverStatus(broken, 2, 1)
+			w.give(broken)
+		},
+		func(w world) {
+			refused(w.client.CreateNet2CloudPhoneServer(create("a", "rack.huge", w.image, 1, nil)))(w, 400, "CPS.0136")
+			refused(w.client.CreateNet2CloudPhoneServer(create("a", "", w.image, 1, nil)))(w, 400, "CPS.0088")
+			refused(w.client.CreateNet2CloudPhoneServer(create("a b", "rack.small", w.image, 1, nil)))(w, 400, "CPS.0087")
+			refused(w.client.CreateNet2CloudPhoneServer(create("rack-1", "rack.small", w.image, 1, nil)))(w, 400, "CPS.0087") // there is one
+			refused(w.client.CreateNet2CloudPhoneServer(create("a", "rack.small", unknown, 1, nil)))(w, 400, "CPS.0166")
+			refused(w.client.CreateNet2CloudPhoneServer(create("a", "rack.small", w.image, 11, nil)))(w, 400, "CPS.0024")
+			keys := "other"
+			refused(w.client.CreateNet2CloudPhoneServer(create("a", "rack.small", w.image, 1, func(b *model.CreateNet2CloudPhoneServerRequestBody) { b.KeypairName = &keys })))(w, 400, "CPS.0067")
+			refused(w.client.CreateNet2CloudPhoneServer(create("a", "rack.small", w.image, 1, func(b *model.CreateNet2CloudPhoneServerRequestBody) { b.PhoneModelName = "none" })))(w, 400, "CPS.0157")
+			refused(w.client.CreateNet2CloudPhoneServer(create("a", "rack.small", w.image, 1, func(b *model.CreateNet2CloudPhoneServerRequestBody) {
+				b.Ports = &[]model.Port{{Name: "a", ListenPort: 1}}
+			})))(w, 400, "CPS.0037")
+		},
+	},
 	"RestartCloudPhoneServer": {
 		func(w world) {
 			id := w.ownServer("restarted", 2)

@@ -1,8 +1,12 @@
 package faults
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
+
+	"github.com/lethe-cloud/lethe/api"
+	"github.com/lethe-cloud/lethe/internal/testenv"
 )
 
 // deletions are all moments of a deletion.
@@ -111,4 +115,58 @@ func (in *installation) deleteAt(h *folderHost, b boundary) {
 			t.Errorf("%s: the host has %s of a deleted phone", b.name, o)
 		}
 	}
+}
+
+// A server on Docker of which one phone's volume is used by somebody else: that phone and so the server stay, and say why; when the cause is
+// gone both are deleted, and the daemon has nothing of them, but what is another installation's.
+func TestDockerServerIsDeleted(t *testing.T) {
+	t.Parallel()
+	endpoint, reference := testenv.Docker(t), testenv.SimphoneImage(t)
+	var in *installation
+	purge(t, endpoint, &in)
+	in = install(t, config{database: testenv.Postgres(t), flags: []string{"--host-deadline", "5s"}})
+	d, image := newDaemon(t, endpoint), in.addImage("first", reference)
+	kept := in.addDocker(d, endpoint, api.AddServer{ServerName: "kept", PhoneCount: 1, ImageID: image, Config: template()})
+	h := in.addDocker(d, endpoint, api.AddServer{ServerName: "rack", PhoneCount: 3, ImageID: image, MaxConcurrentBoots: 3, Config: template()})
+	used := in.phones(`server_id = $1`, h.id)[0]
+	var user struct {
+		ID string `json:"Id"`
+	}
+	d.ask(http.MethodPost, "/containers/create", map[string]any{"Image": reference, "Cmd": []string{"none"}, "HostConfig": map[string]any{
+		"Binds": []string{fmt.Sprintf("lethe-%s-g%d-data:/used", used.id, used.generation)},
+	}}, &user)
+	t.Cleanup(func() { d.ask(http.MethodDelete, "/containers/"+user.ID+"?force=1", nil, nil) })
+	remove := func() {
+		t.Helper()
+		if got, err := in.send(in.live()[0], http.MethodDelete, "/lethe/v1/servers/"+h.id, in.tokens[in.project], nil); err != nil || got.status != http.StatusOK {
+			t.Fatalf("delete the server: %d %s (%v)", got.status, got.body, err)
+		}
+		in.settleServers()
+	}
+	remove()
+	left := in.phones(`server_id = $1`, h.id)
+	if len(left) != 1 || left[0].id != used.id || left[0].status != -7 {
+		t.Errorf("left of the server: %v", left)
+	}
+	if n := in.count(`SELECT count(*) FROM server_jobs WHERE server_id = $1 AND failure LIKE '%1 of 3 phones could not be deleted%'`, h.id); n != 1 {
+		t.Errorf("%d jobs say why the server stays", n)
+	}
+	d.ask(http.MethodDelete, "/containers/"+user.ID+"?force=1", nil, nil)
+	remove()
+	if n := in.count(`SELECT count(*) FROM servers WHERE id = $1`, h.id); n != 0 {
+		t.Error("the server is there after its deletion")
+	}
+	if objects := h.objects(t, in); len(objects) != 0 {
+		t.Errorf("the daemon has %v of a deleted server", objects)
+	}
+	if d.ask(http.MethodGet, "/volumes/"+h.foreign, nil, nil) != http.StatusOK {
+		t.Error("I4: another installation's volume is gone")
+	}
+	if n := len(in.phones(`server_id = $1`, kept.id)); n != 1 {
+		t.Errorf("the other server has %d phones", n)
+	}
+	in.mu.Lock()
+	in.unsure = true // as above
+	in.mu.Unlock()
+	in.check()
 }

@@ -80,6 +80,44 @@ func (s *Store) serverTargets(project phone.ProjectID) map[phone.ServerID]phone.
 	return targets
 }
 
+// AddServers implements fleet.Store. Names and ports are not looked at.
+func (s *Store) AddServers(ctx context.Context, request phone.Request, servers []fleet.AddServer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	for _, in := range servers {
+		if in.Server.PoolHost != "" && slices.ContainsFunc(s.servers, func(o phone.Server) bool { return o.PoolHost == in.Server.PoolHost }) {
+			return phone.Errorf(phone.Conflict, phone.ReasonHostsTaken, "host %s is taken", in.Server.PoolHost)
+		}
+	}
+	for _, in := range servers {
+		s.servers, s.phones, s.jobs = append(s.servers, in.Server), append(s.phones, in.Phones...), append(s.jobs, in.Jobs...)
+		s.serverJobs = append(s.serverJobs, phone.ServerJob{
+			ID: phone.NewID[phone.JobID](), Request: request.ID, Project: request.Project, Server: in.Server.ID, Kind: request.Kind, Phones: len(in.Phones), CreatedAt: request.CreatedAt,
+		})
+	}
+	s.requests = append(s.requests, request)
+	return nil
+}
+
+// TakenHosts implements fleet.Store.
+func (s *Store) TakenHosts(ctx context.Context) ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
+	var taken []string
+	for _, o := range s.servers {
+		if o.PoolHost != "" {
+			taken = append(taken, o.PoolHost)
+		}
+	}
+	return taken, nil
+}
+
 // ServerJobs implements fleet.Store.
 func (s *Store) ServerJobs(ctx context.Context, project phone.ProjectID, requests []phone.RequestID) ([]phone.ServerJob, error) {
 	s.mu.Lock()

@@ -98,6 +98,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"change server":          testChangeServer,
 		"delete servers":         testDeleteServers,
 		"abandon server":         testAbandonServer,
+		"servers of the pool":    testPool,
 		"hosting":                testHosting,
 		"sightings":              testSightings,
 		"prune":                  testPrune,

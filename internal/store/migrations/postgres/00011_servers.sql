@@ -1,6 +1,11 @@
 -- +goose Up
--- What an unfinished call about the whole server does with it; '' when there is none.
-ALTER TABLE servers ADD COLUMN doing TEXT COLLATE "C" NOT NULL DEFAULT '' CHECK (doing IN ('', 'create', 'restart', 'reset', 'delete'));
+-- What an unfinished call about the whole server does with it; 'failed' of one whose creation failed; '' when there is none.
+ALTER TABLE servers ADD COLUMN doing TEXT COLLATE "C" NOT NULL DEFAULT '' CHECK (doing IN ('', 'create', 'restart', 'reset', 'delete', 'failed'));
+-- The host of the installation's pool that the server is on; '' of one that was added by itself. A host has one server at a time.
+ALTER TABLE servers ADD COLUMN pool_host TEXT COLLATE "C" NOT NULL DEFAULT '';
+-- The name of the key pair whose holder its adb lets in; '' when that has no name.
+ALTER TABLE servers ADD COLUMN keypair TEXT COLLATE "C" NOT NULL DEFAULT '';
+CREATE UNIQUE INDEX servers_pool_key ON servers (pool_host) WHERE pool_host <> '';
 
 -- One row for each server of an accepted call about servers. What is done to its phones are the jobs of the same request on that server. It
 -- refers to no server, because it outlives it.
