@@ -32,6 +32,15 @@ const maxLog = 2 << 10
 
 func (d *Driver) instance(ctx context.Context, found container.InspectResponse) (driver.Instance, error) {
 	i := d.describe(found)
+	if !i.Running {
+		standIn, err := d.host.standIn(ctx, found)
+		if err != nil {
+			return driver.Instance{}, err
+		}
+		if standIn {
+			i.Volume, i.Made = "", ""
+		}
+	}
 	if i.Running {
 		waiting, ended, err := d.waitingFor(ctx, found)
 		if err != nil {

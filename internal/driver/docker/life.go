@@ -20,6 +20,13 @@ func (d *Driver) Start(ctx context.Context, ref driver.Ref) error {
 	if found.State.Running {
 		return nil
 	}
+	standIn, err := d.host.standIn(ctx, found)
+	if err != nil {
+		return err
+	}
+	if standIn {
+		return phone.Errorf(phone.NotFound, phone.ReasonVolumeGone, "the volume %s is no longer on the host", volumeName(ref))
+	}
 	_, err = d.host.api.ContainerStart(ctx, found.ID, client.ContainerStartOptions{})
 	if err = classify("start the container", err); err == nil {
 		return nil

@@ -71,6 +71,7 @@ func (d *Driver) wantVolume(ctx context.Context, ref driver.Ref) error {
 	if labels[labelStandIn] == "" {
 		return nil
 	}
+	d.host.logger.WarnContext(ctx, "the data volume went while its container was made anew: the empty one that Docker made is removed", "phone_id", ref.Phone, "volume", name)
 	if made, err := d.find(ctx, ref); err == nil {
 		err = d.host.removeStopped(ctx, made.ID)
 		if err != nil {
@@ -84,6 +85,22 @@ func (d *Driver) wantVolume(ctx context.Context, ref driver.Ref) error {
 		return err
 	}
 	return gone
+}
+
+// standIn reports whether a container that does not run stands on a volume that Docker made in place of the life's own. One that was never
+// made anew has its volume from Ensure, and costs no question.
+func (h *host) standIn(ctx context.Context, found container.InspectResponse) (bool, error) {
+	for _, m := range found.HostConfig.Mounts {
+		if m.Target != dataPath || m.VolumeOptions == nil || m.VolumeOptions.Labels[labelStandIn] == "" {
+			continue
+		}
+		volume, err := h.api.VolumeInspect(ctx, m.Source, client.VolumeInspectOptions{})
+		if err = classify("look at the data volume", err); err != nil && !isNotFound(err) {
+			return false, err
+		}
+		return err == nil && volume.Volume.Labels[labelStandIn] != "", nil
+	}
+	return false, nil
 }
 
 // replace settles who has the life's name, as takeOrMake does: the container that is wanted has it at the end.

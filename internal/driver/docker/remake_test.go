@@ -35,6 +35,12 @@ func TestRemakeNeverStartsOnAnEmptyVolume(t *testing.T) {
 			if want := map[bool]phone.Code{false: phone.NotFound, true: phone.Unavailable}[lost]; phone.CodeOf(err) != want || !taken {
 				t.Fatalf("Remake while the volume goes: %v, want %s", err, want)
 			}
+			if i, err := w.d.Inspect(w.ctx, spec.Ref); lost && (err != nil || i.Made != "" || i.Volume != "") || !lost && phone.CodeOf(err) != phone.NotFound {
+				t.Errorf("Inspect: %+v, %v", i, err)
+			}
+			if err := w.d.Start(w.ctx, spec.Ref); phone.CodeOf(err) != phone.NotFound {
+				t.Errorf("Start: %v", err)
+			}
 			if _, err = w.d.Remake(w.ctx, other); phone.CodeOf(err) != phone.NotFound || phone.ReasonOf(err) != phone.ReasonVolumeGone {
 				t.Errorf("Remake again: %v", err)
 			}

@@ -115,8 +115,8 @@ func testRemake(t *testing.T, h *Harness) {
 		b.wantKept(other, made, data)
 	})
 	sub(t, h, "one that runs", func(b *bundle) {
-		spec, made, _ := b.kept()
-		b.boot(spec.Ref)
+		spec := b.spec()
+		made := b.life(spec)
 		b.output(spec.Ref, "setprop", marker, "first-run")
 		_, err := b.d.Remake(b.ctx, b.changed(spec))
 		wantError(b, "Remake of another instance that runs", err, phone.Precondition, "")
@@ -137,7 +137,8 @@ func testRemake(t *testing.T, h *Harness) {
 		b.wantObjects()
 	})
 	sub(t, h, "image not there", func(b *bundle) {
-		spec, made, _ := b.kept()
+		spec := b.spec()
+		made := b.ensure(spec)
 		other := b.changed(spec)
 		other.Identity = phone.ImageIdentity{ID: "sha256:" + strings.Repeat("0", 64)}
 		_, err := b.d.Remake(b.ctx, other)
@@ -148,7 +149,8 @@ func testRemake(t *testing.T, h *Harness) {
 		}
 	})
 	sub(t, h, "refused property", func(b *bundle) {
-		spec, made, _ := b.kept()
+		spec := b.spec()
+		made := b.ensure(spec)
 		other := b.changed(spec)
 		other.Properties["ro.product.model"] = "two words"
 		_, err := b.d.Remake(b.ctx, other)
@@ -156,7 +158,8 @@ func testRemake(t *testing.T, h *Harness) {
 		b.wantObjects(objects(spec, made)...)
 	})
 	sub(t, h, "below a higher generation", func(b *bundle) {
-		spec, made, _ := b.kept()
+		spec := b.spec()
+		made := b.ensure(spec)
 		later := next(spec)
 		want := append(objects(spec, made), objects(later, b.ensure(later))...)
 		_, err := b.d.Remake(b.ctx, b.changed(spec))
