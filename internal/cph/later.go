@@ -4,7 +4,7 @@ package cph
 func laterRoutes() []route {
 	const (
 		lifecycle = "no such job yet"
-		files     = "no store of files yet"
+		files     = "no data is written to buckets yet, and servers share none"
 		machine   = "machines are added through the native API only: lethe server add"
 	)
 	return []route{

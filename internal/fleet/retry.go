@@ -62,6 +62,10 @@ func traceOf(kind phone.Kind) audit.Trace {
 		return audit.RunShellCommand
 	case phone.KindUninstall:
 		return audit.UninstallApk
+	case phone.KindPush:
+		return audit.PushFile
+	case phone.KindInstall:
+		return audit.InstallApk
 	}
 	return audit.ResetCloudPhone
 }

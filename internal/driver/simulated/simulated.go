@@ -140,7 +140,7 @@ type hostRecord struct {
 // Info says what a simulated host is.
 func (d *Driver) Info(ctx context.Context) (driver.Info, error) {
 	return call(ctx, d, OpInfo, subject{}, func() (driver.Info, error) {
-		return driver.Info{Driver: Name, Version: version, Architecture: runtime.GOARCH, Capabilities: []string{driver.CapabilitySpace}}, nil
+		return driver.Info{Driver: Name, Version: version, Architecture: runtime.GOARCH, Capabilities: []string{driver.CapabilitySpace, driver.CapabilityFiles}}, nil
 	})
 }
 
