@@ -9,8 +9,8 @@ type Job struct {
 	ProjectID string `json:"project_id"`
 	PhoneID   string `json:"phone_id"`
 	ServerID  string `json:"server_id"`
-	// create, reset, stop, restart, update (of properties), delete, start (lethe starts a phone again that died by itself), or a task: shell or
-	// uninstall.
+	// create, reset, stop, restart, update (of properties), delete, start (lethe starts a phone again that died by itself), or a task: shell,
+	// uninstall, push or install.
 	Kind string `json:"kind"`
 	// 1 running, 2 success, -1 failed.
 	Status int `json:"status"`

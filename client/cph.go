@@ -126,7 +126,7 @@ func (c *Client) RestartPhones(ctx context.Context, in Restart) (Accepted, error
 	return out, c.callOnce(ctx, in.IdempotencyKey, cphPath(c.project, "phones/batch-restart"), in, &out)
 }
 
-// RunTask does something in at most MaxBatch phones that run: command is shell or uninstall, content what it is about, as the Cloud Phone Host
+// RunTask does something in at most MaxBatch phones that run: command is shell, uninstall, push, install or install-multiple, content what it is about, as the Cloud Phone Host
 // API has them. key and the answer are as those of StopPhones.
 func (c *Client) RunTask(ctx context.Context, command, content string, phones []string, key string) (Accepted, error) {
 	in := struct {

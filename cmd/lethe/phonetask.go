@@ -31,6 +31,21 @@ func newPhoneUninstallCommand(env *environment) *cobra.Command {
 that does not have the app fails.`, "com.example.app")
 }
 
+func newPhoneInstallCommand(env *environment) *cobra.Command {
+	return newPhoneTaskCommand(env, phoneTask{"install", "installed", "apk", "the app's package, `obs://BUCKET/PATH.apk`; all of them, with spaces between, of an app that has several", "install"},
+		"Install an app in phones",
+		`Install an app in phones that run, each named by its id or its name. Its packages come from a bucket that the operator has registered for
+the project. An app that is there is replaced, and keeps its data. Exits with 1 when a phone was refused or, with --wait, failed.`, "obs://apps/example.apk")
+}
+
+func newPhonePushCommand(env *environment) *cobra.Command {
+	return newPhoneTaskCommand(env, phoneTask{"push", "pushed", "archive", "the tar archive, `obs://BUCKET/PATH.tar`", "push"},
+		"Unpack an archive in phones",
+		`Unpack a tar archive in phones that run, each named by its id or its name. Its names are below the phone's root directory: what is for the
+data of a phone begins with data/. It comes from a bucket that the operator has registered for the project. Exits with 1 when a phone was
+refused or, with --wait, failed.`, "obs://apps/settings.tar")
+}
+
 func newPhoneTaskCommand(env *environment, p phoneTask, short, long, example string) *cobra.Command {
 	f := resetFlags{word: p.word}
 	var content string
@@ -69,7 +84,11 @@ func (p phoneTask) run(ctx context.Context, env *environment, f resetFlags, cont
 		return err
 	}
 	results, err := sendInBatches(phones, client.MaxBatch, f.key, func(ids []string, key string) (client.Accepted, error) {
-		return c.RunTask(ctx, p.command, content, ids, key)
+		command := p.command
+		if command == "install" && len(strings.Fields(content)) > 1 {
+			command = "install-multiple"
+		}
+		return c.RunTask(ctx, command, content, ids, key)
 	})
 	for i := range results {
 		results[i].done, results[i].says = p.done, true

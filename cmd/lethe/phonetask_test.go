@@ -26,6 +26,10 @@ func TestPhoneTasks(t *testing.T) {
 		}
 	}
 	contains(t, in.run("phone", "run", "--command", "reboot; ls", "--all").must(t, 1).stderr, "CPS.0118")
+	for _, args := range [][]string{{"install", "--apk", "obs://apps/a.apk"}, {"install", "--apk", "obs://apps/a.apk obs://apps/b.apk"}, {"push", "--archive", "obs://apps/a.tar"}} {
+		contains(t, in.run(append([]string{"phone"}, append(args, "edge-0001")...)...).must(t, 1).stderr, "CPS.0104") // there is no bucket
+	}
+	contains(t, in.run("phone", "install", "--apk", "obs://apps/a.zip", "--all").must(t, 1).stderr, "CPS.0119")
 	for _, args := range [][]string{{"phone", "run", "--all"}, {"phone", "uninstall", "--package", "com.example.app"}, {"phone", "run", "edge-0001"}} {
 		in.run(args...).must(t, 2)
 	}

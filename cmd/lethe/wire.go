@@ -21,6 +21,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/httpapi"
 	"github.com/lethe-cloud/lethe/internal/iam"
 	"github.com/lethe-cloud/lethe/internal/intake"
+	"github.com/lethe-cloud/lethe/internal/objects"
 	"github.com/lethe-cloud/lethe/internal/phone"
 	"github.com/lethe-cloud/lethe/internal/store"
 	"github.com/lethe-cloud/lethe/internal/work"
@@ -30,6 +31,7 @@ import (
 type app struct {
 	store   *store.Store
 	hosts   *hosts
+	objects *objects.Store
 	iam     *iam.Service
 	engine  *work.Engine
 	handler http.Handler
@@ -62,15 +64,17 @@ func newBuilder(helper helperBinary) builder {
 
 func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, logger *slog.Logger) *app {
 	a := &app{store: st, hosts: h, stopping: make(chan struct{})}
+	files := objects.New(buckets(cfg))
+	a.objects = files
 	trail := audit.NewLog(st.RecordAudit, logger, nil)
 	a.iam = iam.New(iam.Config{Store: st, Log: logger, Audit: trail, BaseURL: cfg.Advertise, RateLimit: cfg.RateLimit})
 	a.engine = work.New(work.Config{
-		Store: st, Queue: st, Hosts: h, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline, LeaseTTL: leaseTTL(cfg),
+		Store: st, Queue: st, Hosts: h, Objects: files, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline, LeaseTTL: leaseTTL(cfg),
 		JobRetention: cfg.JobRetention, ReconcileEvery: cfg.ReconcileEvery, ReconcileGrace: cfg.ReconcileGrace,
 		RestartDead: cfg.RestartDead, TaskTimeout: cfg.TaskTimeout, AuditRetention: cfg.AuditRetention,
 	})
 	phones := fleet.New(fleet.Config{
-		Store: st, Hosts: h, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch, BootTimeout: cfg.BootTimeout,
+		Store: st, Hosts: h, Objects: files, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch, BootTimeout: cfg.BootTimeout,
 		Reconciler: a.engine, Models: models(cfg), Pool: pool(cfg),
 	})
 
@@ -97,6 +101,15 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	})
 	a.handler = intake.Source(cfg.TrustedProxies, intake.NewBodies(bodyRoom, maxBody).Handler(all))
 	return a
+}
+
+// buckets are those of the configuration.
+func buckets(cfg config.Config) []objects.Bucket {
+	var all []objects.Bucket
+	for _, b := range cfg.Buckets {
+		all = append(all, objects.Bucket{Name: b.Name, URL: b.URL, Project: phone.ProjectID(b.Project)})
+	}
+	return all
 }
 
 // bodyRoom is how many bytes of big bodies are held at once: five of the largest.
@@ -146,7 +159,7 @@ func (a *app) Run(ctx context.Context) error {
 }
 
 // Close gives back what building took.
-func (a *app) Close() error { return errors.Join(a.hosts.Close(), a.store.Close()) }
+func (a *app) Close() error { return errors.Join(a.objects.Close(), a.hosts.Close(), a.store.Close()) }
 
 func databaseURL(cfg config.Config, in installation) string {
 	if cfg.SQLite() {

@@ -38,6 +38,8 @@ var rules = map[string]rule{
 	"internal/driver/drivertest": {[]string{"internal/phone", "internal/driver"},
 		"the suite judges every driver by the contract alone, so it may know none of them"},
 
+	"internal/objects": {[]string{"internal/phone"}, "what lies behind a bucket is nobody else's business, and whose it is stands in what it was made of"},
+
 	"internal/store": {[]string{"internal/phone", "internal/account", "internal/audit", "internal/fleet", "internal/seal", "internal/store/..."},
 		"a store keeps what the domain decides. It imports fleet for the structs of the Store interface declared there, and nothing that decides or acts"},
 	"internal/store/storetest": {[]string{"internal/phone", "internal/account", "internal/audit", "internal/fleet", "internal/seal", "internal/work", "internal/driver", "internal/store/..."},
@@ -87,6 +89,7 @@ var libraries = []library{
 	{"github.com/riverqueue/river", []string{"internal/store/..."}, "River only delivers; our jobs row is the truth, and only the store writes both in one transaction"},
 	{"github.com/moby/moby", []string{"internal/driver/docker"}, "what Docker is called and how it fails is translated in one place"},
 	{"github.com/docker/docker", nil, "Docker is spoken to by the moby client, in internal/driver/docker"},
+	{"gocloud.dev", []string{"internal/objects"}, "what an object store is called and how it fails is translated in one place"},
 	{"mvdan.cc/sh", []string{"internal/simphone"}, "a shell is the test phone's; lethe itself runs none"},
 	{"github.com/spf13", []string{"cmd/lethe"}, "the command line belongs to the command"},
 	{"github.com/huaweicloud", nil, "the vendor's SDK is our judge, in a module of its own (test/compat); nobody who builds lethe downloads it"},

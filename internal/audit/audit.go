@@ -25,6 +25,8 @@ const (
 	UpdatePhoneName   Trace = "updatePhoneName"
 	RunCommand        Trace = "runCommand"
 	RunShellCommand   Trace = "runShellCommand"
+	PushFile          Trace = "pushFile"
+	InstallApk        Trace = "installApk"
 	UninstallApk      Trace = "uninstallApk"
 	UpdateServerName  Trace = "updateServerName"
 	DeleteImage       Trace = "deleteImage"

@@ -32,7 +32,9 @@ type Config struct {
 	// HostDeadline is how long a job waits for a host that does not answer before it fails.
 	HostDeadline time.Duration
 	// BootTimeout is how long a phone may take to boot on a server that was added without a timeout of its own.
-	BootTimeout  time.Duration
+	BootTimeout time.Duration
+	// Buckets are what files come from.
+	Buckets      []Bucket
 	PhoneModels  []PhoneModel // of the file only, as ServerModels
 	ServerModels []ServerModel
 	PoolHosts    []PoolHost

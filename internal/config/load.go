@@ -139,6 +139,10 @@ func readFile(src Source, config *Config, problems *Error) map[string]string {
 		config.PhoneModels = readPhoneModels(src.File, tables, problems)
 		delete(raw, phoneModelsKey)
 	}
+	if tables, given := raw[bucketsKey]; given {
+		config.Buckets = readBuckets(src.File, tables, problems)
+		delete(raw, bucketsKey)
+	}
 	if tables, given := raw[serverModelsKey]; given {
 		config.ServerModels = readServerModels(src.File, tables, problems)
 		delete(raw, serverModelsKey)
@@ -152,7 +156,8 @@ func readFile(src Source, config *Config, problems *Error) map[string]string {
 	for _, name := range sortedKeys(raw) {
 		i := slices.IndexFunc(known, func(k key) bool { return k.name == name })
 		if i < 0 {
-			problems.addf("unknown key %q in %s: the keys are %s and the tables %s, %s and %s", name, src.File, keyNames(known), phoneModelsKey, serverModelsKey, poolHostsKey)
+			problems.addf("unknown key %q in %s: the keys are %s and the tables %s, %s, %s and %s", name, src.File, keyNames(known), phoneModelsKey, serverModelsKey, poolHostsKey,
+				bucketsKey)
 			continue
 		}
 		switch v := raw[name].(type) {

@@ -3,7 +3,7 @@ package cph
 // laterRoutes are the operations of the API that lethe does not have yet. A caller learns it at once: the path does not exist.
 func laterRoutes() []route {
 	const (
-		files = "no store of files yet"
+		files = "no data is written to buckets yet, and servers share none"
 	)
 	return []route{
 		{"BatchExportCloudPhoneData", "POST " + base + "/phones/batch-storage", "", NotYet, files, nil},

@@ -88,8 +88,8 @@ func (h *Handler) phoneRoutes() []route {
 			"a job_id names a run in its answer alone: nothing of it is kept, so ShowJob knows none", h.runSyncCommand},
 		{"RunShellCommand", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Done, "", h.runCommand},
 		{"UninstallApk", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Partly, "takes the name of one app, and no option", h.runCommand},
-		{"PushFile", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Refused, "no store of files yet: the command is refused", h.runCommand},
-		{"InstallApk", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Refused, "no store of files yet: the command is refused", h.runCommand},
+		{"PushFile", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Partly, "from buckets that the operator has registered", h.runCommand},
+		{"InstallApk", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Partly, "from buckets that the operator has registered", h.runCommand},
 		{"ListCloudPhoneModels", "GET " + base + "/phone-models", fleet.ActionPhoneModelsList, Done, "", h.listPhoneModels},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -105,6 +106,19 @@ const (
 	CapabilitySpace   = "space"
 	CapabilityADBKeys = "adb_keys"
 )
+
+// Unpacker is implemented by drivers that can put files into a phone. Its name in Info.Capabilities is CapabilityFiles.
+type Unpacker interface {
+	// Unpack unpacks a tar in the running instance: its names are below the phone's root directory. What is there is replaced, a folder
+	// that is there stays. The archive is read as it comes, and is never in memory as a whole. Whoever gives it has seen to it that no name leads
+	// out of the root directory; a driver must not follow one that does, nor a link in the phone that does. An archive that the phone
+	// cannot hold is Invalid with ReasonFileInvalid, an absent instance NotFound, one that does not run Precondition; an error of the
+	// archive's own reader is given as it is. What was unpacked before an error stays.
+	Unpack(ctx context.Context, ref Ref, archive io.Reader) error
+}
+
+// CapabilityFiles is the capability of an Unpacker.
+const CapabilityFiles = "files"
 
 // Info is what a host says of itself.
 type Info struct {

@@ -18,7 +18,7 @@ func actionOf(kind phone.Kind) Action {
 		return ActionPhonesRestart
 	case phone.KindUpdate:
 		return ActionPhonesUpdateProperty
-	case phone.KindShell, phone.KindUninstall:
+	case phone.KindShell, phone.KindUninstall, phone.KindPush, phone.KindInstall:
 		return ActionPhonesCommand
 	case phone.KindDelete:
 		return ActionPhonesDelete

@@ -14,6 +14,7 @@ import (
 // Service is the fleet's use cases. It is safe for concurrent use.
 type Service struct {
 	store       Store
+	objects     Objects
 	hosts       Hosts
 	check       phone.PropertyCheck
 	checkServer func(*phone.Server) *phone.Error
@@ -29,6 +30,8 @@ type Service struct {
 type Config struct {
 	Store Store
 	Hosts Hosts
+	// Objects are the buckets that files come from; nil: there is none.
+	Objects Objects
 	// Check says whether a driver can give a phone its properties; nil lets all pass.
 	Check phone.PropertyCheck
 	// CheckServer fills in what a new server's driver chooses when the caller left it open (its endpoint) and refuses what no
@@ -64,7 +67,10 @@ func New(c Config) *Service {
 	if c.BootTimeout == 0 {
 		c.BootTimeout = DefaultBootTimeout
 	}
-	return &Service{bootTimeout: c.BootTimeout, store: c.Store, hosts: c.Hosts, check: c.Check, checkServer: c.CheckServer, maxBatch: c.MaxBatch, reconciler: c.Reconciler, models: c.Models.withDefaults(), pool: c.Pool, now: c.Now}
+	return &Service{
+		bootTimeout: c.BootTimeout, objects: c.Objects, store: c.Store, hosts: c.Hosts, check: c.Check, checkServer: c.CheckServer, maxBatch: c.MaxBatch,
+		reconciler: c.Reconciler, models: c.Models.withDefaults(), pool: c.Pool, now: c.Now,
+	}
 }
 
 // MaxBatch is how many phones one batch call may name.

@@ -64,6 +64,10 @@ func traceOf(kind phone.Kind) audit.Trace {
 		return audit.UninstallApk
 	case phone.KindDelete:
 		return audit.DeleteCloudPhone
+	case phone.KindPush:
+		return audit.PushFile
+	case phone.KindInstall:
+		return audit.InstallApk
 	}
 	return audit.ResetCloudPhone
 }

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -34,6 +35,9 @@ func (s *Service) RunTask(ctx context.Context, caller account.Caller, in RunTask
 	if err := checkKey(in.Key); err != nil {
 		return "", nil, err
 	}
+	if err := s.checkObjects(ctx, in); err != nil {
+		return "", nil, err
+	}
 	audit.From(ctx).As(traceOf(in.Kind))
 	accept := AcceptTask{}
 	accept.Request = s.newRequest(in.Request, in.Project, in.Kind, caller.User.ID)
@@ -56,8 +60,8 @@ func (s *Service) RunTask(ctx context.Context, caller account.Caller, in RunTask
 			accept.Refused = append(accept.Refused, phone.Outcome{ServerID: r.ServerID, Err: errorOf(r.Err)})
 		}
 	}
-	if len(ids)+len(accept.Refused) > 0 {
-		if err := s.checkBatch(max(1, len(ids))); err != nil {
+	if len(ids) > 0 || len(in.Servers) == 0 { // servers may have no phone
+		if err := s.checkBatch(len(ids)); err != nil {
 			return "", nil, err
 		}
 	}
@@ -70,6 +74,33 @@ func (s *Service) RunTask(ctx context.Context, caller account.Caller, in RunTask
 // errorOf gives the *phone.Error in err.
 func errorOf(err error) *phone.Error {
 	return &phone.Error{Code: phone.CodeOf(err), Reason: phone.ReasonOf(err), Msg: err.Error(), Err: err}
+}
+
+// Objects reads the project's files; what is another project's does not exist. internal/objects has one.
+type Objects interface {
+	// Size gives an object's length in bytes; NotFound with ReasonObjectNotFound, or Unavailable.
+	Size(ctx context.Context, project phone.ProjectID, object phone.Object) (int64, error)
+}
+
+// checkObjects refuses a task whose objects are not there, or too long.
+func (s *Service) checkObjects(ctx context.Context, in RunTask) error {
+	most := int64(phone.MaxAPK)
+	if in.Kind == phone.KindPush {
+		most = phone.MaxPush
+	}
+	for _, o := range in.Task.Objects {
+		if s.objects == nil {
+			return phone.Errorf(phone.NotFound, phone.ReasonObjectNotFound, "the installation has no bucket: its operator registers them in the configuration file")
+		}
+		size, err := s.objects.Size(ctx, in.Project, o)
+		if err != nil {
+			return err
+		}
+		if size > most {
+			return &phone.Error{Code: phone.Invalid, Reason: phone.ReasonContentInvalid, Field: "content", Msg: fmt.Sprintf("the object %s has %d bytes, at most %d are taken", o, size, most)}
+		}
+	}
+	return nil
 }
 
 // maxCommand bounds a command, in bytes.
@@ -97,6 +128,22 @@ func checkTask(kind phone.Kind, task phone.Task) error {
 	case phone.KindUninstall:
 		if len(task.Package) > maxCommand || !packageName.MatchString(task.Package) {
 			return invalid("content", "the app's name is none: write one package name, such as com.example.app")
+		}
+	case phone.KindPush:
+		if len(task.Objects) != 1 || !strings.HasSuffix(task.Objects[0].Key, ".tar") {
+			return invalid("content", "what is pushed is one object whose name ends in .tar")
+		}
+	case phone.KindInstall:
+		switch n := len(task.Objects); {
+		case n == 0:
+			return invalid("content", "there is no package to install: name one")
+		case n > phone.MaxAPKs:
+			return invalid("content", fmt.Sprintf("an app has at most %d packages", phone.MaxAPKs))
+		}
+		for _, o := range task.Objects {
+			if !strings.HasSuffix(o.Key, ".apk") {
+				return &phone.Error{Code: phone.Invalid, Reason: phone.ReasonNotAPK, Field: "content", Msg: "the name of the object " + o.String() + " does not end in .apk"}
+			}
 		}
 	default:
 		return phone.Errorf(phone.Invalid, phone.ReasonCommandInvalid, "%s is no task", kind)

@@ -102,6 +102,10 @@ const (
 	ReasonCommandFailed       Reason = "command_failed"    // its program ended with another exit code than 0
 	ReasonCommandInvalid      Reason = "command_invalid"   // a task that lethe does not know
 	ReasonContentInvalid      Reason = "content_invalid"   // what a task has to do, against its rule
+	ReasonNotAPK              Reason = "not_apk"           // a file's name that does not end in .apk
+	ReasonObjectNotFound      Reason = "object_not_found"  // or of another project's bucket
+	ReasonObjectsGone         Reason = "objects_gone"      // the object store does not answer
+	ReasonFileInvalid         Reason = "file_invalid"      // it cannot be unpacked in a phone
 )
 
 // Reasons lists every Reason, so that a test can walk them through each edge's table.
@@ -117,6 +121,7 @@ func Reasons() []Reason {
 		ReasonImageInUse, ReasonMemberInvalid, ReasonMemberNotFound, ReasonMembersTooMany, ReasonMemberStatus, ReasonTagInvalid,
 		ReasonTagsTooMany, ReasonPhoneUnreachable, ReasonTicketInvalid, ReasonModelInvalid,
 		ReasonKeyForeign, ReasonRateExceeded, ReasonTaskEnded, ReasonTaskUnknown, ReasonTaskExpired, ReasonCommandFailed, ReasonCommandInvalid, ReasonContentInvalid,
+		ReasonNotAPK, ReasonObjectNotFound, ReasonObjectsGone, ReasonFileInvalid,
 	}
 }
 

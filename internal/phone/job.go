@@ -25,6 +25,8 @@ const (
 	// that life ends them.
 	KindShell     Kind = "shell"
 	KindUninstall Kind = "uninstall"
+	KindPush      Kind = "push"
+	KindInstall   Kind = "install"
 )
 
 // Kinds lists every kind.
@@ -33,7 +35,7 @@ func Kinds() []Kind {
 }
 
 // Tasks lists the kinds of tasks.
-func Tasks() []Kind { return []Kind{KindShell, KindUninstall} }
+func Tasks() []Kind { return []Kind{KindShell, KindUninstall, KindPush, KindInstall} }
 
 // Task reports whether a job of this kind is a task.
 func (k Kind) Task() bool { return slices.Contains(Tasks(), k) }

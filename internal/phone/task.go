@@ -7,6 +7,8 @@ type Task struct {
 	Command string `json:"command,omitempty"`
 	// Package is the app's name, of a KindUninstall.
 	Package string `json:"package,omitempty"`
+	// Objects are the tar that a KindPush unpacks, or the packages of the app that a KindInstall installs.
+	Objects []Object `json:"objects,omitempty"`
 }
 
 const (

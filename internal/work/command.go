@@ -26,6 +26,10 @@ func (t *task) taskEnd() (phone.TaskEnd, error) {
 	switch t.Job.Kind {
 	case phone.KindUninstall:
 		return t.uninstall()
+	case phone.KindPush:
+		return t.push()
+	case phone.KindInstall:
+		return t.install()
 	default:
 		return t.shell()
 	}

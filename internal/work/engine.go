@@ -20,6 +20,7 @@ type Config struct {
 	Store   Store
 	Queue   Queue
 	Hosts   Hosts
+	Objects Objects // nil: there is no bucket
 	Replica phone.ReplicaID
 	Logger  *slog.Logger
 	Now     func() time.Time

@@ -23,6 +23,9 @@ var cures = map[phone.Reason]string{
 	phone.ReasonPhoneNotRunning:  "the phone does not run any more: start it, then reset the phone again",
 	phone.ReasonTaskUnknown:      "it may have been done, in part or as a whole: look into the phone, and call again if it was not",
 	phone.ReasonTaskExpired:      "what it ran was ended inside the phone: give it less to do, or give the installation a longer task_timeout",
+	phone.ReasonObjectNotFound:   "the object was there when the call was accepted: put it back into its bucket, then reset the phone again",
+	phone.ReasonObjectsGone:      "bring the object store back, then reset the phone again",
+	phone.ReasonFileInvalid:      "put an archive into the bucket that the phone can hold, then reset the phone again",
 	phone.ReasonCommandFailed:    "what its program said stands in the job's output",
 	phone.ReasonForeignObject:    "something that is not lethe's has the name on the server: remove or rename it there, then reset the phone again",
 }
@@ -37,6 +40,8 @@ var againOf = map[phone.Kind]string{
 	phone.KindDelete:    "delete the phone again",
 	phone.KindShell:     "call again; what the command did before stays in the phone",
 	phone.KindUninstall: "call again",
+	phone.KindPush:      "call again; what was unpacked before this stays in the phone",
+	phone.KindInstall:   "call again",
 	phone.KindUpdate:    "update the phone's properties again; values that were set before this failed may stay until its next boot",
 }
 

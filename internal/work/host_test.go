@@ -1,9 +1,11 @@
 package work_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"sort"
 	"strings"
 	"sync"
@@ -36,6 +38,8 @@ type memoryInstance struct {
 	ran      []string // commands and calls of pm
 	exit     int      // what commands end with
 	packages map[string]bool
+	files    map[string][]byte // what was unpacked in it, by name
+	session  []string
 }
 
 // pm answers as Android's package manager does.
@@ -46,6 +50,18 @@ func (i *memoryInstance) pm(args []string) driver.Result {
 		return driver.Result{Stdout: []byte("package:/data/app/" + args[1] + "/base.apk\n")}
 	case args[0] == "uninstall" && there:
 		delete(i.packages, args[1])
+		return driver.Result{Stdout: []byte("Success\n")}
+	case args[0] == "install" && bytes.HasPrefix(i.files[args[2][1:]], []byte("apk of ")):
+		i.packages[strings.TrimPrefix(string(i.files[args[2][1:]]), "apk of ")] = true
+		return driver.Result{Stdout: []byte("Success\n")}
+	case args[0] == "install-create":
+		i.session = nil
+		return driver.Result{Stdout: []byte("Success: created install session [42]\n")}
+	case args[0] == "install-write" && args[1] == "42" && i.files[args[3][1:]] != nil:
+		i.session = append(i.session, string(i.files[args[3][1:]]))
+		return driver.Result{Stdout: []byte("Success\n")}
+	case args[0] == "install-commit" && args[1] == "42":
+		i.packages[strings.Join(i.session, "+")] = true
 		return driver.Result{Stdout: []byte("Success\n")}
 	case args[0] == "uninstall":
 		return driver.Result{ExitCode: 1, Stdout: []byte("Failure [DELETE_FAILED_INTERNAL_ERROR]\n")}
@@ -312,7 +328,17 @@ func (h *memoryHost) Exec(ctx context.Context, ref driver.Ref, command driver.Co
 	case "sh":
 		i.ran = append(i.ran, command.Args[2])
 		return driver.Result{ExitCode: i.exit, Stdout: []byte("ran " + command.Args[2] + "\n"), Stderr: []byte("\xff\x00")}, nil
+	case "rm":
+		for name := range i.files {
+			if strings.HasPrefix("/"+name, command.Args[2]+"/") {
+				delete(i.files, name)
+			}
+		}
+		return driver.Result{}, nil
 	case "pm":
+		if i.packages == nil {
+			i.packages = map[string]bool{}
+		}
 		i.ran = append(i.ran, strings.Join(command.Args, " "))
 		return i.pm(command.Args[1:]), nil
 	}
@@ -321,6 +347,36 @@ func (h *memoryHost) Exec(ctx context.Context, ref driver.Ref, command driver.Co
 		fmt.Fprintf(&out, "[%s]: [%s]\n", k, v)
 	}
 	return driver.Result{Stdout: out.Bytes()}, nil
+}
+
+func (h *memoryHost) Unpack(ctx context.Context, ref driver.Ref, archive io.Reader) error {
+	if err := h.enter(ctx, "unpack", ref); err != nil {
+		return err
+	}
+	for files := tar.NewReader(archive); ; {
+		header, err := files.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		content, err := io.ReadAll(files)
+		if err != nil {
+			return err
+		}
+		h.mu.Lock()
+		i := h.instances[ref]
+		if i == nil || !i.running {
+			h.mu.Unlock()
+			return phone.Errorf(phone.NotFound, "", "no instance runs")
+		}
+		if i.files == nil {
+			i.files = map[string][]byte{}
+		}
+		i.files[header.Name] = content
+		h.mu.Unlock()
+	}
 }
 
 func (h *memoryHost) List(ctx context.Context) ([]driver.Object, error) {

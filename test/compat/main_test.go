@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -71,7 +72,13 @@ type installation struct {
 // serve starts the real binary on a free port, with a configuration file if there is one, and stops it, with SIGTERM, when the test ends.
 func serve(t *testing.T, config ...string) *installation {
 	t.Helper()
-	dir := t.TempDir()
+	in, _ := serveIn(t, t.TempDir(), config...)
+	return in
+}
+
+// serveIn is serve on a data folder, and stop ends it before the test does.
+func serveIn(t *testing.T, dir string, config ...string) (in *installation, stop func()) {
+	t.Helper()
 	cmd := exec.Command(binary, "serve", "--data", dir, "--listen", "127.0.0.1:0")
 	if len(config) > 0 {
 		file := filepath.Join(t.TempDir(), "lethe.toml")
@@ -101,7 +108,7 @@ func serve(t *testing.T, config ...string) *installation {
 			}
 		}
 	}()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		<-ended
 		if err := cmd.Wait(); err != nil {
@@ -111,6 +118,7 @@ func serve(t *testing.T, config ...string) *installation {
 			t.Logf("lethe serve's log:\n%s", log.String())
 		}
 	})
+	t.Cleanup(stop)
 	select {
 	case <-listening:
 	case <-ended:
@@ -118,7 +126,7 @@ func serve(t *testing.T, config ...string) *installation {
 	case <-time.After(time.Minute):
 		t.Fatal("lethe serve does not listen after a minute")
 	}
-	in := &installation{t: t, dir: dir}
+	in = &installation{t: t, dir: dir}
 	raw, err := os.ReadFile(filepath.Join(dir, "credentials.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +134,7 @@ func serve(t *testing.T, config ...string) *installation {
 	if err := json.Unmarshal(raw, &in.cred); err != nil {
 		t.Fatal(err)
 	}
-	return in
+	return in, stop
 }
 
 // lethe runs the CLI and decodes its JSON.

@@ -19,6 +19,13 @@ import (
 // fleet serves an installation with six simulated phones and a second image.
 func fleet(t *testing.T) (in *installation, phones []string, image string) {
 	in = serve(t, pool)
+	phones, image = in.phones(t)
+	return in, phones, image
+}
+
+// phones gives the installation a server of six phones and two images.
+func (in *installation) phones(t *testing.T) (phones []string, image string) {
+	t.Helper()
 	in.image("first")
 	image = in.image("second")
 	in.lethe(nil, "server", "add", "--name", "rack-1", "--driver", "simulated", "--phones", "6", "--image", "first",
@@ -33,7 +40,7 @@ func fleet(t *testing.T) (in *installation, phones []string, image string) {
 	if len(phones) != 6 || *list.Count != 6 {
 		t.Fatalf("%d phones, count %d, want 6", len(phones), *list.Count)
 	}
-	return in, phones, image
+	return phones, image
 }
 
 func reset(image *string, phones ...model.PhoneProperty) *model.ResetCloudPhoneRequest {

@@ -62,13 +62,16 @@ var taskJudgements = map[string]judgement{
 	"PushFile": {
 		nil,
 		func(w world) {
-			refused(w.client.PushFile(&model.PushFileRequest{Body: &model.PushFileRequestBody{Command: "push", Content: "obs://bucket/data.tar", PhoneIds: &w.phones}}))(w, 400, "CPS.0117")
+			refused(w.client.PushFile(&model.PushFileRequest{Body: &model.PushFileRequestBody{Command: "push", Content: "obs://bucket/data.tar", PhoneIds: &w.phones}}))(w, 400, "CPS.0104")
+			refused(w.client.PushFile(push("obs://bucket/../data.tar", w.phones[5])))(w, 400, "CPS.0118")
 		},
 	},
 	"InstallApk": {
 		nil,
 		func(w world) {
-			refused(w.client.InstallApk(&model.InstallApkRequest{Body: &model.InstallApkRequestBody{Command: "install", Content: "obs://bucket/app.apk", PhoneIds: &w.phones}}))(w, 400, "CPS.0117")
+			refused(w.client.InstallApk(&model.InstallApkRequest{Body: &model.InstallApkRequestBody{Command: "install", Content: "obs://bucket/app.apk", PhoneIds: &w.phones}}))(w, 400, "CPS.0104")
+			refused(w.client.InstallApk(install("install", "obs://bucket/a.apk obs://bucket/b.apk", w.phones[5])))(w, 400, "CPS.0118")
+			refused(w.client.InstallApk(install("install", "obs://bucket/app.zip", w.phones[5])))(w, 400, "CPS.0119")
 		},
 	},
 	"UninstallApk": {

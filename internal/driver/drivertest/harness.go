@@ -113,6 +113,7 @@ func Run(t *testing.T, h Harness) {
 		{"foreign", testForeign},
 		{"life", testLife},
 		{"exec", testExec},
+		{"unpack", testUnpack},
 		{"properties", testProperties},
 		{"erase", testErase},
 		{"discard", testDiscard},

@@ -142,7 +142,8 @@ type hostRecord struct {
 func (d *Driver) Info(ctx context.Context) (driver.Info, error) {
 	return call(ctx, d, OpInfo, subject{}, func() (driver.Info, error) {
 		return driver.Info{
-			Driver: Name, Version: version, Architecture: runtime.GOARCH, Capabilities: []string{driver.CapabilitySpace, driver.CapabilityADBKeys},
+			Driver: Name, Version: version, Architecture: runtime.GOARCH,
+			Capabilities: []string{driver.CapabilitySpace, driver.CapabilityADBKeys, driver.CapabilityFiles},
 		}, nil
 	})
 }

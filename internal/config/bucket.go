@@ -1,0 +1,57 @@
+package config
+
+import (
+	"net/url"
+	"path/filepath"
+	"regexp"
+)
+
+// Bucket is a place that files for phones come from, which belongs to one project. It is set in the configuration file only, as one
+// [[buckets]] table each.
+type Bucket struct {
+	Name    string // as in obs://NAME/PATH: of the installation, whatever it is called where it lies
+	URL     string // file:///FOLDER, or s3://BUCKET?region=...&endpoint=...
+	Project string // its id
+}
+
+const bucketsKey = "buckets"
+
+var (
+	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	projectID  = regexp.MustCompile(`^[0-9a-f]{32}$`)
+)
+
+// readBuckets is readPhoneModels for buckets.
+func readBuckets(path string, raw any, problems *Error) []Bucket {
+	return readModels(path, bucketsKey, "bucket", raw, problems, readBucket, func(b Bucket) string { return b.Name })
+}
+
+func readBucket(table map[string]any) (b Bucket, wrong []string) {
+	wrong = readModel(table, []modelKey{
+		{"name", "must be 3 to 63 lower-case letters, digits, - or ., such as apps", textKey(&b.Name, bucketName)},
+		{"url", "must be file:///FOLDER with the folder's whole path, or s3://BUCKET with its region and endpoint after a ?", func(v any) (ok bool) {
+			b.URL, ok = v.(string)
+			return ok && validBucketURL(b.URL)
+		}},
+		{"project", "must be a project's id: 32 lower-case hex digits", textKey(&b.Project, projectID)},
+	})
+	for _, key := range []string{"url", "project"} {
+		if table[key] == nil {
+			wrong = append(wrong, key+" is missing")
+		}
+	}
+	return b, wrong
+}
+
+func validBucketURL(text string) bool {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.User != nil || u.Fragment != "": // keys come from where the AWS SDK looks for them, and not from here
+		return false
+	case u.Scheme == "file":
+		return u.Host == "" && filepath.IsAbs(filepath.FromSlash(u.Path)) && u.RawQuery == ""
+	case u.Scheme == "s3":
+		return u.Host != "" && u.Path == ""
+	}
+	return false
+}

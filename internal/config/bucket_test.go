@@ -1,0 +1,65 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lethe-cloud/lethe/internal/config"
+)
+
+const aProject = "0123456789abcdef0123456789abcdef"
+
+func bucketsOf(text string) (config.Config, error) {
+	return config.Load(source("f", map[string]string{"f": text}, nil, map[string]string{"data": "d"}))
+}
+
+func TestBuckets(t *testing.T) {
+	t.Parallel()
+	got, err := bucketsOf(`
+[[buckets]]
+name = "apps"
+url = "file:///srv/apps"
+project = "` + aProject + `"
+[[buckets]]
+name = "far.away-1"
+url = "s3://b?region=eu-1&endpoint=http://127.0.0.1:9000&use_path_style=true"
+project = "` + aProject + `"
+`)
+	want := []config.Bucket{
+		{Name: "apps", URL: "file:///srv/apps", Project: aProject},
+		{Name: "far.away-1", URL: "s3://b?region=eu-1&endpoint=http://127.0.0.1:9000&use_path_style=true", Project: aProject},
+	}
+	if diff := cmp.Diff(want, got.Buckets); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+}
+
+// Each problem of a bucket is named, and no URL that could hold a key is repeated.
+func TestBucketProblems(t *testing.T) {
+	t.Parallel()
+	good := map[string]string{"name": `"apps"`, "url": `"file:///srv/apps"`, "project": `"` + aProject + `"`}
+	for _, c := range []struct{ key, value, says string }{
+		{"name", `"Apps"`, "name must be"}, {"name", `"ab"`, "name must be"}, {"url", `"file://srv/apps"`, "url must be"}, {"url", `"srv/apps"`, "url must be"},
+		{"url", `"s3://key:secret@b"`, "url must be"}, {"url", `"mem://"`, "url must be"}, {"url", "7", "url must be"}, {"project", `"local-1"`, "project must be"},
+		{"url", "", "url is missing"}, {"project", "", "project is missing"}, {"size", "1", `unknown key "size"`},
+	} {
+		var text strings.Builder
+		text.WriteString("[[buckets]]\n")
+		for _, key := range []string{"name", "url", "project"} {
+			if key != c.key {
+				text.WriteString(key + " = " + good[key] + "\n")
+			}
+		}
+		if c.value != "" {
+			text.WriteString(c.key + " = " + c.value + "\n")
+		}
+		if _, err := bucketsOf(text.String()); err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s = %s: %v, want %q", c.key, c.value, err, c.says)
+		}
+	}
+	if _, err := bucketsOf(`buckets = "apps"`); err == nil || !strings.Contains(err.Error(), "[[buckets]]") {
+		t.Errorf("no table: %v", err)
+	}
+}

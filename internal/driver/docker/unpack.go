@@ -1,0 +1,39 @@
+package docker
+
+import (
+	"context"
+	"io"
+
+	"github.com/moby/moby/client"
+
+	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Unpack lets the daemon unpack the archive in the container, as docker cp does: it does so from within the container's own root directory, with
+// its volume mounted, so that no name and no link leads out of it.
+func (d *Driver) Unpack(ctx context.Context, ref driver.Ref, archive io.Reader) error {
+	found, err := d.find(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if !found.State.Running {
+		return errNotRunning(nil)
+	}
+	source := &driver.Source{Reader: archive}
+	_, err = d.host.api.CopyToContainer(ctx, found.ID, client.CopyToContainerOptions{DestinationPath: "/", Content: source})
+	switch {
+	case err == nil:
+		return nil
+	case source.Err != nil:
+		return source.Err
+	}
+	err = classify("unpack files in the phone", err)
+	switch code := phone.CodeOf(err); {
+	case isNotFound(err): // the container was removed meanwhile
+		return errNotRunning(err)
+	case code == phone.Invalid:
+		return &phone.Error{Code: phone.Invalid, Reason: phone.ReasonFileInvalid, Msg: "the phone cannot hold the files: " + said(err), Err: err}
+	}
+	return err
+}

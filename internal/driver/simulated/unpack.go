@@ -1,0 +1,123 @@
+package simulated
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// Unpack unpacks the archive below the phone's /data, which is all that a simulated phone has. It locks the phone for one file at a time: a reset
+// does not wait for the whole archive.
+func (d *Driver) Unpack(ctx context.Context, ref driver.Ref, archive io.Reader) error {
+	if err := wantRef(ref); err != nil {
+		return err
+	}
+	_, err := call(ctx, d, OpExec, d.about(ref), func() (struct{}, error) {
+		source := &driver.Source{Reader: archive}
+		err := d.unpack(ctx, ref, source)
+		if source.Err != nil {
+			err = source.Err
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+func (d *Driver) unpack(ctx context.Context, ref driver.Ref, archive io.Reader) error {
+	files := tar.NewReader(archive)
+	for {
+		header, err := files.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return unfit("it is no tar archive: %v", err)
+		}
+		if err := d.unpackOne(ctx, ref, header, files); err != nil {
+			return err
+		}
+	}
+}
+
+func unfit(format string, args ...any) error {
+	return phone.Errorf(phone.Invalid, phone.ReasonFileInvalid, "the phone cannot hold the files: "+format, args...)
+}
+
+func (d *Driver) unpackOne(ctx context.Context, ref driver.Ref, header *tar.Header, content io.Reader) error {
+	name, err := inside(header.Name)
+	if path.Clean("/"+header.Name) == "/" {
+		return nil // the root directory, which is there
+	}
+	if err != nil {
+		return unfit("a simulated phone has /data alone, not %s", header.Name)
+	}
+	unlock, err := d.lockPhone(ctx, ref.Phone, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return notFound(ref)
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	i, owner, err := d.readInstance(ref)
+	switch {
+	case err != nil:
+		return err
+	case owner != ours:
+		return notFound(ref)
+	case !i.running(d.now()):
+		return phone.Errorf(phone.Precondition, phone.ReasonPhoneNotRunning, "the instance %s does not run: start it", instanceName(ref))
+	}
+	data, err := os.OpenRoot(d.volumePath(i.label))
+	if errors.Is(err, fs.ErrNotExist) {
+		return noVolume(ref)
+	}
+	if err != nil {
+		return err
+	}
+	err = place(data, name, header, content)
+	if err != nil && !hostFault(err) && phone.CodeOf(err) == phone.Internal {
+		err = unfit("%s: %s", header.Name, reason(err))
+	}
+	return errors.Join(err, data.Close())
+}
+
+// place makes one entry of an archive.
+func place(data *os.Root, name string, header *tar.Header, content io.Reader) error {
+	if header.Typeflag == tar.TypeDir {
+		return data.MkdirAll(name, 0o700)
+	}
+	if err := data.MkdirAll(path.Dir(name), 0o700); err != nil {
+		return err
+	}
+	switch header.Typeflag {
+	case tar.TypeReg:
+		file, err := data.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(file, content)
+		return errors.Join(err, file.Close())
+	case tar.TypeSymlink, tar.TypeLink:
+		if err := data.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if header.Typeflag == tar.TypeSymlink {
+			return data.Symlink(header.Linkname, name)
+		}
+		to, err := inside(header.Linkname)
+		if err != nil {
+			return err
+		}
+		return data.Link(to, name)
+	}
+	return unfit("%s is %s", header.Name, fmt.Sprintf("of the type %q", header.Typeflag))
+}
