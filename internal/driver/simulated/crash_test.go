@@ -27,6 +27,8 @@ type orders struct {
 	Phones []phone.ID
 	// Lives is how many lives each phone gets; 0 is until the end.
 	Lives int
+	// Beside says that other processes make the same lives at the same time.
+	Beside bool
 }
 
 func TestMain(m *testing.M) {
@@ -75,7 +77,7 @@ func (o orders) work(ctx context.Context, out io.Writer) error {
 			if round > 0 {
 				generation++
 			}
-			if err := life(ctx, d, driver.Ref{Phone: id, Generation: generation}); err != nil {
+			if err := o.life(ctx, d, driver.Ref{Phone: id, Generation: generation}); err != nil {
 				return fmt.Errorf("generation %d of %s: %w", generation, id, err)
 			}
 			if _, err := fmt.Fprintln(out, id, generation); err != nil {
@@ -86,8 +88,9 @@ func (o orders) work(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// life is the driver's part of one job, which is named after the life so that whoever takes it over has the same one.
-func life(ctx context.Context, d *Driver, ref driver.Ref) error {
+// life is the driver's part of one job, which is named after the life so that whoever takes it over has the same one; and, unless others do
+// the same beside it, of a restart with other properties after it.
+func (o orders) life(ctx context.Context, d *Driver, ref driver.Ref) error {
 	job := sha256.Sum256(fmt.Appendf(nil, "%s %d", ref.Phone, ref.Generation))
 	image := phone.Image{Reference: "example.test/phone:12"}
 	identity, err := d.Prepare(ctx, image)
@@ -106,14 +109,17 @@ func life(ctx context.Context, d *Driver, ref driver.Ref) error {
 	if err := d.Start(ctx, ref); err != nil {
 		return err
 	}
-	file := "/data/" + phone.NewID[string]() // another process may do the same beside this one
+	const file = "/data/file"
 	for _, command := range [][]string{{"tee", file}, {"setprop", "persist.x", "1"}, {"setprop", "debug.x", "1"}} {
 		result, err := d.Exec(ctx, ref, driver.Command{Args: command, Stdin: []byte("data")})
 		if err != nil || result.ExitCode != 0 {
 			return fmt.Errorf("%v: exit code %d: %s: %v", command, result.ExitCode, result.Stderr, err)
 		}
 	}
-	// The instance is made anew, as by a restart with other properties.
+	if o.Beside {
+		_, err = d.Erase(ctx, ref.Phone, ref.Generation)
+		return err
+	}
 	if err := d.Stop(ctx, ref); err != nil {
 		return err
 	}
@@ -231,7 +237,7 @@ func (o orders) wantReadable(t *testing.T) {
 func TestProcessesBesideEachOther(t *testing.T) {
 	t.Parallel()
 	_, dir, owner := newHost(t, Config{})
-	o := orders{Dir: dir, Owner: owner, Lives: 1}
+	o := orders{Dir: dir, Owner: owner, Lives: 1, Beside: true}
 	for range 20 {
 		o.Phones = append(o.Phones, phone.NewID[phone.ID]())
 	}
