@@ -54,7 +54,7 @@ func TestServerJobText(t *testing.T) {
 	for want, job := range map[string]api.ServerJob{
 		"running, 3 phones": {Phones: 3}, "done, 3 phones": {Phones: 3, EndTime: time.Unix(1, 0)},
 		"deleted, 3 phones; its host had nothing of it any more at " + moment(time.Unix(1, 0)): {Phones: 3, EndTime: time.Unix(1, 0), LookedForAt: time.Unix(1, 0)},
-		"failed: 1 of 3 phones. mend it": {Failure: &api.Failure{Msg: "1 of 3 phones.", Detail: "mend it"}, EndTime: time.Unix(1, 0)},
+		"failed: 1 of 3 phones: mend it": {Failure: &api.Failure{Msg: "1 of 3 phones.", Detail: "mend it"}, EndTime: time.Unix(1, 0)},
 	} {
 		if got := serverJobText(job); got != want {
 			t.Errorf("%+v is shown as %q, want %q", job, got, want)

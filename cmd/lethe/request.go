@@ -99,7 +99,7 @@ func progressTable(p api.Progress) table {
 func serverJobText(j api.ServerJob) string {
 	switch {
 	case j.Failure != nil:
-		return fmt.Sprintf("failed: %s %s", j.Failure.Msg, j.Failure.Detail)
+		return fmt.Sprintf("failed: %s: %s", strings.TrimSuffix(j.Failure.Msg, "."), j.Failure.Detail)
 	case j.EndTime.IsZero():
 		return fmt.Sprintf("running, %d phones", j.Phones)
 	case !j.LookedForAt.IsZero():
