@@ -53,7 +53,7 @@ func (t *tx) acceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Out
 	return t.saveAccepted(ctx, in.Request, accepted, outcomes)
 }
 
-// saveAccepted writes a request that was decided, claims its phones, which are locked, fills the jobs into the outcomes and admits.
+// saveAccepted writes a request that was decided, claims its phones, whose servers are locked, fills the jobs into the outcomes and admits.
 func (t *tx) saveAccepted(ctx context.Context, request phone.Request, accepted []phone.Accepted, outcomes []phone.Outcome) ([]phone.Outcome, error) {
 	request.Refused += len(outcomes) - len(accepted)
 	if entry := audit.From(ctx); entry != nil {

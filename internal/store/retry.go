@@ -60,7 +60,7 @@ func (t *tx) retry(ctx context.Context, in fleet.RetryJobs) ([]phone.Outcome, er
 	return t.saveAccepted(ctx, in.Request, accepted, outcomes)
 }
 
-// retryJobs looks again, now that the phones are locked: one may have got another job meanwhile. What failed since is left out.
+// retryJobs looks again, now that the phones' servers are locked: one may have got another job meanwhile. What failed since is left out.
 func (t *tx) retryJobs(ctx context.Context, request phone.RequestID, locked map[phone.ID]phone.ResetTarget) ([]phone.Job, error) {
 	var jobs []phone.Job
 	err := t.each(ctx, func(row scanner) error {
