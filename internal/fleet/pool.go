@@ -59,8 +59,12 @@ func (s *Service) CreateServers(ctx context.Context, caller account.Caller, in C
 			continue
 		}
 		err = s.store.AddServers(ctx, request, servers)
-		if phone.ReasonOf(err) == phone.ReasonHostsTaken {
+		switch phone.ReasonOf(err) {
+		case phone.ReasonHostsTaken:
 			continue // the database says so again, until too few are left
+		case phone.ReasonPortsTaken: // something else on the same machine has them: the next hosts may do
+			passed[hosts[0].Name] = true
+			continue
 		}
 		ids := make([]phone.ServerID, len(servers))
 		for i, server := range servers {

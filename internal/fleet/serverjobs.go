@@ -63,7 +63,11 @@ func (s *Service) AbandonServer(ctx context.Context, caller account.Caller, proj
 		return 0, phone.Errorf(phone.Precondition, phone.ReasonServerBusy,
 			"host %s would go back to the pool with its data on it: take it out of the configuration's pool_hosts on every replica first", server.PoolHost)
 	}
-	if s.answers(ctx, server) {
+	gone, err := s.gone(ctx, server)
+	if err != nil {
+		return 0, err
+	}
+	if !gone {
 		return 0, phone.Errorf(phone.Precondition, phone.ReasonServerBusy,
 			"the host of server %s answers: delete the server, so that what its phones have on it is destroyed", server.Name)
 	}
@@ -73,15 +77,18 @@ func (s *Service) AbandonServer(ctx context.Context, caller account.Caller, proj
 	})
 }
 
-// answers reports whether a server's host says who it is.
-func (s *Service) answers(ctx context.Context, server phone.Server) bool {
+// gone reports whether a server's host does not answer. That it could not be asked at all is an error, and says nothing about it.
+func (s *Service) gone(ctx context.Context, server phone.Server) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, hostPatience)
 	defer cancel()
 	host, err := s.hosts.Driver(ctx, server)
 	if err == nil {
 		_, err = host.Info(ctx)
 	}
-	return err == nil
+	if phone.CodeOf(err) == phone.Unavailable {
+		return true, nil
+	}
+	return false, err
 }
 
 // serverFor gives a server of which the caller may do something.

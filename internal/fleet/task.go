@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
 	"github.com/lethe-cloud/lethe/internal/audit"
@@ -82,12 +83,17 @@ type Objects interface {
 	Size(ctx context.Context, project phone.ProjectID, object phone.Object) (int64, error)
 }
 
+// objectPatience is how long an object store may take to say what a call's objects are.
+const objectPatience = 20 * time.Second
+
 // checkObjects refuses a task whose objects are not there, or too long.
 func (s *Service) checkObjects(ctx context.Context, in RunTask) error {
 	most := int64(phone.MaxAPK)
 	if in.Kind == phone.KindPush {
 		most = phone.MaxPush
 	}
+	ctx, cancel := context.WithTimeout(ctx, objectPatience)
+	defer cancel()
 	for _, o := range in.Task.Objects {
 		if s.objects == nil {
 			return phone.Errorf(phone.NotFound, phone.ReasonObjectNotFound, "the installation has no bucket: its operator registers them in the configuration file")

@@ -68,7 +68,7 @@ func (a *API) servers(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, api.Servers{Servers: each(servers, serverOut), Count: count, Next: page.cursor(next)})
+	return c.answer(http.StatusOK, api.Servers{Servers: each(servers, func(s phone.Server) api.Server { return serverFor(c, s) }), Count: count, Next: page.cursor(next)})
 }
 
 func (a *API) server(c *call) error {
@@ -85,12 +85,21 @@ func (a *API) server(c *call) error {
 	if err != nil {
 		return err
 	}
-	out := serverOut(server)
+	out := serverFor(c, server)
 	out.Slots = &api.Slots{Total: server.MaxConcurrentBoots, Held: use.SlotsHeld}
 	for _, status := range slices.Sorted(maps.Keys(use.Phones)) {
 		out.Phones = append(out.Phones, api.StatusCount{Status: int(status), Count: use.Phones[status]})
 	}
 	return c.answer(http.StatusOK, out)
+}
+
+// serverFor is what a caller is told of a server. How a host of the pool is reached and set up is the operator's alone.
+func serverFor(c *call, s phone.Server) api.Server {
+	out := serverOut(s)
+	if s.PoolHost != "" && !c.caller.Account.Operator {
+		out.Endpoint, out.Config, out.PoolHost = "", nil, ""
+	}
+	return out
 }
 
 func serverOut(s phone.Server) api.Server {

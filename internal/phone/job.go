@@ -101,12 +101,13 @@ func (k Kind) Done() Status {
 	return StatusRunning
 }
 
-// Failed is the phone's status after a job of this kind has failed, unless the kind keeps it.
+// Failed is the phone's status after a job of this kind has failed, unless the kind keeps it. A deletion that failed leaves what a failed reset
+// does: the life may be destroyed in part, so that nothing but a reset or another deletion is left for the phone.
 func (k Kind) Failed() Status {
 	switch k {
 	case KindCreate:
 		return StatusCreateFailed
-	case KindStart, KindDelete:
+	case KindStart:
 		return StatusAbnormal
 	case KindStop:
 		return StatusStopFailed

@@ -66,7 +66,7 @@ func refuseTask(item ResetItem, target ResetTarget, known, seen bool) *Error {
 // begun says whether the task had been set going.
 func EndedByAnother(kind Kind, begun bool) Failure {
 	what := map[Kind]string{
-		KindReset: "A reset", KindStop: "A stop", KindRestart: "A restart", KindStart: "The phone died by itself, which",
+		KindReset: "A reset", KindStop: "A stop", KindRestart: "A restart", KindDelete: "A deletion", KindStart: "The phone died by itself, which",
 	}[kind]
 	if what == "" {
 		what = "Another job"
@@ -75,7 +75,10 @@ func EndedByAnother(kind Kind, begun bool) Failure {
 		what += " of the phone was accepted, which"
 	}
 	failure := Failure{Reason: ReasonTaskEnded, Msg: what + " ended this.", Detail: "It had not begun. Call again when the phone runs."}
-	if begun {
+	switch {
+	case kind == KindDelete:
+		failure.Detail = "There is no phone any more in which it could be done."
+	case begun:
 		failure.Detail = "It may have been done, in part or as a whole. Look into the phone, where its data is kept, and call again when it runs."
 	}
 	return failure

@@ -55,7 +55,7 @@ func (t *tx) cancel(ctx context.Context, in fleet.CancelJobs) (out phone.Cancell
 
 // cancelJobs cancels those of the chosen jobs that have touched no phone, and admits what waited behind them.
 func (t *tx) cancelJobs(ctx context.Context, scope, id string, failure phone.Failure) ([]cancelledJob, error) {
-	// With the servers locked no job of theirs gets a slot, begins to prepare or is let go, and with the phones locked none is accepted.
+	// With the servers locked no job of theirs gets a slot, begins to prepare or is let go, and none is accepted.
 	servers, err := all(ctx, t, one[phone.ServerID], `SELECT id FROM servers WHERE id IN (SELECT server_id FROM jobs WHERE `+scope+cancellable+`) ORDER BY id`+t.lock, id)
 	if err != nil {
 		return nil, fmt.Errorf("lock servers: %w", err)

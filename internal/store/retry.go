@@ -52,7 +52,7 @@ func (t *tx) retry(ctx context.Context, in fleet.RetryJobs) ([]phone.Outcome, er
 		return nil, phone.Errorf(phone.Precondition, phone.ReasonNothingToRetry,
 			"there is nothing to retry: no phone's latest job is one that failed or was cancelled in this request")
 	}
-	images, err := t.existing(ctx, jobs)
+	images, err := t.existing(ctx, in.Request.Project, jobs)
 	if err != nil {
 		return nil, err
 	}
@@ -76,14 +76,14 @@ func (t *tx) retryJobs(ctx context.Context, request phone.RequestID, locked map[
 	return jobs, nil
 }
 
-// existing tells which of the jobs' images there are, and keeps them from being deleted. It is the one place where images are locked
+// existing tells which of the jobs' images there are for the project, and keeps them from being deleted. It is the one place where images are locked
 // after phones: a deletion locks no phone, so that neither waits for the other.
-func (t *tx) existing(ctx context.Context, jobs []phone.Job) (map[phone.ImageID]bool, error) {
+func (t *tx) existing(ctx context.Context, project phone.ProjectID, jobs []phone.Job) (map[phone.ImageID]bool, error) {
 	var ids []phone.ImageID
 	for _, j := range jobs {
 		ids = append(ids, j.Image)
 	}
-	found, err := all(ctx, t, one[phone.ImageID], `SELECT id FROM images WHERE `+t.in("id")+` ORDER BY id`+t.lockExistence, list(t.dialect, ids))
+	found, err := all(ctx, t, one[phone.ImageID], `SELECT id FROM images WHERE `+t.in("id")+` AND `+usable+` ORDER BY id`+t.lockExistence, list(t.dialect, ids), project, project)
 	if err != nil {
 		return nil, fmt.Errorf("look for the images: %w", err)
 	}

@@ -152,16 +152,12 @@ func serverNames(servers []phone.AcceptedServer) string {
 	return strings.Join(names, ",")
 }
 
-// idleServers gives the servers with an unfinished job none of whose phones' jobs is unfinished.
+// idleServers gives the servers with an unfinished job none of whose phones' jobs is unfinished. Of each it looks through the phones for one
+// that has such a job, which most have until the last have ended.
 func (t *tx) idleServers(ctx context.Context) ([]phone.ServerID, error) {
-	open, err := all(ctx, t, one[phone.RequestID], `SELECT DISTINCT request_id FROM server_jobs WHERE ended_at IS NULL AND emptied_at IS NULL`)
-	if err != nil || len(open) == 0 {
-		return nil, err
-	}
-	requests := list(t.dialect, open)
-	return all(ctx, t, one[phone.ServerID], `SELECT s.server_id FROM server_jobs s LEFT JOIN (SELECT request_id, server_id, count(*) AS n FROM jobs
-		WHERE `+t.in("request_id")+` AND stage || '' <> 'ended' GROUP BY request_id, server_id) u ON u.request_id = s.request_id AND u.server_id = s.server_id
-		WHERE s.ended_at IS NULL AND s.emptied_at IS NULL AND u.n IS NULL ORDER BY s.server_id`, requests)
+	return all(ctx, t, one[phone.ServerID], `SELECT s.server_id FROM server_jobs s WHERE s.ended_at IS NULL AND s.emptied_at IS NULL
+		AND NOT EXISTS (SELECT 1 FROM phones p JOIN jobs j ON j.phone_id = p.id AND j.stage NOT IN ('ended', 'working')
+			WHERE p.server_id = s.server_id AND j.request_id = s.request_id) ORDER BY s.server_id`)
 }
 
 // serverEnd is how the phones' jobs of a server's job have ended.

@@ -162,8 +162,8 @@ func (t *tx) startMissedTasks(ctx context.Context, servers []phone.ServerID) err
 	return t.startTasks(ctx, servers)
 }
 
-// endTasks ends, as failed, the unfinished tasks of those of the phones that have any, for a job of another kind. The phones are locked, and
-// their servers. Whoever works on one of the tasks is fenced off.
+// endTasks ends, as failed, the unfinished tasks of those of the phones that have any, for a job of another kind. The phones were claimed, and
+// their servers are locked. Whoever works on one of the tasks is fenced off.
 func (t *tx) endTasks(ctx context.Context, phones []phone.ID, by phone.Kind) error {
 	phones = slices.DeleteFunc(phones, func(id phone.ID) bool { return t.atWork[id] == 0 })
 	if len(phones) == 0 {
@@ -197,6 +197,12 @@ func (t *tx) endTasks(ctx context.Context, phones []phone.ID, by phone.Kind) err
 // EndTask ends a task, in success where its end has no failure, keeps what its program said, and sets going what has its turn after it.
 func (s *Store) EndTask(ctx context.Context, fence phone.Fence, end phone.TaskEnd) error {
 	return s.step(ctx, &step{kind: stepEndTask, fence: fence, end: end})
+}
+
+// Holds reports whether the job is unfinished and still the fence's.
+func (s *Store) Holds(ctx context.Context, fence phone.Fence) (bool, error) {
+	found, err := readAll(ctx, s, one[int], `SELECT 1 FROM jobs WHERE id = ? AND attempt = ? AND owner = ?`, fence.Job, fence.Attempt, fence.Replica)
+	return len(found) > 0, err
 }
 
 // endTask is the step's effect on its job.

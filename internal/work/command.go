@@ -72,9 +72,9 @@ func (t *task) shell() (phone.TaskEnd, error) {
 // uninstall removes an app. One that an earlier attempt has removed is as it should be.
 func (t *task) uninstall() (phone.TaskEnd, error) {
 	var result driver.Result
-	gone := false
+	look, gone := t.Job.Again(), false
 	err := t.call("uninstall the app", func(context.Context) error {
-		if t.Job.Again() || gone {
+		if look {
 			there, err := t.installed(t.Task.Package)
 			if gone = err == nil && !there; err != nil || gone {
 				return err
@@ -82,7 +82,7 @@ func (t *task) uninstall() (phone.TaskEnd, error) {
 		}
 		var err error
 		result, err = t.execTask(driver.Command{Args: []string{"pm", "uninstall", t.Task.Package}})
-		gone = err != nil // perhaps: the next try looks
+		look = look || err != nil // it may be gone: every further try looks
 		return err
 	})
 	if err != nil {
@@ -94,13 +94,20 @@ func (t *task) uninstall() (phone.TaskEnd, error) {
 	return t.ended("pm uninstall", result), nil
 }
 
-// installed looks whether the phone has a package of that name.
+// installed looks whether the phone has a package of that name. `pm path` of one that is not there says nothing and ends with 1; anything else
+// says that the package manager does not answer.
 func (t *task) installed(name string) (bool, error) {
 	result, err := t.execTask(driver.Command{Args: []string{"pm", "path", name}})
 	if err != nil {
 		return false, err
 	}
-	return result.ExitCode == 0 && strings.Contains(string(result.Stdout), "package:"), nil
+	switch {
+	case result.ExitCode == 0 && strings.Contains(string(result.Stdout), "package:"):
+		return true, nil
+	case result.ExitCode == 1 && len(result.Stdout)+len(result.Stderr) == 0:
+		return false, nil
+	}
+	return false, phone.Errorf(phone.Internal, phone.ReasonHostFailed, "the phone's package manager does not say whether the app is there: exit code %d: %s", result.ExitCode, output(result))
 }
 
 // taskGrace is how long a host may take to say how a command ended, besides the command's own time.

@@ -23,7 +23,31 @@ func (t *task) deleteAndFinish() error {
 	if err := erasing.wait(); err != nil {
 		return err
 	}
+	if err := t.nothingLater(); err != nil {
+		return err
+	}
 	return t.finish(driver.Instance{}, nil, erasing)
+}
+
+// nothingLater fails while the host has a life of the phone that the database does not know: it was made after the backup from which the database
+// was restored, and may have the phone's newest data. Comparisons leave it alone for the same reason.
+func (t *task) nothingLater() error {
+	var objects []driver.Object
+	err := t.call("list what is on the server", func(ctx context.Context) (err error) {
+		objects, err = t.host.List(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, o := range objects {
+		if o.Phone == t.Phone.ID && o.Generation > t.Job.Target {
+			return phone.Errorf(phone.Conflict, phone.ReasonHigherGeneration,
+				"server %s has generation %d of the phone, of which the database knows %d: look what it is, and remove it by hand before the phone is deleted",
+				t.Server.Name, o.Generation, t.Job.Target)
+		}
+	}
+	return nil
 }
 
 // below is the generation below which everything of the phone is to be destroyed.

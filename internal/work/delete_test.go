@@ -65,6 +65,28 @@ func TestDeletePhone(t *testing.T) {
 	}
 }
 
+// A host that has a later life than the database knows, as after a restored backup, keeps it, and the phone with it.
+func TestDeleteLeavesLaterLives(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1, 1)
+	b.start()
+	b.created()
+	later := b.ref(0, 7)
+	if _, err := b.host.Ensure(t.Context(), driver.Spec{Ref: later, Job: "later"}); err != nil {
+		t.Fatal(err)
+	}
+	job := b.await(b.power(phone.KindDelete, b.phones[0]), "a deletion that fails", ended)[0]
+	if job.Phase != phone.PhaseFailed || job.Failure.Reason != phone.ReasonHigherGeneration {
+		t.Errorf("the job: %s %+v", job.Phase, job.Failure)
+	}
+	if n := b.host.has(later); n == 0 {
+		t.Error("the later life was destroyed")
+	}
+	if p, err := b.store.Phone(t.Context(), b.project, b.phones[0].ID); err != nil || p.Status != phone.StatusResetFailed {
+		t.Errorf("the phone: %+v, %v", p, err)
+	}
+}
+
 // A deletion whose process ends after the instance went, or after the erasure was saved, goes on in another and ends once.
 func TestDeleteGoesOn(t *testing.T) {
 	t.Parallel()
@@ -98,7 +120,7 @@ func TestDeleteGoesOn(t *testing.T) {
 	}
 }
 
-// A deletion that the host does not let happen leaves an abnormal phone that says why, and is done by deleting it again.
+// A deletion that the host does not let happen leaves a phone that nothing but a reset or a deletion is for, and is done by deleting it again.
 func TestDeleteFails(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 1, 1)
@@ -117,8 +139,12 @@ func TestDeleteFails(t *testing.T) {
 		t.Errorf("the job: %s %+v", job.Phase, job.Failure)
 	}
 	p, err := b.store.Phone(t.Context(), b.project, b.phones[0].ID)
-	if err != nil || p.Status != phone.StatusAbnormal || p.Cause != "volume v is in use" {
+	if err != nil || p.Status != phone.StatusResetFailed {
 		t.Errorf("the phone: %+v, %v", p, err)
+	}
+	_, refused, err := b.store.AcceptRestart(t.Context(), fleet.AcceptRestart{AcceptPower: b.powerInput(phone.KindRestart, b.phones[0]), Check: anyProperties})
+	if err != nil || phone.ReasonOf(refused[0].Err) != phone.ReasonPhoneNotRestartable {
+		t.Errorf("a restart of what is left: %+v, %v", refused, err)
 	}
 	broken.Store(false)
 	b.succeeded(b.power(phone.KindDelete, b.phones[0]))

@@ -74,7 +74,7 @@ func apkPath(folder string, n int) string { return fmt.Sprintf("%s/%d.apk", fold
 
 // cleanUp removes what an installation has put into the phone, if it can.
 func (t *task) cleanUp(folder string) {
-	if t.dropped() != nil {
+	if t.dropped() != nil || t.lost {
 		return
 	}
 	if _, err := t.execTask(driver.Command{Args: []string{"rm", "-rf", folder}}); err != nil {
@@ -143,16 +143,50 @@ func (t *task) unpack(ctx context.Context, write func(io.Writer) error) error {
 	if !can {
 		return phone.Errorf(phone.Unsupported, "", "server %s cannot put files into phones", t.Server.Name)
 	}
+	ctx, stop := t.whileHeld(ctx)
+	defer stop()
 	r, w := io.Pipe()
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		w.CloseWithError(write(w))
+		w.CloseWithError(t.guarded(func() error { return write(w) }))
 	}()
 	err := into.Unpack(ctx, t.ref(), r)
 	r.CloseWithError(io.ErrClosedPipe)
 	<-written
+	if t.lost = phone.ReasonOf(context.Cause(ctx)) == phone.ReasonFenced; t.lost {
+		return context.Cause(ctx)
+	}
 	return err
+}
+
+// heldEvery is how often a task that puts files into a phone looks whether it is still its own.
+const heldEvery = 2 * time.Second
+
+// whileHeld gives a context that ends with an error with ReasonFenced soon after the job has become somebody else's, or was ended by another job
+// of its phone. A host may keep everything else from a phone while it is given files (dockerd locks the container): what ended the task would wait
+// for its last byte.
+func (t *task) whileHeld(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(heldEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			held, err := t.engine.Store.Holds(ctx, t.Fence)
+			if err == nil && !held {
+				cancel(phone.Errorf(phone.Conflict, phone.ReasonFenced, "the job is not this attempt's any more"))
+				return
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil); <-done }
 }
 
 // packAll writes the packages as an archive of their folder.
@@ -264,8 +298,8 @@ func copyEntry(to io.Writer, from io.Reader, source *driver.Source) error {
 }
 
 func notTar(source *driver.Source, err error) error {
-	if source.Err != nil {
-		return source.Err
+	if err := source.Err(); err != nil {
+		return err
 	}
 	return unfit("the object is no whole tar archive: %v", err)
 }
@@ -275,13 +309,11 @@ func cleanHeader(h *tar.Header) (*tar.Header, error) {
 	if strings.ContainsRune(h.Name+h.Linkname, 0) || leadsOut(h.Name) {
 		return nil, unfit("the archive has the name %q, which leads out of it", cutName(h.Name))
 	}
-	clean := &tar.Header{Typeflag: h.Typeflag, Name: strings.TrimPrefix(path.Clean("/"+h.Name), "/"), Mode: h.Mode & 0o7777, Uid: h.Uid, Gid: h.Gid, ModTime: h.ModTime, Format: tar.FormatPAX}
-	if clean.Name == "" {
-		clean.Name = "."
-	}
+	// Behind "./" no name is taken for the beginning of a compressed archive, as one that begins with BZh would be.
+	clean := &tar.Header{Typeflag: h.Typeflag, Name: "." + path.Clean("/"+h.Name), Mode: h.Mode & 0o7777, Uid: h.Uid, Gid: h.Gid, ModTime: h.ModTime, Format: tar.FormatPAX}
 	switch h.Typeflag {
 	case tar.TypeDir:
-		clean.Name += "/"
+		clean.Name = strings.TrimSuffix(clean.Name, "/") + "/"
 	case tar.TypeReg, tar.TypeGNUSparse:
 		clean.Typeflag, clean.Size = tar.TypeReg, h.Size
 	case tar.TypeSymlink:

@@ -101,7 +101,7 @@ func TestPush(t *testing.T) {
 	})
 	objects.away = 2
 	j := b.await(b.task(phone.KindPush, objectTask("a.tar"), b.phones...), "ended", ended)[0]
-	if j.Phase != phone.PhaseSucceeded || !strings.Contains(j.Output, "3 files") || !slices.Equal(b.files(), []string{"data/", "data/l", "data/x"}) || !lost {
+	if j.Phase != phone.PhaseSucceeded || !strings.Contains(j.Output, "3 files") || !slices.Equal(b.files(), []string{"./data/", "./data/l", "./data/x"}) || !lost {
 		t.Errorf("%s %q %+v: %q", j.Phase, j.Output, j.Failure, b.files())
 	}
 	objects.mu.Lock()

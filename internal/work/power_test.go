@@ -13,13 +13,18 @@ import (
 	"github.com/lethe-cloud/lethe/internal/work"
 )
 
-// power stops or restarts phones, all of which must be accepted.
-func (b *bench) power(kind phone.Kind, phones ...phone.Phone) phone.RequestID {
-	b.t.Helper()
+func (b *bench) powerInput(kind phone.Kind, phones ...phone.Phone) fleet.AcceptPower {
 	in := fleet.AcceptPower{Request: phone.Request{ID: phone.NewID[phone.RequestID](), Project: b.project, Kind: kind, Caller: "test", CreatedAt: time.Now()}}
 	for _, p := range phones {
 		in.Items = append(in.Items, phone.ResetItem{PhoneID: string(p.ID)})
 	}
+	return in
+}
+
+// power stops or restarts phones, all of which must be accepted.
+func (b *bench) power(kind phone.Kind, phones ...phone.Phone) phone.RequestID {
+	b.t.Helper()
+	in := b.powerInput(kind, phones...)
 	accept := b.store.AcceptStop
 	switch kind {
 	case phone.KindRestart:

@@ -36,6 +36,9 @@ type Store interface {
 	// EndTask ends a task, in success where its end has no failure, keeps what its program said, and sets going what has its turn after it.
 	EndTask(ctx context.Context, fence phone.Fence, end phone.TaskEnd) error
 
+	// Holds reports whether the job is unfinished and still the fence's.
+	Holds(ctx context.Context, fence phone.Fence) (bool, error)
+
 	// Restore saves that a job with the rollback policy has failed before its new life was verified, and why: restoring begins, in
 	// the slot that the job holds. Again it succeeds and changes nothing.
 	Restore(ctx context.Context, fence phone.Fence, failure phone.Failure) error

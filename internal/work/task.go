@@ -20,6 +20,7 @@ type task struct {
 	host    driver.Driver
 	log     *slog.Logger
 	touched bool // with the rollback policy: this attempt may have stopped the old life
+	lost    bool // the job was seen to be another's, or ended
 }
 
 // attempt is what bounds one attempt in time.

@@ -90,7 +90,7 @@ func reconciler(t *testing.T, kind, policy string) {
 	}
 	var shown struct{ Cause string }
 	in.call(only, http.MethodGet, "/lethe/v1/phones/"+goes.id, nil, &shown)
-	if !strings.Contains(shown.Cause, "is gone") || !strings.Contains(shown.Cause, "reset the phone") {
+	if !strings.Contains(shown.Cause, "is gone") || !strings.Contains(shown.Cause, "restart the phone") {
 		t.Errorf("an abnormal phone says %q", shown.Cause)
 	}
 	in.resetAll(only, h)

@@ -78,6 +78,10 @@ func (s gatedStore) EndTask(ctx context.Context, f phone.Fence, end phone.TaskEn
 	panic("the reference has no tasks")
 }
 
+func (s gatedStore) Holds(ctx context.Context, f phone.Fence) (bool, error) {
+	panic("the reference has no tasks")
+}
+
 func (s gatedStore) Fail(ctx context.Context, f phone.Fence, failure phone.Failure) error {
 	return s.fenced(ctx, "fail "+string(failure.Reason), f, func(ctx context.Context) error { return s.real.Fail(ctx, f, failure) },
 		func() outcome { return s.ended(f, s.world.spec.fail(f, failure)) })

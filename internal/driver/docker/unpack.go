@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"io"
+	"strings"
 
 	"github.com/moby/moby/client"
 
@@ -25,15 +26,24 @@ func (d *Driver) Unpack(ctx context.Context, ref driver.Ref, archive io.Reader) 
 	switch {
 	case err == nil:
 		return nil
-	case source.Err != nil:
-		return source.Err
+	case source.Err() != nil:
+		return source.Err()
 	}
 	err = classify("unpack files in the phone", err)
-	switch code := phone.CodeOf(err); {
-	case isNotFound(err): // the container was removed meanwhile
-		return errNotRunning(err)
-	case code == phone.Invalid:
-		return &phone.Error{Code: phone.Invalid, Reason: phone.ReasonFileInvalid, Msg: "the phone cannot hold the files: " + said(err), Err: err}
+	if isNotFound(err) {
+		// Of the container, which was removed meanwhile, or of what a link of the archive names.
+		if again, lost := d.find(ctx, ref); lost != nil || !again.State.Running {
+			return errNotRunning(err)
+		}
+		return unfit(err)
+	}
+	// The daemon answers what it cannot unpack as an error of its own; so it does when it has no room, which is one.
+	if code := phone.CodeOf(err); code == phone.Invalid || code == phone.Internal && !strings.Contains(err.Error(), "no space left") {
+		return unfit(err)
 	}
 	return err
+}
+
+func unfit(err error) error {
+	return &phone.Error{Code: phone.Invalid, Reason: phone.ReasonFileInvalid, Msg: "the phone cannot hold the files: " + said(err), Err: err}
 }

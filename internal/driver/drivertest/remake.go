@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"archive/tar"
 	"bytes"
 	"slices"
 	"strings"
@@ -91,6 +92,11 @@ func testRemake(t *testing.T, h *Harness) {
 		}
 		b.wantObjects(objects(spec, made)...) // the volume is still the first job's
 		b.wantKept(other, made, data)
+		if d, can := b.d.(driver.Unpacker); can {
+			if err := d.Unpack(b.ctx, spec.Ref, bytes.NewReader(archiveOf(b.T, file{tar.TypeReg, "data/suite-new", []byte("new"), ""}))); err != nil {
+				b.Errorf("files for an instance that was made anew: %v", err)
+			}
+		}
 		if again := b.remake(other); !again.Booted {
 			b.Errorf("Remake of what is made so already, and runs, gives %+v", again)
 		}

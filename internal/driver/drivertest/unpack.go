@@ -90,6 +90,10 @@ func testUnpack(t *testing.T, h *Harness) {
 	if err := d.Unpack(b.ctx, spec.Ref, bytes.NewReader(bytes.Repeat([]byte("no archive"), 200))); err == nil {
 		t.Error("what is no archive was unpacked")
 	}
+	nothing := archiveOf(t, file{tar.TypeLink, "data/suite-hard", nil, "data/suite-none"})
+	if err := d.Unpack(b.ctx, spec.Ref, bytes.NewReader(nothing)); phone.ReasonOf(err) != phone.ReasonFileInvalid {
+		t.Errorf("a link to a file that is not there: %v", err)
+	}
 	absent := driver.Ref{Phone: spec.Phone, Generation: spec.Generation + 1}
 	if err := d.Unpack(b.ctx, absent, bytes.NewReader(first)); phone.CodeOf(err) != phone.NotFound {
 		t.Errorf("into an absent instance: %v", err)

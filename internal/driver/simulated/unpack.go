@@ -23,8 +23,8 @@ func (d *Driver) Unpack(ctx context.Context, ref driver.Ref, archive io.Reader) 
 	_, err := call(ctx, d, OpExec, d.about(ref), func() (struct{}, error) {
 		source := &driver.Source{Reader: archive}
 		err := d.unpack(ctx, ref, source)
-		if source.Err != nil {
-			err = source.Err
+		if source.Err() != nil {
+			err = source.Err()
 		}
 		return struct{}{}, err
 	})
@@ -76,7 +76,7 @@ func (d *Driver) unpackOne(ctx context.Context, ref driver.Ref, header *tar.Head
 	case !i.running(d.now()):
 		return phone.Errorf(phone.Precondition, phone.ReasonPhoneNotRunning, "the instance %s does not run: start it", instanceName(ref))
 	}
-	data, err := os.OpenRoot(d.volumePath(i.label))
+	data, err := os.OpenRoot(d.volumePath(i.volumeLabel()))
 	if errors.Is(err, fs.ErrNotExist) {
 		return noVolume(ref)
 	}
@@ -90,8 +90,13 @@ func (d *Driver) unpackOne(ctx context.Context, ref driver.Ref, header *tar.Head
 	return errors.Join(err, data.Close())
 }
 
-// place makes one entry of an archive.
+// place makes one entry of an archive. It follows no link: what lies behind one could be deeper than a path can be long, and nothing could erase it.
 func place(data *os.Root, name string, header *tar.Header, content io.Reader) error {
+	for folder := path.Dir(name); folder != "."; folder = path.Dir(folder) {
+		if info, err := data.Lstat(folder); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return unfit("%s leads through a link", header.Name)
+		}
+	}
 	if header.Typeflag == tar.TypeDir {
 		return data.MkdirAll(name, 0o700)
 	}
