@@ -54,6 +54,7 @@ type Server struct {
 	Config             json.RawMessage `json:"config,omitempty"`
 	// The host of the installation's pool that it is on.
 	PoolHost   string    `json:"pool_host,omitempty"`
+	Keypair    string    `json:"keypair,omitempty"`
 	CreateTime time.Time `json:"create_time"`
 	UpdateTime time.Time `json:"update_time,omitzero"`
 	// Boot slots; in the answer for one server only.

@@ -111,6 +111,18 @@ func (h *hosts) check(name string, properties phone.Properties) *phone.Error {
 	return h.Rules(name).Check(properties)
 }
 
+// checkKeys says why a kind of driver cannot say whose adb a phone lets in, or nil.
+func (h *hosts) checkKeys(name string) *phone.Error {
+	var kind driver.Driver = (*simulated.Driver)(nil)
+	if name == docker.Name {
+		kind = (*docker.Driver)(nil)
+	}
+	if _, can := kind.(driver.KeySetter); !can {
+		return phone.Errorf(phone.Precondition, phone.ReasonNoADBKeys, "the driver %s of the server cannot say whose adb a phone lets in", name)
+	}
+	return nil
+}
+
 // checkServer completes a new server's endpoint and refuses what its driver cannot run; it asks no host.
 func (h *hosts) checkServer(server *phone.Server) *phone.Error {
 	if server.Driver == simulated.Name && server.Endpoint == "" {

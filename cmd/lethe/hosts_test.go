@@ -55,3 +55,14 @@ func TestUnknownPhoneModel(t *testing.T) {
 		}
 	}
 }
+
+// Servers of both drivers can have key pairs.
+func TestKeyDrivers(t *testing.T) {
+	t.Parallel()
+	h := newHosts("i", t.TempDir(), "h", nil, ownBinary, slog.New(slog.DiscardHandler))
+	for _, name := range []string{"simulated", "docker"} {
+		if err := h.checkKeys(name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

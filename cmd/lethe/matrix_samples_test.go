@@ -47,6 +47,7 @@ var samples = map[string][]sample{
 	"GET /v1/{project_id}/cloud-phone/phone-models":                             {{}},
 	"PUT /v1/{project_id}/cloud-phone/servers/{server_id}":                      {{body: `{"server_name":"edge"}`}}, // its own name
 	"POST /v1/{project_id}/cloud-phone/servers/batch-restart":                   {{body: `{"server_ids":["SERVER"]}`}},
+	"PUT /v1/{project_id}/cloud-phone/servers/open-access":                      {{body: `{"servers":[{"server_id":"0123456789abcdef0123456789abcdef","keypair_name":"ops"}]}`}},
 	"POST /v2/{project_id}/cloud-phone/servers":                                 {{body: `{"server_name":"a","server_model_name":"no.host","phone_model_name":"lethe.cp.standard","image_id":"IMAGE","count":1}`, owner: 400}},
 	"DELETE /v2/{project_id}/cloud-phone/servers":                               {{body: `{"server_ids":["0123456789abcdef0123456789abcdef"]}`, owner: 404}},
 	"POST /v2/{project_id}/cloud-phone/servers/{server_id}/change":              {{body: `{"phone_model_name":"lethe.cp.standard","image_id":"IMAGE"}`, also: []fleet.Action{fleet.ActionImagesGet}, missing: true, owner: 404}},

@@ -32,3 +32,12 @@ func pool(cfg config.Config) []phone.PoolHost {
 	}
 	return out
 }
+
+// keypairs gives the use cases and the engine whose adb phones can let in.
+func keypairs(cfg config.Config) []phone.Keypair {
+	var out []phone.Keypair
+	for _, k := range cfg.Keypairs {
+		out = append(out, phone.Keypair{Name: k.Name, PublicKeys: k.PublicKeys, Accounts: k.Accounts})
+	}
+	return out
+}

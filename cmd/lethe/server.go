@@ -210,7 +210,7 @@ func serverDetail(s api.Server) table {
 		"PHONES", fmt.Sprintf("%d: %s", s.PhoneCount, dash(strings.Join(phones, ", "))),
 		"ADB PORTS", fmt.Sprintf("%d-%d", s.PortBase, s.PortBase+s.PhoneCount-1),
 		"IMAGE LABEL", s.ImageLabel, "SERVER MODEL", s.ServerModelName, "PHONE MODEL", s.PhoneModelName,
-		"POOL HOST", dash(s.PoolHost), "CONFIG", dash(string(s.Config)), "CREATED", moment(s.CreateTime),
+		"POOL HOST", dash(s.PoolHost), "KEY PAIR", dash(s.Keypair), "CONFIG", dash(string(s.Config)), "CREATED", moment(s.CreateTime),
 	)
 }
 

@@ -72,10 +72,11 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 		Store: st, Queue: st, Hosts: h, Objects: files, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline, LeaseTTL: leaseTTL(cfg),
 		JobRetention: cfg.JobRetention, ReconcileEvery: cfg.ReconcileEvery, ReconcileGrace: cfg.ReconcileGrace,
 		RestartDead: cfg.RestartDead, TaskTimeout: cfg.TaskTimeout, AuditRetention: cfg.AuditRetention,
+		Keypairs: keypairs(cfg),
 	})
 	phones := fleet.New(fleet.Config{
 		Store: st, Hosts: h, Objects: files, Check: h.check, CheckServer: h.checkServer, MaxBatch: cfg.MaxBatch, BootTimeout: cfg.BootTimeout,
-		Reconciler: a.engine, Models: models(cfg), Pool: pool(cfg),
+		Reconciler: a.engine, Models: models(cfg), Pool: pool(cfg), Keypairs: keypairs(cfg), CheckKeys: h.checkKeys,
 	})
 
 	native := httpapi.New(httpapi.Config{

@@ -38,6 +38,7 @@ type Config struct {
 	PhoneModels  []PhoneModel // of the file only, as ServerModels
 	ServerModels []ServerModel
 	PoolHosts    []PoolHost
+	Keypairs     []Keypair
 	// JobRetention is how long a finished job is kept, at least; 0 keeps all for ever.
 	JobRetention time.Duration
 	// AuditRetention is how long an event of the audit trail is kept, at least; 0 keeps all for ever.

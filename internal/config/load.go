@@ -151,13 +151,22 @@ func readFile(src Source, config *Config, problems *Error) map[string]string {
 		config.PoolHosts = readPoolHosts(src.File, tables, problems)
 		delete(raw, poolHostsKey)
 	}
+	if tables, given := raw[keypairsKey]; given {
+		config.Keypairs = readKeypairs(src.File, tables, problems)
+		delete(raw, keypairsKey)
+	}
+	for _, h := range config.PoolHosts {
+		if h.Keypair != "" && !slices.ContainsFunc(config.Keypairs, func(k Keypair) bool { return k.Name == h.Keypair }) {
+			problems.addf("pool host %q (%s): keypair %q has no [[%s]] table: add one of that name, or leave keypair out", h.Name, src.File, h.Keypair, keypairsKey)
+		}
+	}
 	known := keys()
 	values := map[string]string{}
 	for _, name := range sortedKeys(raw) {
 		i := slices.IndexFunc(known, func(k key) bool { return k.name == name })
 		if i < 0 {
-			problems.addf("unknown key %q in %s: the keys are %s and the tables %s, %s, %s and %s", name, src.File, keyNames(known), phoneModelsKey, serverModelsKey, poolHostsKey,
-				bucketsKey)
+			problems.addf("unknown key %q in %s: the keys are %s and the tables %s, %s, %s, %s and %s", name, src.File, keyNames(known), phoneModelsKey, serverModelsKey, poolHostsKey,
+				keypairsKey, bucketsKey)
 			continue
 		}
 		switch v := raw[name].(type) {

@@ -101,6 +101,18 @@ func textKey(field *string, rule *regexp.Regexp) func(any) bool {
 	}
 }
 
+func textsKey(field *[]string) func(any) bool {
+	return func(v any) bool {
+		texts, ok := v.([]any)
+		for _, text := range texts {
+			s, is := text.(string)
+			ok = ok && is && s != ""
+			*field = append(*field, s)
+		}
+		return ok && len(texts) > 0
+	}
+}
+
 func numberKey(set func(int64), most int64) func(any) bool {
 	return func(v any) bool {
 		n, ok := v.(int64)

@@ -19,7 +19,7 @@ type PoolHost struct {
 	BootTimeout     time.Duration
 	PortBase        int
 	Template        json.RawMessage // the driver's settings, one JSON object
-	Keypair         string          // the name of the key pair whose public key the template lets in
+	Keypair         string          // the name of the key pair that a server on it has at first, one of Config.Keypairs; "" is none
 	Accounts        []string        // names of those who may take it; none: all
 }
 
@@ -64,15 +64,7 @@ func readPoolHost(table map[string]any) (h PoolHost, wrong []string) {
 			return err == nil
 		}},
 		{"keypair", "must be 1 to 64 letters, digits, - _ or ., such as ops", textKey(&h.Keypair, modelName)},
-		{"accounts", "must be a list of account names", func(v any) bool {
-			names, ok := v.([]any)
-			for _, name := range names {
-				text, is := name.(string)
-				ok = ok && is && text != ""
-				h.Accounts = append(h.Accounts, text)
-			}
-			return ok && len(names) > 0
-		}},
+		{"accounts", "must be a list of account names", textsKey(&h.Accounts)},
 	})
 	for _, key := range []struct {
 		name  string

@@ -13,7 +13,7 @@ func TestPoolHosts(t *testing.T) {
 	read := func(text string) (Config, error) {
 		return Load(Source{File: "lethe.toml", Flags: map[string]string{"data": "d"}, Read: func(string) ([]byte, error) { return []byte(text), nil }})
 	}
-	got, err := read(`
+	got, err := read(opsKeypair + `
 [[pool_hosts]]
 name = "rack-1"
 driver = "docker"
@@ -58,6 +58,7 @@ phones = 2
 		"bad port":     {whole + "port_base = 80", "port_base must be"},
 		"bad template": {whole + "template = 1", "template must be a table"},
 		"bad accounts": {whole + "accounts = [1]", "accounts must be"},
+		"no such pair": {opsKeypair + whole + "keypair = \"dev\"", `pool host "a" (lethe.toml): keypair "dev" has no [[keypairs]] table`},
 		"unknown key":  {whole + "colour = 1", `unknown key "colour"`},
 		"named twice":  {whole + whole, "is there twice"},
 	} {

@@ -34,6 +34,9 @@ const (
 	reasonTooManyServers  phone.Reason = "cph_too_many_servers"
 	reasonNoServer        phone.Reason = "cph_no_server"
 	reasonNoRestart       phone.Reason = "cph_no_restart"
+	reasonServers         phone.Reason = "cph_servers"
+	reasonNoServers       phone.Reason = "cph_no_servers"
+	reasonKeypairServer   phone.Reason = "cph_keypair_server"
 	reasonNoImage         phone.Reason = "cph_no_image"
 	reasonAction          phone.Reason = "cph_action"
 	reasonCount           phone.Reason = "cph_count"
@@ -82,6 +85,8 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonServerNotReady:      {400, "CPS.0099", "Parameter: server is not ready."},
 	phone.ReasonNoHost:              {400, "CPS.0136", "Available server not found. {1}"},
 	phone.ReasonNoKeypair:           {400, "CPS.0067", "Keypair could not found. {1}"},
+	phone.ReasonKeypairMissing:      {400, "CPS.0068", "Parameter: keypair_name is empty."},
+	phone.ReasonNoADBKeys:           {400, "CPS.0098", "Parameter: no available keypair_name or server not ready. {1}"},
 	phone.ReasonHostsTaken:          {400, "CPS.0066", "Capacity exceeded for server. {1}"},
 	phone.ReasonServerBusy:          {400, "CPS.0099", "Parameter: server is not ready. {1}"},
 	phone.ReasonImageInvalid:        {400, "CPS.0030", "Parameter: image_id is invalid."},
@@ -168,6 +173,9 @@ var byReason = map[phone.Reason]line{
 	reasonTooManyServers:  {400, "CPS.0096", "The number of servers exceeds the limit."},
 	reasonNoServer:        {400, "CPS.0159", "Server not found."},
 	reasonNoRestart:       {400, "CPS.0158", "The server is not available for being restarted."},
+	reasonServers:         {400, "CPS.0094", "Parameter: servers is invalid. {1}"},
+	reasonNoServers:       {400, "CPS.0095", "Parameter: servers is empty."},
+	reasonKeypairServer:   {400, "CPS.0098", "Parameter: no available keypair_name or server not ready. {1}"},
 	reasonNoImage:         {400, "CPS.0029", "Parameter: image_id is empty."},
 	reasonAction:          {400, "CPS.0047", "Parameter: action is invalid."},
 	reasonCount:           {400, "CPS.0024", "Parameter: count is invalid."},

@@ -13,7 +13,5 @@ func laterRoutes() []route {
 		{"PushShareFiles", "POST " + base + "/phones/share-files", "", NotYet, files, nil},
 		{"DeleteShareFiles", "POST " + base + "/phones/share-files", "", NotYet, files, nil},
 		{"ListShareFiles", "GET " + base + "/servers/share-files", "", NotYet, files, nil},
-		{"UpdateKeypair", "PUT " + base + "/servers/open-access", "", NotYet,
-			"which adb keys may connect stands in the server's template and is read when a phone boots; no job changes it yet", nil},
 	}
 }

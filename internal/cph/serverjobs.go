@@ -50,16 +50,21 @@ func (h *Handler) restartServers(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.acceptedServers(id, outcomes, restartLine), nil
+}
+
+// acceptedServers is accepted for a call about servers; lines gives the codes that the call has.
+func (c *call) acceptedServers(id phone.RequestID, outcomes []phone.ServerOutcome, lines func(*phone.Error) line) serverJobs {
 	c.id = id
 	out := serverJobs{RequestID: id, Jobs: make([]serverJob, len(outcomes))}
 	for i, o := range outcomes {
 		out.Jobs[i] = serverJob{ServerID: cut(o.ServerID, maxPhoneID), JobID: o.Job}
 		if o.Err != nil {
-			line := restartLine(o.Err)
+			line := lines(o.Err)
 			out.Jobs[i].Code, out.Jobs[i].Msg = line.code, line.sentence(o.Err)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // restartLine is lineOf with the codes that the reference has for this call alone.

@@ -42,6 +42,7 @@ const (
 	ActionServersUpdateName  Action = "cph:servers:updateName"
 	ActionServersChangeType  Action = "cph:servers:changeType"
 	ActionServersAccess      Action = "cph:servers:updateAccess"
+	ActionServersKeypair     Action = "cph:servers:updateKeypair"
 	ActionServersAttach      Action = "cph:servers:attachShareFilesystem"
 	ActionServersDetach      Action = "cph:servers:detachShareFilesystem"
 	ActionPhoneModelsList    Action = "cph:system:listPhoneTypes"
@@ -175,6 +176,7 @@ var permissions = []Permission{
 	{Action: ActionServersUpdateName, Resource: "server", Scope: ScopeProject},
 	{Action: ActionServersChangeType, Resource: "server", Scope: ScopeProject},
 	{Action: ActionServersAccess, Resource: "server", Scope: ScopeProject},
+	{Action: ActionServersKeypair, Resource: "server", Scope: ScopeProject},
 	{Action: ActionServersAttach, Resource: "server", Scope: ScopeProject},
 	{Action: ActionServersDetach, Resource: "server", Scope: ScopeProject},
 	{Action: ActionPhoneModelsList, Resource: "phone model", Scope: ScopeProject, Reads: true},

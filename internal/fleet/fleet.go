@@ -23,6 +23,8 @@ type Service struct {
 	reconciler  Reconciler
 	models      Models
 	pool        []phone.PoolHost
+	keypairs    []phone.Keypair
+	checkKeys   func(driver string) *phone.Error
 	now         func() time.Time
 }
 
@@ -45,6 +47,10 @@ type Config struct {
 	Models Models
 	// Pool are the hosts that projects may take as servers.
 	Pool []phone.PoolHost
+	// Keypairs are those that the phones of servers can be given.
+	Keypairs []phone.Keypair
+	// CheckKeys says why a kind of driver cannot say whose adb a phone lets in; nil lets all pass.
+	CheckKeys func(driver string) *phone.Error
 	// Reconciler compares hosts with the database; nil leaves it unsupported.
 	Reconciler Reconciler
 	Now        func() time.Time
@@ -58,6 +64,9 @@ func New(c Config) *Service {
 	if c.CheckServer == nil {
 		c.CheckServer = func(*phone.Server) *phone.Error { return nil }
 	}
+	if c.CheckKeys == nil {
+		c.CheckKeys = func(string) *phone.Error { return nil }
+	}
 	if c.MaxBatch == 0 {
 		c.MaxBatch = 1000
 	}
@@ -69,7 +78,7 @@ func New(c Config) *Service {
 	}
 	return &Service{
 		bootTimeout: c.BootTimeout, objects: c.Objects, store: c.Store, hosts: c.Hosts, check: c.Check, checkServer: c.CheckServer, maxBatch: c.MaxBatch,
-		reconciler: c.Reconciler, models: c.Models.withDefaults(), pool: c.Pool, now: c.Now,
+		reconciler: c.Reconciler, models: c.Models.withDefaults(), pool: c.Pool, keypairs: c.Keypairs, checkKeys: c.CheckKeys, now: c.Now,
 	}
 }
 

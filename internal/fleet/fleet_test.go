@@ -179,6 +179,10 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 			_, _, err := b.DeletePhones(ctx, c, fleet.DeletePhones{Project: project, Phones: []string{string(firstID)}})
 			return err
 		},
+		fleet.ActionServersKeypair: func(ctx context.Context) error {
+			_, _, err := b.UpdateKeypair(ctx, c, fleet.UpdateKeypair{Project: project, Servers: []fleet.ServerKeypair{{Server: string(serverID), Keypair: "ops"}}})
+			return err
+		},
 		fleet.ActionServersRestart: func(ctx context.Context) error {
 			_, _, err := b.RestartServers(ctx, c, fleet.ServersCall{Project: project, Servers: []string{string(serverID)}})
 			return err

@@ -27,7 +27,7 @@ func (s *Service) RestartServers(ctx context.Context, caller account.Caller, in 
 	if err := Authorise(caller, in.Project, ActionServersRestart); err != nil {
 		return "", nil, err
 	}
-	if err := checkServerList(len(in.Servers), MaxRestartServers); err != nil {
+	if err := checkServerList("server_ids", len(in.Servers), MaxRestartServers); err != nil {
 		return "", nil, err
 	}
 	request := s.newRequest(in.Request, in.Project, phone.KindRestart, caller.User.ID)
@@ -41,7 +41,7 @@ func (s *Service) DeleteServers(ctx context.Context, caller account.Caller, in S
 	if err := Authorise(caller, in.Project, ActionServersDelete); err != nil {
 		return "", "", err
 	}
-	if err := checkServerList(len(in.Servers), MaxDeleteServers); err != nil {
+	if err := checkServerList("server_ids", len(in.Servers), MaxDeleteServers); err != nil {
 		return "", "", err
 	}
 	request := s.newRequest(in.Request, in.Project, phone.KindDelete, caller.User.ID)
@@ -142,7 +142,7 @@ func (s *Service) ChangeServer(ctx context.Context, caller account.Caller, in Ch
 	}
 	if in.Keypair != "" && in.Keypair != server.Keypair {
 		return "", "", &phone.Error{
-			Code: phone.NotFound, Reason: phone.ReasonNoKeypair, Field: "keypair_name", Msg: "which adb keys may connect stands in the server's settings, which a change keeps",
+			Code: phone.NotFound, Reason: phone.ReasonNoKeypair, Field: "keypair_name", Msg: "a change keeps the server's key pair: give it another one by servers/open-access",
 		}
 	}
 	request := s.newRequest(in.Request, in.Project, phone.KindReset, caller.User.ID)
@@ -155,12 +155,12 @@ func (s *Service) ChangeServer(ctx context.Context, caller account.Caller, in Ch
 	return request.ID, outcomes[0].Job, nil
 }
 
-func checkServerList(n, most int) error {
+func checkServerList(field string, n, most int) error {
 	switch {
 	case n == 0:
-		return &phone.Error{Code: phone.Invalid, Reason: phone.ReasonServerInvalid, Field: "server_ids", Msg: "server_ids is empty: name at least one server"}
+		return &phone.Error{Code: phone.Invalid, Reason: phone.ReasonServerInvalid, Field: field, Msg: field + " is empty: name at least one server"}
 	case n > most:
-		return &phone.Error{Code: phone.Exhausted, Reason: phone.ReasonServerInvalid, Field: "server_ids", Msg: "server_ids has too many elements: send several calls"}
+		return &phone.Error{Code: phone.Exhausted, Reason: phone.ReasonServerInvalid, Field: field, Msg: field + " has too many elements: send several calls"}
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ type Store interface {
 	// more; its jobs stay.
 	AcceptDelete(ctx context.Context, in AcceptPower) (phone.RequestID, []phone.Outcome, error)
 
-	// AcceptServers does to all phones of servers what the request's kind says (restart, reset or delete), decided by phone.DecideServers:
+	// AcceptServers does to all phones of servers what the request's kind says (restart, reset, delete or update), decided by phone.DecideServers:
 	// each accepted server gets a job, which ends when the jobs of its phones have ended. The outcomes are in the order of the servers.
 	AcceptServers(ctx context.Context, in AcceptServers) ([]phone.ServerOutcome, error)
 	// AbandonServer removes a server and its phones without a look at its host: what is unfinished on them ends with the failure, jobs stay.
@@ -134,6 +134,9 @@ type AcceptServers struct {
 	Image      phone.ImageID
 	Properties phone.Properties
 	Check      phone.PropertyCheck
+	// Keypairs and CheckKeys are of an update: the key pair that each server gets, and what phone.UpdateKeypair needs.
+	Keypairs  map[phone.ServerID]phone.KeypairChoice
+	CheckKeys func(driver string) *phone.Error
 }
 
 // AcceptUpdate is a batch of property updates on its way into the store.

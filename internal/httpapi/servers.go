@@ -107,7 +107,7 @@ func serverOut(s phone.Server) api.Server {
 		ServerID: string(s.ID), ServerName: s.Name, ProjectID: string(s.Project), Driver: s.Driver, Endpoint: s.Endpoint,
 		Status: int(s.Shown()), ServerModelName: s.Model, PhoneModelName: s.PhoneModel, ImageLabel: s.ImageLabel, PhoneCount: s.Capacity,
 		MaxConcurrentBoots: s.MaxConcurrentBoots, BootTimeoutMS: s.BootTimeout.Milliseconds(), PortBase: s.PortBase, Config: s.Config,
-		PoolHost: s.PoolHost, CreateTime: s.CreatedAt.UTC(), UpdateTime: s.UpdatedAt.UTC(),
+		PoolHost: s.PoolHost, Keypair: s.Keypair, CreateTime: s.CreatedAt.UTC(), UpdateTime: s.UpdatedAt.UTC(),
 	}
 }
 

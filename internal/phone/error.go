@@ -47,7 +47,9 @@ const (
 	ReasonServerNotReady      Reason = "server_not_ready"     //
 	ReasonServerBusy          Reason = "server_busy"          // a call about it is at work, or nothing of it can be done now
 	ReasonNoHost              Reason = "no_host"              // the pool has none of the model for this account
-	ReasonNoKeypair           Reason = "no_keypair"           // no host lets its holder in
+	ReasonNoKeypair           Reason = "no_keypair"           // unknown, or no host lets its holder in
+	ReasonKeypairMissing      Reason = "keypair_missing"      // none is named
+	ReasonNoADBKeys           Reason = "no_adb_keys"          // the driver cannot say whose adb a phone lets in
 	ReasonHostsTaken          Reason = "hosts_taken"          // too few of them are free
 	ReasonServerNotEmpty      Reason = "server_not_empty"     // its host has something that no phone of it accounts for
 	ReasonImageInvalid        Reason = "image_invalid"        // malformed id
@@ -112,7 +114,8 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		ReasonPhoneInvalid, ReasonPhoneNotFound, ReasonPhoneBusy, ReasonPhoneFrozen, ReasonPhoneDuplicate, ReasonPhoneNotRunning, ReasonPhoneNotRestartable, ReasonInstanceGone, ReasonVolumeGone,
-		ReasonPhonesInvalid, ReasonPhonesTooMany, ReasonServerInvalid, ReasonServerNotFound, ReasonServerNotReady, ReasonServerBusy, ReasonServerNotEmpty, ReasonNoHost, ReasonNoKeypair, ReasonHostsTaken,
+		ReasonPhonesInvalid, ReasonPhonesTooMany, ReasonServerInvalid, ReasonServerNotFound, ReasonServerNotReady, ReasonServerBusy, ReasonServerNotEmpty, ReasonNoHost, ReasonNoKeypair, ReasonKeypairMissing, ReasonNoADBKeys,
+		ReasonHostsTaken,
 		ReasonImageInvalid, ReasonImageNotFound, ReasonImageLabel, ReasonImageSystem, ReasonPropertyInvalid, ReasonPropertyUnsupported, ReasonPropertyValue, ReasonJobNotFound,
 		ReasonRequestNotFound, ReasonBootTimeout, ReasonBootExited, ReasonHostGone, ReasonHostFailed, ReasonEraseFailed, ReasonCancelled, ReasonFenced,
 		ReasonHigherGeneration, ReasonForeignObject, ReasonVerifyFailed, ReasonTokenExpired, ReasonNameTaken, ReasonNameInvalid,

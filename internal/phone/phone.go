@@ -43,7 +43,7 @@ type Server struct {
 	Doing Kind
 	// PoolHost is the host of the installation's pool that it is on, "" of one that was added by itself.
 	PoolHost string
-	// Keypair is the name of the key pair whose holder its adb lets in, "" when that has no name.
+	// Keypair is the name of the key pair whose holder its phones let in, beside those whom its settings let in; "" for nobody else.
 	Keypair string
 	// MaxConcurrentBoots is the number of boot slots: how many phones may be between removing and booted at once.
 	MaxConcurrentBoots int
@@ -59,7 +59,7 @@ type Server struct {
 const DoingFailed Kind = "failed"
 
 // Shown is the status that callers see. While a call about the whole server is at work it is what that does, and never normal: clients
-// wait for that. Status alone says whether the server may have work.
+// wait for that. Other adb keys leave it as it is, for the phones run meanwhile. Status alone says whether the server may have work.
 func (s Server) Shown() ServerStatus {
 	switch s.Doing {
 	case KindCreate, KindReset:

@@ -16,7 +16,7 @@ type PoolHost struct {
 	MaxConcurrentBoots int // 0: the default of a new server
 	BootTimeout        time.Duration
 	PortBase           int
-	Keypair            string   // the name of the key pair whose public key its settings let in; "" when it has no name
+	Keypair            string   // the name of the key pair that a server on it has at first; "" for none
 	Accounts           []string // names of those who may take it; none: all
 }
 

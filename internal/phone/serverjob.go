@@ -111,6 +111,8 @@ func refuseServer(id ServerID, target ServerTarget, known, seen bool) *Error {
 		return Errorf(NotFound, ReasonServerNotFound, "the project has no such server")
 	case seen:
 		return Errorf(Invalid, ReasonServerInvalid, "the server is named twice: the first element counts")
+	case target.Server.Doing == KindUpdate:
+		return Errorf(Precondition, ReasonServerBusy, "the server's phones are given other adb keys: wait until that ends")
 	case target.Server.Doing != "" && target.Server.Doing != DoingFailed:
 		return Errorf(Precondition, ReasonServerBusy, "the server is %s: wait until that ends", target.Server.Shown())
 	case target.Server.Status != ServerNormal:
@@ -191,7 +193,7 @@ func ServerFailure(kind Kind, phones, bad int, first *Failure) *Failure {
 	if bad == 0 {
 		return nil
 	}
-	done := map[Kind]string{KindCreate: "created", KindRestart: "restarted", KindReset: "made anew", KindDelete: "deleted"}[kind]
+	done := map[Kind]string{KindCreate: "created", KindRestart: "restarted", KindReset: "made anew", KindDelete: "deleted", KindUpdate: "given the adb keys"}[kind]
 	f := Failure{Msg: fmt.Sprintf("%d of %d phones could not be %s.", bad, phones, done)}
 	if first != nil {
 		f.Reason, f.Detail = first.Reason, first.Detail

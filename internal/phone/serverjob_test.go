@@ -89,11 +89,11 @@ func TestServerPhones(t *testing.T) {
 	}
 }
 
-// A server shows what is being done with it, and is never normal meanwhile.
+// A server shows what is being done with it, and is never normal meanwhile, but while its phones are given other adb keys.
 func TestServerShown(t *testing.T) {
 	t.Parallel()
 	for doing, want := range map[phone.Kind]phone.ServerStatus{
-		"": phone.ServerNormal, phone.KindRestart: phone.ServerStarting, phone.KindDelete: phone.ServerStopping, phone.KindReset: phone.ServerCreating, phone.KindCreate: phone.ServerCreating,
+		"": phone.ServerNormal, phone.KindUpdate: phone.ServerNormal, phone.KindRestart: phone.ServerStarting, phone.KindDelete: phone.ServerStopping, phone.KindReset: phone.ServerCreating, phone.KindCreate: phone.ServerCreating,
 	} {
 		s := phone.Server{Status: phone.ServerNormal, Doing: doing}
 		if got := s.Shown(); got != want || got.String() == "unknown" {

@@ -13,8 +13,9 @@ import (
 )
 
 // AcceptServers reads the servers with all of their phones, decides with phone.DecideServers, and does to the accepted ones' phones what
-// AcceptReset, AcceptRestart or AcceptDelete do; each accepted server gets a job of its own, or all of them share one. What is to share
-// one is accepted as a whole or not at all: then no request is written. A server that no phone got a job of ends its job at once.
+// AcceptReset, AcceptRestart, AcceptDelete or AcceptUpdate do; each accepted server gets a job of its own, or all of them share one. What is
+// to share one is accepted as a whole or not at all: then no request is written. A server that no phone got a job of ends its job at once.
+// With an update the servers get their key pairs.
 func (s *Store) AcceptServers(ctx context.Context, in fleet.AcceptServers) ([]phone.ServerOutcome, error) {
 	var outcomes []phone.ServerOutcome
 	err := s.tx(ctx, func(t *tx) error {
@@ -28,6 +29,8 @@ func (s *Store) AcceptServers(ctx context.Context, in fleet.AcceptServers) ([]ph
 				return err
 			}
 			decide = phone.ChangeServer(image, in.Properties, in.Check)
+		case phone.KindUpdate:
+			decide = phone.UpdateKeypair(in.Keypairs, in.CheckKeys)
 		}
 		targets, err := t.lockServerTargets(ctx, in.Request.Project, in.Servers)
 		if err != nil {
@@ -130,7 +133,29 @@ func (t *tx) saveServers(ctx context.Context, in fleet.AcceptServers, servers []
 	if err := expect(n, len(ids), "servers"); err != nil {
 		return err
 	}
+	if in.Request.Kind == phone.KindUpdate {
+		if err := t.saveKeypairs(ctx, ids, in.Keypairs); err != nil {
+			return err
+		}
+	}
 	return t.endServerJobs(ctx, idle)
+}
+
+// saveKeypairs gives servers other key pairs: what is made of their phones from now on has these.
+func (t *tx) saveKeypairs(ctx context.Context, servers []phone.ServerID, choices map[phone.ServerID]phone.KeypairChoice) error {
+	type row struct {
+		ID      phone.ServerID `json:"id"`
+		Keypair string         `json:"keypair"`
+	}
+	rows := make([]row, len(servers))
+	for i, id := range servers {
+		rows[i] = row{id, choices[id].Name}
+	}
+	n, err := t.exec(ctx, `UPDATE servers SET keypair = v.keypair FROM `+t.records("id text", "keypair text")+` WHERE servers.id = v.id`, asJSON(rows))
+	if err != nil {
+		return fmt.Errorf("save the servers' key pairs: %w", err)
+	}
+	return expect(n, len(rows), "servers")
 }
 
 func (t *tx) insertServerJobs(ctx context.Context, r phone.Request, rows []serverJobInsert) error {

@@ -21,6 +21,9 @@ type Config struct {
 	Queue   Queue
 	Hosts   Hosts
 	Objects Objects // nil: there is no bucket
+	// Keypairs are those that servers have; a job that needs one that is not among them fails.
+	Keypairs []phone.Keypair
+
 	Replica phone.ReplicaID
 	Logger  *slog.Logger
 	Now     func() time.Time

@@ -27,6 +27,8 @@ var cures = map[phone.Reason]string{
 	phone.ReasonObjectsGone:      "bring the object store back, then reset the phone again",
 	phone.ReasonFileInvalid:      "put an archive into the bucket that the phone can hold, then reset the phone again",
 	phone.ReasonCommandFailed:    "what its program said stands in the job's output",
+	phone.ReasonNoKeypair:        "give the configuration of every replica a [[keypairs]] table of that name, or the server another key pair, then reset the phone again",
+	phone.ReasonNoADBKeys:        "only servers whose driver announces adb_keys can have a key pair: delete the server, and add it with another driver",
 	phone.ReasonForeignObject:    "something that is not lethe's has the name on the server: remove or rename it there, then reset the phone again",
 }
 

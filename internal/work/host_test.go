@@ -206,6 +206,21 @@ func (h *memoryHost) Remake(ctx context.Context, spec driver.Spec) (driver.Insta
 	return h.see(spec.Ref), nil
 }
 
+// SetADBKeys makes the host a driver.KeySetter.
+func (h *memoryHost) SetADBKeys(ctx context.Context, ref driver.Ref, keys []string) error {
+	if err := h.enter(ctx, "adb keys", ref); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	i := h.instances[ref]
+	if i == nil {
+		return phone.Errorf(phone.NotFound, "", "no instance")
+	}
+	i.spec.ADBKeys = keys
+	return nil
+}
+
 func (h *memoryHost) made(spec driver.Spec) string {
 	return h.Rules("").Made(spec.Image.ID, spec.Properties)
 }

@@ -26,6 +26,11 @@ func (t *task) steps() error {
 	if t.Job.Kind.Task() {
 		return t.doTask()
 	}
+	if t.Job.Kind == phone.KindReset && t.Job.Phase == phone.PhaseRemoving { // else known only when the old life is gone
+		if _, err := t.adbKeys(); err != nil {
+			return err
+		}
+	}
 	if t.Job.Rollback {
 		return t.stepsKeepingOld()
 	}
@@ -178,9 +183,13 @@ func (t *task) ensure() error {
 }
 
 func (t *task) ensureOnce() error {
+	keys, err := t.adbKeys()
+	if err != nil {
+		return err
+	}
 	spec := driver.Spec{
 		Ref: t.ref(), Job: t.Job.ID, Name: t.Phone.Name, Project: t.Phone.Project, Image: t.Image, Identity: t.Identity,
-		Properties: t.Job.Properties, ADBPort: t.Phone.ADBPort,
+		Properties: t.Job.Properties, ADBPort: t.Phone.ADBPort, ADBKeys: keys,
 	}
 	if t.Job.Kind.KeepsLife() {
 		return t.remake(spec)

@@ -6,8 +6,12 @@ import (
 )
 
 // updateAndFinish is the whole of an update: in a phone that runs the values are set and everything is read back. One that did not run
-// when the job was accepted gets them when it runs next, and nothing starts it meanwhile, for it has this job.
+// when the job was accepted gets them when it runs next, and nothing starts it meanwhile, for it has this job. Either is given the adb keys
+// of its server, which may be what the update is for.
 func (t *task) updateAndFinish() error {
+	if err := t.setKeys(); err != nil {
+		return err
+	}
 	if t.Job.PriorStatus == phone.StatusRunning {
 		return t.verifyAndFinish(&erasing{})
 	}

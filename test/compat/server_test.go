@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,8 +60,21 @@ func (w world) serverJob(id string) *model.ShowJobResponse {
 	}
 }
 
-// pool is the configuration of an installation with three hosts that projects may take.
-const pool = `
+// publicKey is a line as in ~/.android/adbkey.pub, as far as its form goes.
+func publicKey(of string) string { return "QAAAA" + strings.Repeat("k", 695) + " " + of + "@host" }
+
+// pool is the configuration of an installation with three hosts that projects may take, and with key pairs.
+var pool = `
+[[keypairs]]
+name = "ops"
+public_keys = ["` + publicKey("ops") + `"]
+[[keypairs]]
+name = "next"
+public_keys = ["` + publicKey("next") + `", "` + publicKey("next-2") + `"]
+[[keypairs]]
+name = "theirs"
+public_keys = ["` + publicKey("theirs") + `"]
+accounts = ["somebody-else"]
 [[pool_hosts]]
 name = "pool-1"
 driver = "simulated"
@@ -107,6 +123,21 @@ func (w world) give(ids ...string) {
 
 func restartServers(ids ...string) *model.RestartCloudPhoneServerRequest {
 	return &model.RestartCloudPhoneServerRequest{Body: &model.RestartCloudPhoneServerRequestBody{ServerIds: ids}}
+}
+
+func keypairs(servers ...model.ServerKeypair) *model.UpdateKeypairRequest {
+	return &model.UpdateKeypairRequest{Body: &model.UpdateKeypairRequestBody{Servers: servers}}
+}
+
+// adbKeys holds all phones of a server to the file that adbd reads.
+func (w world) adbKeys(server, want string) {
+	w.Helper()
+	for _, p := range *answered(w.client.ListCloudPhones(&model.ListCloudPhonesRequest{ServerId: &server}))(w).Phones {
+		cat := exec.Command(binary, "phone", "exec", "--credentials", filepath.Join(w.in.dir, "credentials.json"), *p.PhoneId, "--", "cat", "/adb_keys")
+		if got, err := cat.Output(); err != nil || string(got) != want {
+			w.Errorf("a phone lets in %q (%v), want %q", got, err, want)
+		}
+	}
 }
 
 func deleteServers(ids ...string) *model.DeleteCloudPhoneServerRequest {
@@ -202,6 +233,56 @@ var serverJudgements = map[string]judgement{
 			token := w.in.token(w.in.cred.User, w.in.cred.Password, map[string]any{"project": map[string]any{"name": w.in.cred.Region}})
 			if status, body := w.in.call(token, "POST", "/v1/"+w.in.cred.ProjectID+"/cloud-phone/servers/batch-restart", `{"server_ids":"all"}`); status != 400 {
 				w.Errorf("server_ids that are no list: %d %s", status, body)
+			}
+		},
+	},
+	"UpdateKeypair": {
+		func(w world) {
+			id := w.ownServer("keys", 2)
+			for _, tt := range []struct {
+				keypair string
+				keys    []string
+			}{{"ops", []string{"ops"}}, {"next", []string{"next", "next-2"}}, {"next", []string{"next", "next-2"}}} {
+				answer := answered(w.client.UpdateKeypair(keypairs(model.ServerKeypair{ServerId: id, KeypairName: tt.keypair})))(w)
+				if len(*answer.Jobs) != 1 || *(*answer.Jobs)[0].ServerId != id {
+					w.Fatalf("the answer: %s", answer)
+				}
+				server := answered(w.client.ShowCloudPhoneServerDetail(&model.ShowCloudPhoneServerDetailRequest{ServerId: id}))(w)
+				if *server.Status != 5 || *server.KeypairName != tt.keypair {
+					w.Errorf("the server meanwhile: %s", server)
+				}
+				if job := w.serverJob(*(*answer.Jobs)[0].JobId); *job.Status != 2 || *job.ServerId != id {
+					w.Errorf("the job: %s", job)
+				}
+				var want string
+				for _, key := range tt.keys {
+					want += publicKey(key) + "\n"
+				}
+				w.adbKeys(id, want)
+			}
+			phones := *answered(w.client.ListCloudPhones(&model.ListCloudPhonesRequest{ServerId: &id}))(w).Phones
+			finished(w.T, w.client, *answered(w.client.ResetCloudPhone(reset(nil, model.PhoneProperty{PhoneId: *phones[0].PhoneId})))(w).RequestId)
+			w.adbKeys(id, publicKey("next")+"\n"+publicKey("next-2")+"\n")
+		},
+		func(w world) {
+			w.elements(answered(w.client.UpdateKeypair(keypairs(
+				model.ServerKeypair{ServerId: unknown, KeypairName: "ops"}, model.ServerKeypair{ServerId: "no-id", KeypairName: "ops"},
+				model.ServerKeypair{ServerId: w.server}, model.ServerKeypair{ServerId: w.server, KeypairName: "none"},
+			)))(w), "CPS.0097", "CPS.0097", "CPS.0068", "CPS.0097")
+			for keypair, code := range map[string]string{"": "CPS.0068", "none": "CPS.0067", "theirs": "CPS.0067"} {
+				w.elements(answered(w.client.UpdateKeypair(keypairs(model.ServerKeypair{ServerId: w.server, KeypairName: keypair})))(w), code)
+			}
+			id := w.ownServer("keys-busy", 1)
+			answered(w.client.RestartCloudPhoneServer(restartServers(id)))(w)
+			w.elements(answered(w.client.UpdateKeypair(keypairs(model.ServerKeypair{ServerId: id, KeypairName: "ops"})))(w), "CPS.0098")
+			w.serverStatus(id, 5, 13)
+			refused(w.client.UpdateKeypair(keypairs()))(w, 400, "CPS.0095")
+			refused(w.client.UpdateKeypair(keypairs(make([]model.ServerKeypair, 101)...)))(w, 400, "CPS.0096")
+			token := w.in.token(w.in.cred.User, w.in.cred.Password, map[string]any{"project": map[string]any{"name": w.in.cred.Region}})
+			for _, body := range []string{`{"servers":"all"}`, `{"servers":[null]}`, `{"servers":[{"server_id":1}]}`} {
+				if status, text := w.in.call(token, "PUT", "/v1/"+w.in.cred.ProjectID+"/cloud-phone/servers/open-access", body); status != 400 || !strings.Contains(text, "CPS.0094") {
+					w.Errorf("%s: %d %s", body, status, text)
+				}
 			}
 		},
 	},

@@ -30,6 +30,8 @@ func (s *Store) AcceptServers(ctx context.Context, in fleet.AcceptServers) ([]ph
 			return nil, err
 		}
 		decide = phone.ChangeServer(image, in.Properties, in.Check)
+	case phone.KindUpdate:
+		decide = phone.UpdateKeypair(in.Keypairs, in.CheckKeys)
 	}
 	servers, outcomes := phone.DecideServers(in.Servers, s.serverTargets(in.Request.Project), decide)
 	for _, o := range outcomes {
@@ -49,6 +51,9 @@ func (s *Store) AcceptServers(ctx context.Context, in fleet.AcceptServers) ([]ph
 		i := slices.IndexFunc(s.servers, func(o phone.Server) bool { return o.ID == a.Server })
 		if s.servers[i].Doing = in.Request.Kind; len(a.Phones) == 0 && in.Request.Kind != phone.KindDelete {
 			s.servers[i].Doing, job.EndedAt = "", in.Request.CreatedAt
+		}
+		if in.Request.Kind == phone.KindUpdate {
+			s.servers[i].Keypair = in.Keypairs[a.Server].Name
 		}
 		s.serverJobs = append(s.serverJobs, job)
 		for i := range a.Phones {

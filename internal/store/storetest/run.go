@@ -96,6 +96,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"delete deleted project": testDeletedProject,
 		"restart servers":        testRestartServers,
 		"change server":          testChangeServer,
+		"key pairs of servers":   testKeypairs,
 		"delete servers":         testDeleteServers,
 		"abandon server":         testAbandonServer,
 		"servers of the pool":    testPool,
