@@ -81,7 +81,11 @@ func TestAbandonServer(t *testing.T) {
 	if _, err := b.AbandonServer(t.Context(), owner(), project, serverID); phone.CodeOf(err) != phone.Precondition {
 		t.Errorf("while the host answers: %v", err)
 	}
-	b.hosts.silent = errors.New("connection refused")
+	b.hosts.silent = errors.New("no such certificate")
+	if _, err := b.AbandonServer(t.Context(), owner(), project, serverID); !errors.Is(err, b.hosts.silent) {
+		t.Errorf("while the host cannot be asked: %v", err)
+	}
+	b.hosts.silent = phone.Errorf(phone.Unavailable, "", "connection refused")
 	n, err := b.AbandonServer(t.Context(), owner(), project, serverID)
 	if err != nil || n == 0 {
 		t.Errorf("%d phones, %v", n, err)
