@@ -76,7 +76,7 @@ func TestKeypair(t *testing.T) {
 	b.wantKeys("the next life", b.ref(0, 2), "key two", "key three")
 }
 
-// A host that is away for a while gets the keys when it answers again, and an attempt of another process sets them once more.
+// A host that is away for a while gets the keys when it answers again.
 func TestKeypairRetried(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 1, 1)
@@ -96,8 +96,7 @@ func TestKeypairRetried(t *testing.T) {
 	b.wantKeys("after the host was away", b.ref(0, 1), "key one")
 }
 
-// A job that needs a key pair which the configuration does not have fails before it touches anything, and says the cure; so does one whose
-// driver cannot set keys.
+// A job that needs a key pair which the configuration does not have fails before it touches anything, and says the cure.
 func TestKeypairGone(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 2, 2)
@@ -126,4 +125,33 @@ func TestKeypairGone(t *testing.T) {
 		t.Errorf("with a pair that there is: %+v", end.Failure)
 	}
 	b.wantKeys("with a pair that there is", b.ref(1, 1), "key one")
+}
+
+// keyless is a host whose driver cannot set keys.
+type keyless struct{ *memoryHost }
+
+func (h keyless) Driver(context.Context, phone.Server) (driver.Driver, error) {
+	return struct{ driver.Driver }{h.memoryHost}, nil
+}
+
+// A driver that cannot set keys makes no phone of a server with a key pair: nobody would know whom it lets in.
+func TestKeypairDriver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1, 1)
+	b.config.Keypairs, b.config.Hosts = pairs, keyless{b.host}
+	b.start()
+	b.created()
+	request, _ := b.keypair("one")
+	for _, r := range []phone.RequestID{request, b.afterwards(request)} {
+		if j := b.await(r, "ended", ended)[0]; j.Phase != phone.PhaseFailed || j.Failure.Reason != phone.ReasonNoADBKeys || !b.host.running(b.ref(0, 1)) {
+			t.Errorf("the %s job: %s %+v", j.Kind, j.Phase, j.Failure)
+		}
+	}
+}
+
+// afterwards resets the first phone when a request has ended.
+func (b *bench) afterwards(request phone.RequestID) phone.RequestID {
+	b.t.Helper()
+	b.await(request, "ended", ended)
+	return b.reset(b.phones[:1], nil)
 }
