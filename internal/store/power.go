@@ -19,13 +19,9 @@ func (s *Store) AcceptStop(ctx context.Context, in fleet.AcceptPower) (phone.Req
 // AcceptResetOnce.
 func (s *Store) AcceptRestart(ctx context.Context, in fleet.AcceptRestart) (phone.RequestID, []phone.Outcome, error) {
 	return s.accept(ctx, in.Request, in.Key, func(t *tx) ([]phone.Outcome, error) {
-		var image *phone.Image
-		if in.Image != "" {
-			found, err := t.visibleImage(ctx, in.Request.Project, in.Image)
-			if err != nil {
-				return nil, err
-			}
-			image = &found
+		image, err := t.namedImage(ctx, in.Request.Project, in.Image)
+		if err != nil {
+			return nil, err
 		}
 		targets, err := t.resetTargets(ctx, in.Request.Project, in.Items)
 		if err == nil && image != nil {

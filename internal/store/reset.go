@@ -31,13 +31,9 @@ func (s *Store) AcceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.
 }
 
 func (t *tx) acceptReset(ctx context.Context, in fleet.AcceptReset) ([]phone.Outcome, error) {
-	var image *phone.Image
-	if in.Image != "" {
-		found, err := t.visibleImage(ctx, in.Request.Project, in.Image)
-		if err != nil {
-			return nil, err
-		}
-		image = &found
+	image, err := t.namedImage(ctx, in.Request.Project, in.Image)
+	if err != nil {
+		return nil, err
 	}
 	targets, err := t.resetTargets(ctx, in.Request.Project, in.Items)
 	if err != nil {
@@ -118,6 +114,18 @@ func jobOn(p phone.Phone, order int) jobInsert {
 		ID: phone.NewID[phone.JobID](), Phone: p.ID, Server: p.Server, Target: p.Generation, Prior: p.Generation, PriorStatus: p.Status, PriorImage: p.Image,
 		Image: p.Image, Properties: propertiesJSON(p.Properties), Order: order,
 	}
+}
+
+// namedImage is visibleImage for a call that may name none: then it gives nil.
+func (t *tx) namedImage(ctx context.Context, project phone.ProjectID, id phone.ImageID) (*phone.Image, error) {
+	if id == "" {
+		return nil, nil
+	}
+	image, err := t.visibleImage(ctx, project, id)
+	if err != nil {
+		return nil, err
+	}
+	return &image, nil
 }
 
 // visibleImage reads an image that the project may use, and keeps it from being deleted until the transaction ends.

@@ -70,7 +70,7 @@ func testDelete(t *testing.T, f Fixture) {
 	failing := f.claim(t, jobs[1], "r1")
 	must(t, "Fail", f.Fail(ctx, failing.Fence, phone.Failure{Reason: phone.ReasonHostGone, Msg: "the host is away"}))
 	p = f.phone(t, in.Phones[1].ID)
-	equal(t, "one that could not be deleted", []any{p.Status, p.Cause, p.Generation}, []any{phone.StatusAbnormal, "the host is away", phone.Generation(1)})
+	equal(t, "one that could not be deleted", []any{p.Status, p.Generation}, []any{phone.StatusResetFailed, phone.Generation(1)})
 	f.consistent(t)
 	request := f.job(t, jobs[1]).Request
 	retry := fleet.RetryJobs{Request: f.ResetInput(f.Project(0)).Request, Of: request, Check: f.ResetInput(f.Project(0)).Check}
