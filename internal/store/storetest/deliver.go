@@ -53,7 +53,9 @@ func testDeliver(t *testing.T, f Fixture) {
 	last := f.Reset(t, f.Project(0), in.Phones[2].ID)
 	equal(t, "what came next", receive(t, got), phone.Delivery{Job: last[0], Attempt: 1})
 	<-entered
-	rows := func() int { return f.count(t, `SELECT count(*) FROM river_job WHERE args ->> 'job_id' = $1`, string(before[0])) }
+	rows := func() int {
+		return f.count(t, `SELECT count(*) FROM river_job WHERE args ->> 'job_id' = $1`, string(before[0]))
+	}
 	for deadline := time.Now().Add(10 * time.Second); rows() > 1 && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond) // it is dropped beside what came next, and maybe after it
 	}
