@@ -145,7 +145,7 @@ func TestDockerServerIsDeleted(t *testing.T) {
 	}
 	remove()
 	left := in.phones(`server_id = $1`, h.id)
-	if len(left) != 1 || left[0].id != used.id || left[0].status != -7 {
+	if len(left) != 1 || left[0].id != used.id || left[0].status != -5 {
 		t.Errorf("left of the server: %v", left)
 	}
 	if n := in.count(`SELECT count(*) FROM server_jobs WHERE server_id = $1 AND failure LIKE '%1 of 3 phones could not be deleted%'`, h.id); n != 1 {
