@@ -138,7 +138,7 @@ func (in *installation) checkPhones() {
 		want := map[string]int{
 			"create succeeded": 2, "reset succeeded": 2, "start succeeded": 2, "create failed": -8, "reset failed": -5, "start failed": -7,
 			"stop succeeded": 8, "stop failed": -9, "restart succeeded": 2, "restart failed": -6, "restart cancelled": j.priorStatus,
-			"delete failed": -7, "update succeeded": j.priorStatus, "update failed": j.priorStatus,
+			"delete failed": -5, "update succeeded": j.priorStatus, "update failed": j.priorStatus,
 			"reset cancelled": j.priorStatus,
 		}[j.kind+" "+j.phase]
 		if j.rolledBack {
