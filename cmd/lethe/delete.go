@@ -18,8 +18,8 @@ func newPhoneDeleteCommand(env *environment) *cobra.Command {
 		Use:   "delete PHONE... | --all | --server NAME",
 		Short: "Destroy phones for good, with all their data",
 		Long: `Destroy phones for good, each named by its id or its name: their instances and the volumes of all their lives are destroyed and looked
-for on the server, and then there is no such phone any more. Its name and its port are free. A deletion that fails leaves the phone as
-abnormal: delete it again, or reset it. Exits with 1 when a phone was refused or, with --wait, could not be deleted.`,
+for on the server, and then there is no such phone any more. Its name and its port are free. A phone whose deletion failed can only
+be deleted again, or reset. Exits with 1 when a phone was refused or, with --wait, could not be deleted.`,
 		Example: `  lethe phone delete edge-0001 edge-0002 --yes --wait
   lethe phone delete --server edge --yes`,
 		Args:              f.args,
