@@ -75,9 +75,9 @@ func (a *API) routes() []route {
 
 		{pattern: "GET " + api.Prefix + "/jobs", query: append(page, "request_id", "phone_id", "server_id", "order"), action: fleet.ActionJobsList, handle: a.jobs},
 		{pattern: "GET " + api.Prefix + "/jobs/{job_id}", action: fleet.ActionJobsGet, handle: a.job},
-		{pattern: "POST " + api.Prefix + "/jobs/{job_id}/cancel", action: fleet.ActionPhonesReset, or: append(power(), fleet.ActionPhonesUpdateProperty, fleet.ActionPhonesCommand, fleet.ActionServersCreate), trace: audit.CancelJob, handle: a.cancelJob},
+		{pattern: "POST " + api.Prefix + "/jobs/{job_id}/cancel", action: fleet.ActionPhonesReset, or: append(power(), fleet.ActionPhonesUpdateProperty, fleet.ActionPhonesCommand, fleet.ActionPhonesExport, fleet.ActionPhonesImport, fleet.ActionServersCreate), trace: audit.CancelJob, handle: a.cancelJob},
 		{pattern: "GET " + api.Prefix + "/requests/{request_id}", query: []string{"wait"}, action: fleet.ActionJobsList, handle: a.progress},
-		{pattern: "POST " + api.Prefix + "/requests/{request_id}/cancel", action: fleet.ActionPhonesReset, or: append(power(), fleet.ActionPhonesUpdateProperty, fleet.ActionPhonesCommand, fleet.ActionServersCreate), trace: audit.CancelRequest, handle: a.cancelRequest},
+		{pattern: "POST " + api.Prefix + "/requests/{request_id}/cancel", action: fleet.ActionPhonesReset, or: append(power(), fleet.ActionPhonesUpdateProperty, fleet.ActionPhonesCommand, fleet.ActionPhonesExport, fleet.ActionPhonesImport, fleet.ActionServersCreate), trace: audit.CancelRequest, handle: a.cancelRequest},
 		{pattern: "POST " + api.Prefix + "/requests/{request_id}/retry", keyed: true, action: fleet.ActionPhonesReset, or: power(), trace: audit.ResetCloudPhone, handle: a.retryRequest},
 
 		{pattern: "GET " + api.Prefix + "/replicas", action: fleet.ActionReplicasList, handle: a.replicas},

@@ -28,6 +28,7 @@ type Store struct {
 	members  []phone.ImageMember
 	tags     map[phone.ServerID][]phone.Tag
 	tickets  []phone.Ticket
+	buckets  []phone.Bucket
 
 	serverJobs []phone.ServerJob
 }
