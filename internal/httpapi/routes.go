@@ -22,6 +22,7 @@ type route struct {
 	open     bool  // nobody is asked who is calling
 	quiet    bool  // asked all the time: logged at debug
 	maxBody  int64 // 0: maxBody
+	stream   bool  // the handler reads the body
 	// trace names what the call does in the audit trail: every route has one that may change something.
 	trace  audit.Trace
 	handle func(*call) error
@@ -29,8 +30,9 @@ type route struct {
 
 func (a *API) routes() []route {
 	const (
-		user  = api.Prefix + "/users/{user_name}"
-		group = api.Prefix + "/groups/{group_name}"
+		user   = api.Prefix + "/users/{user_name}"
+		group  = api.Prefix + "/groups/{group_name}"
+		bucket = api.Prefix + "/buckets/{bucket_name}"
 	)
 	page := []string{"after", "offset", "limit"}
 	inProject := []string{"project_name"}
@@ -62,6 +64,14 @@ func (a *API) routes() []route {
 		{pattern: "GET " + api.Prefix + "/images/{image_id}/members", action: fleet.ActionImagesListMembers, handle: a.imageMembers},
 		{pattern: "PUT " + api.Prefix + "/images/{image_id}/members/{member_id}", action: fleet.ActionImagesShare, trace: audit.AddImageMember, handle: a.shareImage},
 		{pattern: "DELETE " + api.Prefix + "/images/{image_id}/members/{member_id}", action: fleet.ActionImagesShare, trace: audit.DeleteImageMember, handle: a.unshareImage},
+
+		{pattern: "POST " + api.Prefix + "/buckets", action: fleet.ActionBucketsCreate, trace: audit.CreateBucket, handle: a.addBucket},
+		{pattern: "GET " + api.Prefix + "/buckets", action: fleet.ActionBucketsList, handle: a.buckets},
+		{pattern: "DELETE " + bucket, action: fleet.ActionBucketsDelete, trace: audit.DeleteBucket, handle: a.deleteBucket},
+		{pattern: "GET " + bucket + "/objects", query: []string{"prefix", "mark", "limit"}, action: fleet.ActionObjectsList, handle: a.objects},
+		{pattern: "GET " + bucket + "/object", query: []string{"key"}, action: fleet.ActionObjectsGet, handle: a.getObject},
+		{pattern: "PUT " + bucket + "/object", query: []string{"key"}, stream: true, action: fleet.ActionObjectsPut, trace: audit.PutObject, handle: a.putObject},
+		{pattern: "DELETE " + bucket + "/object", query: []string{"key"}, action: fleet.ActionObjectsDelete, trace: audit.DeleteObject, handle: a.deleteObject},
 
 		{pattern: "GET " + api.Prefix + "/phones", query: append(page, "phone_name", "server_id", "status"), action: fleet.ActionPhonesList, handle: a.phones},
 		{pattern: "GET " + api.Prefix + "/phones/{phone_id}", action: fleet.ActionPhonesGet, handle: a.phone},
