@@ -43,6 +43,11 @@ var operations = map[string]operation{
 	"DELETE /lethe/v1/servers/{server_id}":       {"deleteServer", "Destroy all phones of a server for good, and then remove the server, once its host has nothing of it any more. Action cph:servers:delete", nil, api.AcceptedServer{}},
 	"POST /lethe/v1/servers/{server_id}/abandon": {"abandonServer", "Forget a server whose host does not answer, with its phones; nothing on the host is destroyed, and it is refused while the host answers. Action cph:servers:delete", nil, api.AbandonedServer{}},
 
+	"POST /lethe/v1/servers/{server_id}/change": {"changeServer", "Make all phones of a server anew with another image; no data is kept. All of them are accepted or none. Actions cph:servers:change and ims:images:get", api.ChangeServer{}, api.AcceptedServer{}},
+
+	"GET /lethe/v1/pool":          {"listPool", "The hosts of the installation's pool that the account may take, and which of them are free; to the operator's account all of them. Action cph:system:listServerTypes", nil, api.PoolHosts{}},
+	"POST /lethe/v1/pool/servers": {"createServers", "Take hosts of the pool as servers, and create their phones: all of the servers or none. Action cph:servers:create", api.CreateServers{}, api.CreatedServers{}},
+
 	"POST /lethe/v1/images": {"addImage", "Register an image. Action ims:images:create", api.AddImage{}, api.Image{}},
 	"GET /lethe/v1/images":  {"listImages", "The images that the project may use, newest first. Action cph:images:list", nil, api.Images{}},
 

@@ -93,6 +93,14 @@ type Servers struct {
 	Next string `json:"next,omitempty"`
 }
 
+// ChangeServer makes all phones of a server anew; no data is kept.
+type ChangeServer struct {
+	// The image that they boot from now on. Needs the action ims:images:get too.
+	ImageID string `json:"image_id"`
+	// The properties that every phone has from now on, and no others: a JSON object as text, as in the CPH API.
+	Property string `json:"property,omitempty"`
+}
+
 // RenameServer gives a server another name; its phones keep theirs.
 type RenameServer struct {
 	// 1 to 60 letters, digits, Chinese characters, - or _; unique in the project.

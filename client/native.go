@@ -236,3 +236,21 @@ func (c *Client) AbandonServer(ctx context.Context, id string) (api.AbandonedSer
 	var out api.AbandonedServer
 	return out, c.send(ctx, http.MethodPost, api.Prefix+"/servers/"+url.PathEscape(id)+"/abandon", nil, nil, &out)
 }
+
+// ChangeServer makes all phones of a server anew with another image; no data is kept. WaitRequest follows it.
+func (c *Client) ChangeServer(ctx context.Context, id string, in api.ChangeServer) (api.AcceptedServer, error) {
+	var out api.AcceptedServer
+	return out, c.call(ctx, http.MethodPost, below("servers", id, "change"), nil, in, &out)
+}
+
+// PoolHosts gives the hosts of the installation's pool that the account may take, and says which of them are free.
+func (c *Client) PoolHosts(ctx context.Context) ([]api.PoolHost, error) {
+	var out api.PoolHosts
+	return out.Hosts, c.get(ctx, below("pool"), nil, &out)
+}
+
+// CreateServers takes hosts of the pool as servers, all of them or none. WaitRequest follows the jobs that create their phones.
+func (c *Client) CreateServers(ctx context.Context, in api.CreateServers) (api.CreatedServers, error) {
+	var out api.CreatedServers
+	return out, c.call(ctx, http.MethodPost, below("pool", "servers"), nil, in, &out)
+}

@@ -48,7 +48,10 @@ type testInstallation struct {
 func newTestInstallation(t *testing.T) *testInstallation {
 	t.Helper()
 	in := &testInstallation{t: t, store: &fleettest.Store{}, reconciler: &fleettest.Reconciler{}, fails: map[string]phone.Failure{}}
-	service := fleet.New(fleet.Config{Store: in.store, Hosts: testHosts{}, Reconciler: in.reconciler})
+	service := fleet.New(fleet.Config{Store: in.store, Hosts: testHosts{}, Reconciler: in.reconciler, Pool: []phone.PoolHost{
+		{Name: "rack-7", Driver: "simulated", Endpoint: "sim:///srv/rack-7", ServerModel: "rack.small", Phones: 3},
+		{Name: "rack-8", Driver: "simulated", Endpoint: "sim:///srv/rack-8", ServerModel: "rack.small", Phones: 3, Accounts: []string{"acme"}},
+	}})
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix+"/", httpapi.New(httpapi.Config{
 		Fleet: service, Access: fleet.NewAccess(fleet.AccessConfig{Store: &in.users}), Authenticate: in.authenticate, Log: slog.New(slog.DiscardHandler),

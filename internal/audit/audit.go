@@ -36,6 +36,7 @@ const (
 	CreateTags        Trace = "batchCreateTags"
 	DeleteTags        Trace = "batchDeleteTags"
 	CreateServer      Trace = "createCloudPhoneServer"
+	ChangeServer      Trace = "changeCloudPhoneServer"
 	RestartServer     Trace = "restartCloudPhoneServer"
 	DeleteServer      Trace = "deleteCloudPhoneServer"
 	AbandonServer     Trace = "abandonCloudPhoneServer"

@@ -228,7 +228,8 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 		},
 		fleet.ActionServerModelsList: func(ctx context.Context) error {
 			_, err := b.ServerModels(ctx, c, project)
-			return err
+			_, poolErr := b.PoolHosts(ctx, c, project)
+			return errors.Join(err, poolErr)
 		},
 		fleet.ActionImagesDelete: func(ctx context.Context) error { return b.DeleteImage(ctx, c, project, freeImage) },
 		fleet.ActionImagesShare: func(ctx context.Context) error {

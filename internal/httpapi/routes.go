@@ -49,6 +49,11 @@ func (a *API) routes() []route {
 		{pattern: "POST " + api.Prefix + "/servers/{server_id}/restart", action: fleet.ActionServersRestart, trace: audit.RestartServer, handle: a.restartServer},
 		{pattern: "DELETE " + api.Prefix + "/servers/{server_id}", action: fleet.ActionServersDelete, trace: audit.DeleteServer, handle: a.deleteServer},
 		{pattern: "POST " + api.Prefix + "/servers/{server_id}/abandon", action: fleet.ActionServersDelete, trace: audit.AbandonServer, handle: a.abandonServer},
+		{pattern: "POST " + api.Prefix + "/servers/{server_id}/change", action: fleet.ActionServersChange, trace: audit.ChangeServer, handle: a.changeServer},
+
+		{pattern: "GET " + api.Prefix + "/pool", action: fleet.ActionServerModelsList, handle: a.poolHosts},
+		{pattern: "POST " + api.Prefix + "/pool/servers", action: fleet.ActionServersCreate, trace: audit.CreateServer, handle: a.createServers},
+
 		{pattern: "GET " + api.Prefix + "/servers/{server_id}/tags", action: fleet.ActionTagsList, handle: a.serverTags},
 		{pattern: "PUT " + api.Prefix + "/servers/{server_id}/tags", action: fleet.ActionTagsUpdate, trace: audit.CreateTags, handle: a.setServerTags},
 		{pattern: "DELETE " + api.Prefix + "/servers/{server_id}/tags/{tag_key}", action: fleet.ActionTagsUpdate, trace: audit.DeleteTags, handle: a.deleteServerTag},

@@ -101,10 +101,10 @@ type Store interface {
 	Release(ctx context.Context, replica phone.ReplicaID) error
 }
 
-// Queue delivers jobs to this process until ctx ends; handle runs at most workers times at once. It returns when every
-// handle has returned.
+// Queue delivers jobs to this process until ctx ends; handle runs at most workers times at once, and besides at most tasks times for tasks, so
+// that no number of tasks keeps another job waiting. It returns when every handle has returned.
 type Queue interface {
-	Deliver(ctx context.Context, workers int, handle func(context.Context, phone.Delivery)) error
+	Deliver(ctx context.Context, workers, tasks int, handle func(context.Context, phone.Delivery)) error
 }
 
 // Hosts gives the driver of a server.

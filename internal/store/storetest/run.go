@@ -73,6 +73,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"dead process":           testDeadProcess,
 		"deliver":                testDeliver,
 		"deliver bounded":        testDeliverBounded,
+		"deliver beside tasks":   testDeliverBeside,
 		"deliver to two":         testDeliverToTwo,
 		"flow":                   testFlow,
 		"watch servers":          testWatchServers,
