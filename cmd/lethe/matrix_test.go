@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -148,7 +150,7 @@ func (e *estate) allowed(op operation) {
 		if strings.HasPrefix(string(op.action), "cph:") {
 			tokens["a user with CPH FullAccess"] = e.standby["with CPH FullAccess"]
 		}
-		if permission.Reads {
+		if permission.Reads && ofCPH(op.action) {
 			tokens["a user with CPH ReadOnlyAccess"] = e.standby["with CPH ReadOnlyAccess"]
 		}
 	} else {
@@ -195,6 +197,11 @@ func (e *estate) member(op operation, project string) account.User {
 	return user
 }
 
+// ofCPH reports whether an action is one of those that the ready-made policies are about.
+func ofCPH(action fleet.Action) bool {
+	return strings.HasPrefix(string(action), "cph:") || strings.HasPrefix(string(action), "ims:")
+}
+
 // refused calls as everybody whom we know and who may not, and holds that the answer tells nothing of what is there.
 func (e *estate) refused(op operation) {
 	t := e.t
@@ -233,8 +240,11 @@ func (e *estate) refused(op operation) {
 	for _, who := range besides[permission.Scope] {
 		tokens[who] = e.standby[who]
 	}
-	if permission.Reads && permission.Scope == fleet.ScopeProject {
+	if permission.Reads && permission.Scope == fleet.ScopeProject && ofCPH(op.action) {
 		delete(tokens, "with CPH ReadOnlyAccess")
+	}
+	if !ofCPH(op.action) {
+		tokens["with CPH FullAccess"] = e.standby["with CPH FullAccess"]
 	}
 	for who, token := range tokens {
 		t.Run(who, func(t *testing.T) {
@@ -256,6 +266,8 @@ func (e *estate) signedByTenant(op operation) {
 	method, path, body := e.fill(op, e.project, !op.missing)
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	r.Header.Set("X-Project-Id", e.project)
+	sum := sha256.Sum256([]byte(body))
+	r.Header.Set(signature.HeaderContentHash, hex.EncodeToString(sum[:]))
 	signature.Sign(r, []byte(body), signature.Key{ID: e.tenantKey.ID, Secret: e.tenantKey.Secret}, time.Now())
 	r.Body = io.NopCloser(strings.NewReader(body))
 	op.refusal(e.t, e.send(r))

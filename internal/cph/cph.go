@@ -28,6 +28,7 @@ type Fleet interface {
 	StopPhones(ctx context.Context, caller account.Caller, in fleet.StopPhones) (phone.RequestID, []phone.Outcome, error)
 	UpdateProperties(ctx context.Context, caller account.Caller, in fleet.UpdateProperties) (phone.RequestID, []phone.Outcome, error)
 	RunTask(ctx context.Context, caller account.Caller, in fleet.RunTask) (phone.RequestID, []phone.Outcome, error)
+	TransferData(ctx context.Context, caller account.Caller, in fleet.TransferData) (phone.RequestID, []phone.Outcome, error)
 	RestartPhones(ctx context.Context, caller account.Caller, in fleet.RestartPhones) (phone.RequestID, []phone.Outcome, error)
 	Phones(ctx context.Context, caller account.Caller, filter fleet.PhoneFilter) ([]phone.Phone, int, error)
 	PhoneOnServer(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ID) (phone.Phone, phone.Server, error)

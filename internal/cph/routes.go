@@ -88,8 +88,12 @@ func (h *Handler) phoneRoutes() []route {
 			"a job_id names a run in its answer alone: nothing of it is kept, so ShowJob knows none", h.runSyncCommand},
 		{"RunShellCommand", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Done, "", h.runCommand},
 		{"UninstallApk", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Partly, "takes the name of one app, and no option", h.runCommand},
-		{"PushFile", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Partly, "from buckets that the operator has registered", h.runCommand},
-		{"InstallApk", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Partly, "from buckets that the operator has registered", h.runCommand},
+		{"PushFile", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Partly, "from buckets of this installation", h.runCommand},
+		{"InstallApk", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Partly, "from buckets of this installation", h.runCommand},
+		{"BatchExportCloudPhoneData", "POST " + base + "/phones/batch-storage", fleet.ActionPhonesExport, Partly,
+			"into buckets of this installation; owners, modes and times are kept, extended attributes (labels) are not", h.exportData},
+		{"BatchImportCloudPhoneData", "POST " + base + "/phones/batch-restore", fleet.ActionPhonesImport, Partly,
+			"from buckets of this installation; extended attributes (labels) are not restored", h.importData},
 		{"ListCloudPhoneModels", "GET " + base + "/phone-models", fleet.ActionPhoneModelsList, Done, "", h.listPhoneModels},
 	}
 }

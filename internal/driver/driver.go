@@ -4,6 +4,7 @@
 package driver
 
 import (
+	"archive/tar"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -111,7 +112,8 @@ const (
 type Unpacker interface {
 	// Unpack unpacks a tar in the running instance: its names are below the phone's root directory. What is there is replaced, a folder
 	// that is there stays. The archive is read as it comes, and is never in memory as a whole. Whoever gives it has seen to it that no name leads
-	// out of the root directory; a driver must not follow one that does, nor a link in the phone that does. An archive that the phone
+	// out of the root directory; a driver must not follow one that does, nor a link in the phone that does. A link that is in the place of a folder
+	// or a file of the archive is not followed at all: the folder is refused as below, the file takes its place. An archive that the phone
 	// cannot hold is Invalid with ReasonFileInvalid, an absent instance NotFound, one that does not run Precondition; an error of the
 	// archive's own reader is given as it is. What was unpacked before an error stays.
 	Unpack(ctx context.Context, ref Ref, archive io.Reader) error
@@ -119,6 +121,21 @@ type Unpacker interface {
 
 // CapabilityFiles is the capability of an Unpacker.
 const CapabilityFiles = "files"
+
+// Packer is implemented by drivers that can read the files of a phone. Its name in Info.Capabilities is CapabilityExport.
+type Packer interface {
+	// Pack gives what is at an absolute path in the running instance to each, entry by entry: first the folders above it from the top on, then
+	// itself, then all that is below it, a folder before what is in it. Names are as in an archive of the phone's root directory (data/app/,
+	// with a slash at the end of a folder's), owner, mode, times and links as they are in the phone; a file's content is what each reads. Sockets and
+	// devices may be given, as tar has them, or not. No link is followed: one is given as a link, and what would be behind one is not there. What is not
+	// there gives nothing beyond the folders above it that are there. The first error of each ends it, and is given as it is. A file
+	// that becomes shorter while it is read may be Internal with ReasonHostFailed. An absent instance is NotFound, one that does not run
+	// Precondition.
+	Pack(ctx context.Context, ref Ref, path string, each func(*tar.Header, io.Reader) error) error
+}
+
+// CapabilityExport is the capability of a Packer.
+const CapabilityExport = "export"
 
 // Info is what a host says of itself.
 type Info struct {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/fleet/fleettest"
+	"github.com/lethe-cloud/lethe/internal/objects"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -40,7 +44,7 @@ type bundle struct {
 func newBundle(t *testing.T, change ...func(*fleet.Config)) bundle {
 	t.Helper()
 	b := bundle{store: &fleettest.Store{}, hosts: &oneHost{}, reconciler: &fleettest.Reconciler{}}
-	config := fleet.Config{Store: b.store, Hosts: b.hosts, Reconciler: b.reconciler, Now: func() time.Time { return now }}
+	config := fleet.Config{Store: b.store, Hosts: b.hosts, Reconciler: b.reconciler, Objects: someObjects(t, b.store), Now: func() time.Time { return now }}
 	for _, f := range change {
 		f(&config)
 	}
@@ -58,6 +62,7 @@ func newBundle(t *testing.T, change ...func(*fleet.Config)) bundle {
 		phone.Image{ID: "77777777777777777777777777777777", Name: "theirs", Project: other, Label: "cloud_phone"},
 		phone.ImageMember{Image: theirImage, Project: project, Status: phone.MemberPending},
 		phone.Image{ID: freeImage, Name: "free", Project: project, Label: "cloud_phone"},
+		phone.Bucket{ID: bucketID, Name: "ours", Project: project, CreatedAt: now},
 	)
 	return b
 }
@@ -109,6 +114,26 @@ func (r runner) Exec(_ context.Context, ref driver.Ref, command driver.Command) 
 }
 
 // useCases calls each use case with input that is right in itself.
+const bucketID = "99999999999999999999999999999999"
+
+// someObjects are the buckets of the store's projects, of which the first has objects.
+func someObjects(t *testing.T, owners objects.Owners) *objects.Store {
+	t.Helper()
+	dir := t.TempDir()
+	files := objects.New(objects.Config{
+		Folder: dir, Owners: owners, Buckets: []objects.Bucket{{Name: "registered", URL: "file://" + dir, Project: project, ReadOnly: true}, {Name: "theirs", URL: "file://" + dir, Project: other}},
+	})
+	if err := files.MakeFolder(bucketID); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"kept", "gone", "gone.sha256"} {
+		if err := os.WriteFile(filepath.Join(dir, bucketID, name), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
 func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context) error {
 	return map[fleet.Action]func(context.Context) error{
 		fleet.ActionPhonesList: func(ctx context.Context) error {
@@ -252,6 +277,52 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 			}
 			return b.RemoveTags(ctx, c, project, serverID, tags)
 		},
+		fleet.ActionPhonesExport: func(ctx context.Context) error {
+			_, _, err := b.TransferData(ctx, c, fleet.TransferData{
+				Project: project, Kind: phone.KindExport, Phones: []fleet.PhoneData{{Phone: string(firstID), Bucket: "ours", Key: "a", Include: []string{"/data"}}},
+			})
+			return err
+		},
+		fleet.ActionPhonesImport: func(ctx context.Context) error {
+			_, _, err := b.TransferData(ctx, c, fleet.TransferData{
+				Project: project, Kind: phone.KindImport, Phones: []fleet.PhoneData{{Phone: string(firstID), Bucket: "ours", Key: "kept"}},
+			})
+			return err
+		},
+		fleet.ActionBucketsCreate: func(ctx context.Context) error {
+			_, err := b.CreateBucket(ctx, c, project, "new-"+phone.NewID[string]())
+			return err
+		},
+		fleet.ActionBucketsList: func(ctx context.Context) error {
+			_, err := b.Buckets(ctx, c, project)
+			return err
+		},
+		fleet.ActionBucketsDelete: func(ctx context.Context) error {
+			err := b.DeleteBucket(ctx, c, project, "ours")
+			if phone.ReasonOf(err) == phone.ReasonBucketNotEmpty { // allowed, and refused for its objects
+				return nil
+			}
+			return err
+		},
+		fleet.ActionObjectsList: func(ctx context.Context) error {
+			_, _, err := b.ListObjects(ctx, c, fleet.ObjectFilter{Project: project, Bucket: "ours"})
+			return err
+		},
+		fleet.ActionObjectsGet: func(ctx context.Context) error {
+			content, _, err := b.OpenObject(ctx, c, project, "ours", "kept")
+			if err != nil {
+				return err
+			}
+			return content.Close()
+		},
+		fleet.ActionObjectsPut: func(ctx context.Context) error {
+			_, err := b.PutObject(ctx, c, project, "ours", "new", func(w io.Writer) error {
+				_, err := w.Write([]byte("new"))
+				return err
+			})
+			return err
+		},
+		fleet.ActionObjectsDelete: func(ctx context.Context) error { return b.DeleteObject(ctx, c, project, "ours", "gone") },
 		fleet.ActionTagsList: func(ctx context.Context) error {
 			_, tagsErr := b.ServerTags(ctx, c, project, serverID)
 			_, _, projectErr := b.ProjectTags(ctx, c, project, 0, 10)
@@ -329,7 +400,7 @@ func TestAuthorisation(t *testing.T) {
 			}
 			for name, allowed := range map[string]account.Caller{"with it": user(need...), "owner": owner()} {
 				switch action {
-				case fleet.ActionServersCreate, fleet.ActionPhonesReset, fleet.ActionImagesGet, fleet.ActionImagesDelete, fleet.ActionServersDelete, fleet.ActionServersChange:
+				case fleet.ActionServersCreate, fleet.ActionPhonesReset, fleet.ActionImagesGet, fleet.ActionImagesDelete, fleet.ActionServersDelete, fleet.ActionServersChange, fleet.ActionObjectsDelete:
 					b = newBundle(t)
 				}
 				if err := useCases(b, allowed)[action](t.Context()); err != nil {

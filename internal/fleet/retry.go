@@ -68,6 +68,10 @@ func traceOf(kind phone.Kind) audit.Trace {
 		return audit.PushFile
 	case phone.KindInstall:
 		return audit.InstallApk
+	case phone.KindExport:
+		return audit.ExportData
+	case phone.KindImport:
+		return audit.ImportData
 	}
 	return audit.ResetCloudPhone
 }

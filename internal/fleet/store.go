@@ -15,6 +15,7 @@ type Store interface {
 	ImageStore
 	TagStore
 	TicketStore
+	BucketStore
 
 	// AcceptReset reads the phones and the image, decides with phone.DecideReset, claims the accepted phones (status 3, next
 	// generation), writes the request and its jobs, and admits what has a slot: all of it or nothing. What the request's pace does not let
@@ -147,7 +148,8 @@ type AcceptUpdate struct {
 
 // AcceptTask is a task for several phones on its way into the store.
 type AcceptTask struct {
-	AcceptPower                 // its Request has the task
+	AcceptPower                 // its Request has the task, unless Tasks do
+	Tasks       []phone.Task    // of each item, where each has its own; else nil
 	Refused     []phone.Outcome // elements that are refused already, and come after the others
 }
 

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"io"
 
 	"github.com/lethe-cloud/lethe/internal/account"
 	"github.com/lethe-cloud/lethe/internal/fleet"
@@ -29,6 +30,14 @@ type Fleet interface {
 	ShareImage(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID, with phone.ProjectID) error
 	AnswerShare(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID, status phone.MemberStatus) error
 	UnshareImage(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID, member phone.ProjectID) error
+
+	CreateBucket(ctx context.Context, caller account.Caller, project phone.ProjectID, name string) (phone.Bucket, error)
+	Buckets(ctx context.Context, caller account.Caller, project phone.ProjectID) ([]phone.Bucket, error)
+	DeleteBucket(ctx context.Context, caller account.Caller, project phone.ProjectID, name string) error
+	ListObjects(ctx context.Context, caller account.Caller, f fleet.ObjectFilter) ([]phone.ObjectInfo, string, error)
+	OpenObject(ctx context.Context, caller account.Caller, project phone.ProjectID, bucket, key string) (io.ReadCloser, int64, error)
+	PutObject(ctx context.Context, caller account.Caller, project phone.ProjectID, bucket, key string, write func(io.Writer) error) (int64, error)
+	DeleteObject(ctx context.Context, caller account.Caller, project phone.ProjectID, bucket, key string) error
 
 	ServerTags(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) ([]phone.Tag, error)
 	AddTags(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID, tags []phone.Tag) error

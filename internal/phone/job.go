@@ -27,6 +27,8 @@ const (
 	KindUninstall Kind = "uninstall"
 	KindPush      Kind = "push"
 	KindInstall   Kind = "install"
+	KindExport    Kind = "export"
+	KindImport    Kind = "import"
 )
 
 // Kinds lists every kind.
@@ -35,7 +37,9 @@ func Kinds() []Kind {
 }
 
 // Tasks lists the kinds of tasks.
-func Tasks() []Kind { return []Kind{KindShell, KindUninstall, KindPush, KindInstall} }
+func Tasks() []Kind {
+	return []Kind{KindShell, KindUninstall, KindPush, KindInstall, KindExport, KindImport}
+}
 
 // Task reports whether a job of this kind is a task.
 func (k Kind) Task() bool { return slices.Contains(Tasks(), k) }

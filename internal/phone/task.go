@@ -7,8 +7,12 @@ type Task struct {
 	Command string `json:"command,omitempty"`
 	// Package is the app's name, of a KindUninstall.
 	Package string `json:"package,omitempty"`
-	// Objects are the tar that a KindPush unpacks, or the packages of the app that a KindInstall installs.
+	// Objects are the tar that a KindPush unpacks, the packages of the app that a KindInstall installs, what a KindExport writes or what a
+	// KindImport reads.
 	Objects []Object `json:"objects,omitempty"`
+	// Include and Exclude are the paths that a KindExport reads, and those below them that it leaves out: see ValidDataPath.
+	Include []string `json:"include,omitempty"`
+	Exclude []string `json:"exclude,omitempty"`
 }
 
 const (

@@ -35,7 +35,9 @@ type Config struct {
 	Unclaimed    time.Duration // a delivery that nobody claimed for this long is repeated; 30 s
 	HostDeadline time.Duration // how long a step waits for a host that does not answer; 10 min
 	TaskTimeout  time.Duration // how long a task may work in its phone; 10 min
-	JobRetention time.Duration // how long a finished job is kept, at least; 0 keeps all for ever
+	// TransferTimeout is how long the export or import of a phone's data may take; 2 h.
+	TransferTimeout time.Duration
+	JobRetention    time.Duration // how long a finished job is kept, at least; 0 keeps all for ever
 	// AuditRetention is how long an event of the audit trail is kept, at least; 0 keeps all for ever.
 	AuditRetention time.Duration
 	PruneEvery     time.Duration // how often what is older is looked for; 1 h
@@ -63,6 +65,7 @@ func New(c Config) *Engine {
 	c.Unclaimed = orDefault(c.Unclaimed, 30*time.Second)
 	c.HostDeadline = orDefault(c.HostDeadline, 10*time.Minute)
 	c.TaskTimeout = orDefault(c.TaskTimeout, 10*time.Minute)
+	c.TransferTimeout = orDefault(c.TransferTimeout, 2*time.Hour)
 	c.PruneEvery = orDefault(c.PruneEvery, time.Hour)
 	c.ReconcileGrace = orDefault(c.ReconcileGrace, time.Hour)
 	c.StopGrace = orDefault(c.StopGrace, 8*time.Second)

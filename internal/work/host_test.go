@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -392,6 +394,39 @@ func (h *memoryHost) Unpack(ctx context.Context, ref driver.Ref, archive io.Read
 		i.files[header.Name] = content
 		h.mu.Unlock()
 	}
+}
+
+// Pack gives the files that were put into the instance, and the folders above a path.
+func (h *memoryHost) Pack(ctx context.Context, ref driver.Ref, path string, each func(*tar.Header, io.Reader) error) error {
+	if err := h.enter(ctx, "pack", ref); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	i := h.instances[ref]
+	if i == nil || !i.running {
+		h.mu.Unlock()
+		return phone.Errorf(phone.NotFound, "", "no instance runs")
+	}
+	files := maps.Clone(i.files)
+	h.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(name, "./"), Mode: 0o640, Uid: 1000, Size: int64(len(files[name]))}
+		at := "/" + strings.TrimSuffix(header.Name, "/")
+		folder := strings.HasSuffix(name, "/")
+		if below := at == path || strings.HasPrefix(at, path+"/"); !below && !(folder && strings.HasPrefix(path, at+"/")) {
+			continue
+		}
+		if folder {
+			header.Typeflag, header.Size = tar.TypeDir, 0
+		}
+		if err := each(header, bytes.NewReader(files[name])); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return &phone.Error{Code: phone.Unavailable, Msg: "no more time", Err: err}
+		}
+	}
+	return nil
 }
 
 func (h *memoryHost) List(ctx context.Context) ([]driver.Object, error) {

@@ -222,7 +222,7 @@ func (d *Driver) Info(ctx context.Context) (driver.Info, error) {
 	}
 	return driver.Info{
 		Driver: Name, Version: fmt.Sprintf("%s (API %s)", version.Version, version.APIVersion), Architecture: version.Arch,
-		Capabilities: []string{driver.CapabilitySpace, driver.CapabilityADBKeys, driver.CapabilityFiles},
+		Capabilities: []string{driver.CapabilitySpace, driver.CapabilityADBKeys, driver.CapabilityFiles, driver.CapabilityExport},
 	}, nil
 }
 

@@ -114,6 +114,7 @@ func Run(t *testing.T, h Harness) {
 		{"life", testLife},
 		{"exec", testExec},
 		{"unpack", testUnpack},
+		{"pack", testPack},
 		{"properties", testProperties},
 		{"erase", testErase},
 		{"discard", testDiscard},

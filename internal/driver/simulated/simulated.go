@@ -143,7 +143,7 @@ func (d *Driver) Info(ctx context.Context) (driver.Info, error) {
 	return call(ctx, d, OpInfo, subject{}, func() (driver.Info, error) {
 		return driver.Info{
 			Driver: Name, Version: version, Architecture: runtime.GOARCH,
-			Capabilities: []string{driver.CapabilitySpace, driver.CapabilityADBKeys, driver.CapabilityFiles},
+			Capabilities: []string{driver.CapabilitySpace, driver.CapabilityADBKeys, driver.CapabilityFiles, driver.CapabilityExport},
 		}, nil
 	})
 }
