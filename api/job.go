@@ -10,7 +10,7 @@ type Job struct {
 	PhoneID   string `json:"phone_id"`
 	ServerID  string `json:"server_id"`
 	// create, reset, stop, restart, update (of properties), delete, start (lethe starts a phone again that died by itself), or a task: shell,
-	// uninstall, push or install.
+	// uninstall, push, install, export or import (of data).
 	Kind string `json:"kind"`
 	// 1 running, 2 success, -1 failed.
 	Status int `json:"status"`

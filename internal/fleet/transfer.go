@@ -57,6 +57,9 @@ func (s *Service) TransferData(ctx context.Context, caller account.Caller, in Tr
 		accept.Items = append(accept.Items, phone.ResetItem{PhoneID: p.Phone})
 	}
 	audit.From(ctx).As(traceOf(in.Kind))
+	if len(in.Phones) == 1 {
+		audit.From(ctx).About(in.Phones[0].Bucket + "/" + in.Phones[0].Key)
+	}
 	if in.Key != nil {
 		k := s.key(*in.Key, []any{in.Kind, in.Project, caller.User.ID, in.Phones})
 		accept.Key = &k
