@@ -108,6 +108,12 @@ const (
 	ReasonObjectNotFound      Reason = "object_not_found"  // or of another project's bucket
 	ReasonObjectsGone         Reason = "objects_gone"      // the object store does not answer
 	ReasonFileInvalid         Reason = "file_invalid"      // it cannot be unpacked in a phone
+	ReasonNoShare             Reason = "no_share"          // the server has no shared storage
+	ReasonBucketInvalid       Reason = "bucket_invalid"
+	ReasonObjectPathInvalid   Reason = "object_path_invalid"
+	ReasonPackageInvalid      Reason = "package_invalid"    // the name of an app
+	ReasonFilePathsInvalid    Reason = "file_paths_invalid" // what is to be deleted from a shared storage
+	ReasonPathInvalid         Reason = "path_invalid"       // what is to be listed of a shared storage, or it is no folder there
 )
 
 // Reasons lists every Reason, so that a test can walk them through each edge's table.
@@ -125,6 +131,7 @@ func Reasons() []Reason {
 		ReasonTagsTooMany, ReasonPhoneUnreachable, ReasonTicketInvalid, ReasonModelInvalid,
 		ReasonKeyForeign, ReasonRateExceeded, ReasonTaskEnded, ReasonTaskUnknown, ReasonTaskExpired, ReasonCommandFailed, ReasonCommandInvalid, ReasonContentInvalid,
 		ReasonNotAPK, ReasonObjectNotFound, ReasonObjectsGone, ReasonFileInvalid,
+		ReasonNoShare, ReasonBucketInvalid, ReasonObjectPathInvalid, ReasonPackageInvalid, ReasonFilePathsInvalid, ReasonPathInvalid,
 	}
 }
 

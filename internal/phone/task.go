@@ -5,10 +5,12 @@ package phone
 type Task struct {
 	// Command is what the phone's shell runs, of a KindShell.
 	Command string `json:"command,omitempty"`
-	// Package is the app's name, of a KindUninstall.
+	// Package is the app's name, of a KindUninstall, a KindAppPush and a KindAppDelete.
 	Package string `json:"package,omitempty"`
-	// Objects are the tar that a KindPush unpacks, or the packages of the app that a KindInstall installs.
+	// Objects are the tar that a KindPush, a KindSharePush or a KindAppPush unpacks, or the packages of the app that a KindInstall installs.
 	Objects []Object `json:"objects,omitempty"`
+	// Share is the rest of what a job about a shared storage does.
+	Share *ShareTask `json:"share,omitempty"`
 }
 
 const (
