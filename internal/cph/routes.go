@@ -41,6 +41,13 @@ type route struct {
 	handle  func(*call) (any, error) // nil: not yet
 }
 
+// mounted is a route with the actions of all operations that share its method and path: before the body is read it is enough that the caller may
+// do one of them.
+type mounted struct {
+	route
+	actions []fleet.Action
+}
+
 // trace is what the audit trail calls what the route does: the operation's name as CTS writes it. "" is of what only reads.
 func (rt route) trace() audit.Trace {
 	if permission, _ := fleet.PermissionOf(rt.action); permission.Reads {
@@ -62,7 +69,7 @@ func Operations() []Operation {
 // table is the whole API.
 func (h *Handler) table() []route {
 	var all []route
-	for _, part := range [][]route{h.phoneRoutes(), h.serverRoutes(), h.imageRoutes(), h.jobRoutes(), h.tagRoutes(), h.absentRoutes(), laterRoutes()} {
+	for _, part := range [][]route{h.phoneRoutes(), h.serverRoutes(), h.imageRoutes(), h.jobRoutes(), h.tagRoutes(), h.sharedRoutes(), h.absentRoutes(), laterRoutes()} {
 		all = append(all, part...)
 	}
 	return all
@@ -138,16 +145,20 @@ func (h *Handler) jobRoutes() []route {
 func (h *Handler) routes() {
 	h.unknown = http.HandlerFunc(h.noRoute)
 	h.mux.Handle("/", h.unknown)
-	mounted := map[string]bool{}
+	actions := map[string][]fleet.Action{}
 	for _, rt := range h.table() {
-		if mounted[rt.pattern] {
+		actions[rt.pattern] = append(actions[rt.pattern], rt.action)
+	}
+	done := map[string]bool{}
+	for _, rt := range h.table() {
+		if done[rt.pattern] {
 			continue
 		}
-		mounted[rt.pattern] = true
+		done[rt.pattern] = true
 		if rt.state == NotYet {
 			h.mux.Handle(rt.pattern, h.unknown)
 		} else {
-			h.mux.Handle(rt.pattern, h.adapt(rt))
+			h.mux.Handle(rt.pattern, h.adapt(mounted{rt, actions[rt.pattern]}))
 		}
 	}
 }

@@ -44,7 +44,13 @@ var againOf = map[phone.Kind]string{
 	phone.KindUninstall: "call again",
 	phone.KindPush:      "call again; what was unpacked before this stays in the phone",
 	phone.KindInstall:   "call again",
-	phone.KindUpdate:    "update the phone's properties again; values that were set before this failed may stay until its next boot",
+	// What was done of it before stays; doing all of it again is the same as once.
+	phone.KindSharePush:   "call again",
+	phone.KindShareDelete: "call again",
+	phone.KindShareList:   "call again",
+	phone.KindAppPush:     "call again",
+	phone.KindAppDelete:   "call again",
+	phone.KindUpdate:      "update the phone's properties again; values that were set before this failed may stay until its next boot",
 }
 
 // failure is failureOf with the cure for the job's kind.

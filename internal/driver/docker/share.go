@@ -128,7 +128,9 @@ func (d *Driver) PushShared(ctx context.Context, archive io.Reader) error {
 				return phone.Errorf(phone.Unavailable, "", "the helper container was removed while it was given files: %w", err)
 			}
 			return unfitShare(err)
-		case code == phone.Invalid, code == phone.Internal && !strings.Contains(err.Error(), "no space left"):
+		case code == phone.Internal && strings.Contains(err.Error(), "no space left"):
+			return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonNoSpace, Msg: "the host has no room for the files", Err: err}
+		case code == phone.Invalid, code == phone.Internal:
 			return unfitShare(err)
 		}
 		return err

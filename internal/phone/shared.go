@@ -201,6 +201,13 @@ type ServerTask struct {
 	Fence  Fence
 }
 
+// ShareEnd is how a job about a shared storage ended: Failure is nil when it succeeded.
+type ShareEnd struct {
+	Output  string        // in one sentence
+	Listing *ShareListing // in place of it, of a KindShareList
+	Failure *Failure
+}
+
 // DecideShareTask decides, in the order of the ids, on which servers something is done with the shared storage. servers holds the project's own by
 // id; waiting is how many such jobs each has unfinished; lacks says why a server has no shared storage. What else is done with a server
 // meanwhile is in nobody's way, as long as the server is there and stays. accepted has the places of the accepted ones.
