@@ -40,7 +40,7 @@ type bundle struct {
 func newBundle(t *testing.T, change ...func(*fleet.Config)) bundle {
 	t.Helper()
 	b := bundle{store: &fleettest.Store{}, hosts: &oneHost{}, reconciler: &fleettest.Reconciler{}}
-	config := fleet.Config{Store: b.store, Hosts: b.hosts, Reconciler: b.reconciler, Now: func() time.Time { return now }}
+	config := fleet.Config{Store: b.store, Hosts: b.hosts, Objects: oneObject{}, Reconciler: b.reconciler, Now: func() time.Time { return now }}
 	for _, f := range change {
 		f(&config)
 	}
@@ -77,6 +77,16 @@ func caller(u account.User) account.Caller {
 	return account.Caller{Identity: account.Identity{User: u, Account: account.Account{OwnHosts: true}}, Scope: string(project)}
 }
 
+// oneObject is the one object that there is, apps/a.tar.
+type oneObject struct{}
+
+func (oneObject) Size(_ context.Context, _ phone.ProjectID, o phone.Object) (int64, error) {
+	if o != (phone.Object{Bucket: "apps", Key: "a.tar"}) {
+		return 0, phone.Errorf(phone.NotFound, phone.ReasonObjectNotFound, "the project has no object %s", o)
+	}
+	return 1 << 20, nil
+}
+
 // oneHost is the host of every server: it runs commands and remembers the last, and whether it was made.
 type oneHost struct {
 	err    error // of every call, while it is not nil
@@ -84,16 +94,28 @@ type oneHost struct {
 	made   int
 	ref    driver.Ref
 	args   []string
+	bare   bool // it has no shared storage
 }
 
 func (h *oneHost) Driver(context.Context, phone.Server) (driver.Driver, error) {
 	return runner{host: h}, h.err
 }
 
+// sharer is embedded for what no use case calls.
+type sharer struct{ driver.Sharer }
+
 // runner can be made, say who it is, and run commands.
 type runner struct {
 	driver.Driver
+	sharer
 	host *oneHost
+}
+
+func (r runner) SharePath() string {
+	if r.host.bare {
+		return ""
+	}
+	return "/data/share"
 }
 
 func (r runner) Create(context.Context) error {
@@ -110,7 +132,22 @@ func (r runner) Exec(_ context.Context, ref driver.Ref, command driver.Command) 
 
 // useCases calls each use case with input that is right in itself.
 func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context) error {
+	share := func(kind phone.Kind, task phone.Task) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, outcomes, err := b.RunShareTask(ctx, c, fleet.ShareCall{Project: project, Kind: kind, Task: task, Servers: []string{string(serverID)}})
+			if err == nil && outcomes[0].Err != nil {
+				return outcomes[0].Err
+			}
+			return err
+		}
+	}
+	tarball := []phone.Object{{Bucket: "apps", Key: "a.tar"}}
 	return map[fleet.Action]func(context.Context) error{
+		fleet.ActionShareFilesPush:   share(phone.KindSharePush, phone.Task{Objects: tarball}),
+		fleet.ActionShareFilesDelete: share(phone.KindShareDelete, phone.Task{Share: &phone.ShareTask{Paths: []string{"/data/a"}}}),
+		fleet.ActionShareFilesList:   share(phone.KindShareList, phone.Task{Share: &phone.ShareTask{Path: "/data", Limit: 50}}),
+		fleet.ActionShareAppsPush:    share(phone.KindAppPush, phone.Task{Package: "com.example.app", Objects: tarball}),
+		fleet.ActionShareAppsDelete:  share(phone.KindAppDelete, phone.Task{Package: "com.example.app"}),
 		fleet.ActionPhonesList: func(ctx context.Context) error {
 			_, _, err := b.Phones(ctx, c, fleet.PhoneFilter{Project: project})
 			_, _, afterErr := b.PhonesAfter(ctx, c, fleet.PhoneFilter{Project: project}, fleet.Place{})
