@@ -59,7 +59,7 @@ func (h *Handler) shareFiles(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	pushes, deletes := in.Bucket != nil || in.Object != nil, !absent(in.Paths)
+	pushes, deletes := in.Bucket != nil || in.Object != nil, in.Paths != nil && string(in.Paths) != "null"
 	if pushes == deletes {
 		return nil, errQuery(reasonBody, "file_paths", "and bucket_name with object_path are two calls, to delete and to push: give those of one")
 	}
