@@ -90,11 +90,13 @@ func (d *Driver) shares(ctx context.Context) ([]volume.Volume, error) {
 	return list.Items, classify("list the volumes of shared storages", err)
 }
 
+func (d *Driver) shareHelperName() string { return "lethe-share-" + string(d.server) }
+
 // shareHelper describes a helper container that has the shared storage alone.
 func (d *Driver) shareHelper(v volume.Volume, readOnly bool, args ...string) func(image string) client.ContainerCreateOptions {
 	return func(image string) client.ContainerCreateOptions {
 		options := d.host.helperContainer(image, []volume.Volume{v})
-		options.Name = "lethe-share-" + string(d.server)
+		options.Name = d.shareHelperName()
 		options.Config.Cmd = args
 		options.HostConfig.Mounts[0].ReadOnly = readOnly
 		if readOnly {
@@ -219,7 +221,7 @@ func (d *Driver) EraseShare(ctx context.Context) (*phone.ErasedShare, error) {
 		return nil, err
 	}
 	h := d.host
-	if err := h.dropNamed(ctx, d.shareHelper(v, false)("").Name); err != nil {
+	if err := h.dropNamed(ctx, d.shareHelperName()); err != nil {
 		return nil, err
 	}
 	if used, err := h.usesVolume(ctx, v.Name); err != nil || used {
