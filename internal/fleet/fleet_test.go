@@ -89,16 +89,28 @@ type oneHost struct {
 	made   int
 	ref    driver.Ref
 	args   []string
+	bare   bool // it has no shared storage
 }
 
 func (h *oneHost) Driver(context.Context, phone.Server) (driver.Driver, error) {
 	return runner{host: h}, h.err
 }
 
+// sharer is embedded for what no use case calls.
+type sharer struct{ driver.Sharer }
+
 // runner can be made, say who it is, and run commands.
 type runner struct {
 	driver.Driver
+	sharer
 	host *oneHost
+}
+
+func (r runner) SharePath() string {
+	if r.host.bare {
+		return ""
+	}
+	return "/data/share"
 }
 
 func (r runner) Create(context.Context) error {
@@ -121,12 +133,16 @@ func someObjects(t *testing.T, owners objects.Owners) *objects.Store {
 	t.Helper()
 	dir := t.TempDir()
 	files := objects.New(objects.Config{
-		Folder: dir, Owners: owners, Buckets: []objects.Bucket{{Name: "registered", URL: "file://" + dir, Project: project, ReadOnly: true}, {Name: "theirs", URL: "file://" + dir, Project: other}},
+		Folder: dir, Owners: owners, Buckets: []objects.Bucket{{Name: "registered", URL: "file://" + dir, Project: project, ReadOnly: true}, {Name: "theirs", URL: "file://" + dir, Project: other},
+			{Name: "apps", URL: "file://" + filepath.Join(dir, "apps"), Project: project}},
 	})
 	if err := files.MakeFolder(bucketID); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"kept", "gone", "gone.sha256"} {
+	if err := os.Mkdir(filepath.Join(dir, "apps"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"../apps/a.tar", "kept", "gone", "gone.sha256"} {
 		if err := os.WriteFile(filepath.Join(dir, bucketID, name), []byte(name), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +151,22 @@ func someObjects(t *testing.T, owners objects.Owners) *objects.Store {
 }
 
 func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context) error {
+	share := func(kind phone.Kind, task phone.Task) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, outcomes, err := b.RunShareTask(ctx, c, fleet.ShareCall{Project: project, Kind: kind, Task: task, Servers: []string{string(serverID)}})
+			if err == nil && outcomes[0].Err != nil {
+				return outcomes[0].Err
+			}
+			return err
+		}
+	}
+	tarball := []phone.Object{{Bucket: "apps", Key: "a.tar"}}
 	return map[fleet.Action]func(context.Context) error{
+		fleet.ActionShareFilesPush:   share(phone.KindSharePush, phone.Task{Objects: tarball}),
+		fleet.ActionShareFilesDelete: share(phone.KindShareDelete, phone.Task{Share: &phone.ShareTask{Paths: []string{"/data/a"}}}),
+		fleet.ActionShareFilesList:   share(phone.KindShareList, phone.Task{Share: &phone.ShareTask{Path: "/data", Limit: 50}}),
+		fleet.ActionShareAppsPush:    share(phone.KindAppPush, phone.Task{Package: "com.example.app", Objects: tarball}),
+		fleet.ActionShareAppsDelete:  share(phone.KindAppDelete, phone.Task{Package: "com.example.app"}),
 		fleet.ActionPhonesList: func(ctx context.Context) error {
 			_, _, err := b.Phones(ctx, c, fleet.PhoneFilter{Project: project})
 			_, _, afterErr := b.PhonesAfter(ctx, c, fleet.PhoneFilter{Project: project}, fleet.Place{})

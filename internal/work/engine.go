@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -145,8 +146,19 @@ func (e *Engine) runLease(ctx context.Context) error {
 	group.Go(func() error { return e.pruneAudit(groupCtx) })
 	group.Go(func() error { return e.reconcile(groupCtx) })
 	group.Go(func() error { return e.removeServers(groupCtx) })
+	var working sync.WaitGroup // what works jobs under the lease, which is renewed for as long as one of them does
+	working.Add(2)
 	group.Go(func() error {
-		defer delivered()
+		working.Wait()
+		delivered()
+		return nil
+	})
+	group.Go(func() error {
+		defer working.Done()
+		return e.workShares(attempt{stop: groupCtx, hard: hard, lease: lease})
+	})
+	group.Go(func() error {
+		defer working.Done()
 		defer e.state.delivers(lease)()
 		return e.Queue.Deliver(groupCtx, e.Workers, e.TaskWorkers, func(stop context.Context, d phone.Delivery) {
 			e.work(attempt{stop: stop, hard: hard, lease: lease}, d)

@@ -101,6 +101,8 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"restart servers":        testRestartServers,
 		"change server":          testChangeServer,
 		"key pairs of servers":   testKeypairs,
+		"shared storages":        testShares,
+		"shares of the deleted":  testSharesDelete,
 		"delete servers":         testDeleteServers,
 		"abandon server":         testAbandonServer,
 		"servers of the pool":    testPool,
