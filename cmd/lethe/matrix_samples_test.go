@@ -130,7 +130,7 @@ var samples = map[string][]sample{
 	"GET /lethe/v1/servers/{server_id}/shared-files":                  {{query: "path=/data", missing: true, owner: 404}},
 	"POST /lethe/v1/servers/{server_id}/shared-files/delete":          {{body: `{"file_paths":["/data/a"]}`, missing: true, owner: 404}},
 	"PUT /lethe/v1/servers/{server_id}/shared-apps/{package_name}":    {{body: `{"bucket_name":"none","object_path":"a.tar"}`, owner: 404}},
-	"DELETE /lethe/v1/servers/{server_id}/shared-apps/{package_name}": {{owner: 409}},
+	"DELETE /lethe/v1/servers/{server_id}/shared-apps/{package_name}": {{missing: true, owner: 404}},
 	"POST /lethe/v1/phones/batch-restart": {
 		{body: `{"phones":[{"phone_id":"PHONE"}]}`},
 		{body: `{"image_id":"IMAGE","phones":[{"phone_id":"PHONE"}]}`, also: []fleet.Action{fleet.ActionImagesGet}},

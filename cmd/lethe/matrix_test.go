@@ -64,6 +64,9 @@ func (e *estate) fill(op operation, project string, existing bool) (method, path
 		if strings.HasSuffix(kind, "_id") {
 			return account.NewID()
 		}
+		if kind == "package_name" { // which has a rule of its own
+			return "com.example.missing"
+		}
 		return "missing"
 	}
 	path = strings.ReplaceAll(path, "{project_id}", project)

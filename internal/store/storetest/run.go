@@ -103,6 +103,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"key pairs of servers":   testKeypairs,
 		"shared storages":        testShares,
 		"shares of the deleted":  testSharesDelete,
+		"shares after a kill":    testSharesRestart,
 		"delete servers":         testDeleteServers,
 		"abandon server":         testAbandonServer,
 		"servers of the pool":    testPool,

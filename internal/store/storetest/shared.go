@@ -92,6 +92,23 @@ func testShares(t *testing.T, f Fixture) {
 	f.consistent(t)
 }
 
+// testSharesRestart: a job that a killed process had is the next start's of its replica, at once.
+func testSharesRestart(t *testing.T, f Fixture) {
+	ctx := t.Context()
+	must(t, "Register", f.Register(ctx, "r1", time.Hour))
+	one := f.Fleet(t, f.Project(0), f.Image(t).ID, 1, 1)
+	_, outcomes := f.share(t, one.Server.ID)
+	killed := f.claimShares(t, "r1")
+	again := Reopen(t, f.URL, f.Clock)
+	must(t, "Register", again.Register(ctx, "r1", time.Hour))
+	tasks, err := again.ClaimShares(ctx, "r1", nil, 10)
+	must(t, "ClaimShares", err)
+	equal(t, "the next start's", jobsOf(tasks), []phone.JobID{outcomes[0].Job})
+	refused(t, "the killed one's end", f.EndShare(ctx, killed[0].Fence, phone.ShareEnd{}), phone.Conflict, phone.ReasonFenced)
+	must(t, "EndShare", again.EndShare(ctx, tasks[0].Fence, phone.ShareEnd{Output: "done"}))
+	equal(t, "its end", f.serverJob(t, outcomes[0].Job).Status(), phone.JobSuccess)
+}
+
 // testSharesDelete: a server that is to be deleted gets no more jobs about its shared storage, those that it has know of it, and its host is not
 // looked at before they have ended.
 func testSharesDelete(t *testing.T, f Fixture) {
