@@ -67,7 +67,7 @@ func TestBucketProblems(t *testing.T) {
 
 func TestObjectFolder(t *testing.T) {
 	t.Parallel()
-	if _, err := config.Load(source("f", map[string]string{"f": `object_folder = "objects"`}, nil, map[string]string{"data": "d"})); err == nil || !strings.Contains(err.Error(), "object_folder must be a folder's whole path") {
+	if _, err := config.Load(source("f", map[string]string{"f": `object_folder = "objects"`}, nil, map[string]string{"data": "d"})); err == nil || !strings.Contains(err.Error(), "must be a folder's whole path") {
 		t.Errorf("a path that depends on where it is started: %v", err)
 	}
 }

@@ -3,8 +3,6 @@ package cph_test
 import (
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,26 +10,25 @@ import (
 
 	"github.com/lethe-cloud/lethe/internal/cph"
 	"github.com/lethe-cloud/lethe/internal/fleet"
-	"github.com/lethe-cloud/lethe/internal/objects"
+	"github.com/lethe-cloud/lethe/internal/fleet/fleettest"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// withBuckets is a bundle whose project has the bucket backups, with the object a.tar, and the bucket images, which is only read from.
+// withBuckets is a bundle whose project has the bucket backups, with the object a.tar, and the bucket images, which is only read from and has it too.
 func withBuckets(t *testing.T) *bundle {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "a.tar"), []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	files := objects.New(objects.Config{Buckets: []objects.Bucket{
-		{Name: "backups", URL: "file://" + dir, Project: project}, {Name: "images", URL: "file://" + dir, Project: project, ReadOnly: true},
-		{Name: "theirs", URL: "file://" + dir, Project: other},
-	}})
 	b := newBundle(t)
-	return &bundle{t: b.t, base: b.base, store: b.store, log: b.log, Handler: cph.New(cph.Config{
+	files := &fleettest.Objects{Store: b.store, Fixed: []phone.Bucket{
+		{Name: "backups", Project: project}, {Name: "images", Project: project, ReadOnly: true}, {Name: "theirs", Project: other},
+	}}
+	for _, bucket := range files.Fixed {
+		files.Fill(bucket.Name, map[string]string{"a.tar": "x"})
+	}
+	b.Handler = cph.New(cph.Config{
 		Fleet: fleet.New(fleet.Config{Store: b.store, MaxBatch: 5, Objects: files}), Authenticate: authenticate, Logger: slog.New(slog.DiscardHandler),
 		Address: func(phone.Server) string { return "192.0.2.7" },
-	})}
+	})
+	return b
 }
 
 // What a call makes of its elements: each phone has a task of its own.

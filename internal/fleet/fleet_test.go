@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +13,6 @@ import (
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/fleet/fleettest"
-	"github.com/lethe-cloud/lethe/internal/objects"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -44,7 +41,7 @@ type bundle struct {
 func newBundle(t *testing.T, change ...func(*fleet.Config)) bundle {
 	t.Helper()
 	b := bundle{store: &fleettest.Store{}, hosts: &oneHost{}, reconciler: &fleettest.Reconciler{}}
-	config := fleet.Config{Store: b.store, Hosts: b.hosts, Reconciler: b.reconciler, Objects: someObjects(t, b.store), Now: func() time.Time { return now }}
+	config := fleet.Config{Store: b.store, Hosts: b.hosts, Reconciler: b.reconciler, Objects: someObjects(b.store), Now: func() time.Time { return now }}
 	for _, f := range change {
 		f(&config)
 	}
@@ -128,25 +125,11 @@ func (r runner) Exec(_ context.Context, ref driver.Ref, command driver.Command) 
 // useCases calls each use case with input that is right in itself.
 const bucketID = "99999999999999999999999999999999"
 
-// someObjects are the buckets of the store's projects, of which the first has objects.
-func someObjects(t *testing.T, owners objects.Owners) *objects.Store {
-	t.Helper()
-	dir := t.TempDir()
-	files := objects.New(objects.Config{
-		Folder: dir, Owners: owners, Buckets: []objects.Bucket{{Name: "registered", URL: "file://" + dir, Project: project, ReadOnly: true}, {Name: "theirs", URL: "file://" + dir, Project: other},
-			{Name: "apps", URL: "file://" + filepath.Join(dir, "apps"), Project: project}},
-	})
-	if err := files.MakeFolder(bucketID); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(filepath.Join(dir, "apps"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"../apps/a.tar", "kept", "gone", "gone.sha256"} {
-		if err := os.WriteFile(filepath.Join(dir, bucketID, name), []byte(name), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+// someObjects are the buckets of the store's projects, of which the first has objects, and two of the configuration.
+func someObjects(store *fleettest.Store) *fleettest.Objects {
+	files := &fleettest.Objects{Store: store, Fixed: []phone.Bucket{{Name: "registered", Project: project, ReadOnly: true}, {Name: "theirs", Project: other}, {Name: "apps", Project: project}}}
+	files.Fill(bucketID, map[string]string{"kept": "kept", "gone": "gone", "gone.sha256": "sum"})
+	files.Fill("apps", map[string]string{"a.tar": "an app"})
 	return files
 }
 

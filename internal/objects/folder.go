@@ -33,7 +33,7 @@ func (f folder) size(ctx context.Context, o phone.Object) (int64, error) {
 func (f folder) read(ctx context.Context, o phone.Object) (io.ReadCloser, int64, error) {
 	root, err := os.OpenRoot(f.path)
 	if err != nil {
-		return nil, 0, local(o, err)
+		return nil, 0, noFolder(o.Bucket, err)
 	}
 	defer root.Close()
 	there, err := lookAt(root, o.Key)
@@ -93,7 +93,7 @@ func lookAt(root *os.Root, key string) (fs.FileInfo, error) {
 func (f folder) put(ctx context.Context, o phone.Object, write func(io.Writer) error) (err error) {
 	root, err := os.OpenRoot(f.path)
 	if err != nil {
-		return localList(o.Bucket, err)
+		return noFolder(o.Bucket, err)
 	}
 	defer root.Close()
 	file, name, err := begin(root)
@@ -271,7 +271,7 @@ func (w *localWriter) Write(p []byte) (int, error) {
 		if err := syscall.Fstatfs(int(w.file.Fd()), &info); err != nil {
 			return 0, local(w.object, err)
 		}
-		if int64(info.Bavail)*int64(info.Bsize) < reserve { //nolint:unconvert // other systems have other types
+		if int64(info.Bavail)*int64(info.Bsize) < reserve {
 			return 0, full(w.object.Bucket, fmt.Errorf("less than %d bytes are free there", int64(reserve)))
 		}
 		w.left = freeEvery
@@ -286,7 +286,7 @@ func (w *localWriter) Write(p []byte) (int, error) {
 func (f folder) remove(_ context.Context, o phone.Object) error {
 	root, err := os.OpenRoot(f.path)
 	if err != nil {
-		return local(o, err)
+		return noFolder(o.Bucket, err)
 	}
 	defer root.Close()
 	if _, err := lookAt(root, o.Key); err != nil {
@@ -367,13 +367,13 @@ func errNotEmpty() error {
 func (f folder) list(ctx context.Context, bucket, prefix, mark string, most int) ([]phone.ObjectInfo, string, error) {
 	root, err := os.OpenRoot(f.path)
 	if err != nil {
-		return nil, "", localList(bucket, err)
+		return nil, "", noFolder(bucket, err)
 	}
 	defer root.Close()
 	l := listing{ctx: ctx, root: root, prefix: prefix, mark: mark, most: most}
 	err = l.walk(".")
 	if err != nil && !errors.Is(err, errEnough) {
-		return nil, "", localList(bucket, err)
+		return nil, "", noFolder(bucket, err)
 	}
 	if err == nil {
 		return l.found, "", nil
@@ -454,7 +454,8 @@ func (l *listing) take(key string) error {
 	return nil
 }
 
-func localList(bucket string, err error) error {
+// noFolder is why a bucket's folder could not be used, or read through: nothing is said of its objects, for it may only be away.
+func noFolder(bucket string, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("the bucket's folder is not there: %w", err)
 	}

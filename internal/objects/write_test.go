@@ -280,6 +280,9 @@ func TestLeftovers(t *testing.T) {
 	if _, err := store.Put(t.Context(), "p", o, writes(nil)); phone.CodeOf(err) != phone.Unavailable {
 		t.Errorf("written without its folder: %v", err)
 	}
+	if _, _, err := store.Open(t.Context(), "p", o); phone.ReasonOf(err) != phone.ReasonObjectsGone {
+		t.Errorf("read without its folder, which may only be away: %v", err)
+	}
 	none := objects.New(objects.Config{})
 	if err := none.MakeFolder(made); phone.ReasonOf(err) != phone.ReasonNoObjectFolder || !strings.Contains(err.Error(), "object_folder") {
 		t.Errorf("without a folder: %v", err)

@@ -61,6 +61,7 @@ func testPack(t *testing.T, h *Harness) {
 		{tar.TypeDir, "data/suite-dir/", nil, ""}, {tar.TypeDir, "data/suite-dir/in/", nil, ""}, {tar.TypeReg, "data/suite-dir/in/one", []byte("1"), ""},
 		{tar.TypeReg, "data/suite-dir/large", large, ""}, {tar.TypeSymlink, "data/suite-dir/link", nil, "in/one"}, {tar.TypeSymlink, "data/suite-away", nil, "../../../../etc"},
 		{tar.TypeSymlink, "data/suite-dir/host", nil, "/etc/passwd"}, {tar.TypeReg, "data/suite-other", []byte("other"), ""},
+		{tar.TypeLink, "data/suite-dir/same", nil, "data/suite-dir/in/one"},
 	} {
 		header := &tar.Header{Typeflag: f.kind, Name: f.name, Mode: 0o710, Size: int64(len(f.content)), Linkname: f.link, ModTime: at, Format: tar.FormatPAX}
 		if err := w.WriteHeader(header); err != nil {
@@ -82,11 +83,21 @@ func testPack(t *testing.T, h *Harness) {
 		t.Errorf("it begins with %q, want %q", names, want)
 	}
 	slices.Sort(names)
-	want := []string{"data/", "data/suite-dir/", "data/suite-dir/host", "data/suite-dir/in/", "data/suite-dir/in/one", "data/suite-dir/large", "data/suite-dir/link"}
+	want := []string{"data/", "data/suite-dir/", "data/suite-dir/host", "data/suite-dir/in/", "data/suite-dir/in/one", "data/suite-dir/large", "data/suite-dir/link", "data/suite-dir/same"}
 	if !slices.Equal(names, want) {
 		t.Errorf("it gave %q, want %q", names, want)
 	}
 	one, dir := all["data/suite-dir/in/one"], all["data/suite-dir/in/"]
+	if same := all["data/suite-dir/same"]; same.Typeflag == tar.TypeLink { // of two names of one file the first that comes has it
+		if same.Linkname != one.Name {
+			t.Errorf("a hard link leads to %q", same.Linkname)
+		}
+	} else if one.Typeflag == tar.TypeLink {
+		if one.Linkname != same.Name {
+			t.Errorf("a hard link leads to %q", one.Linkname)
+		}
+		one = same
+	}
 	if one.content != "1" || one.Typeflag != tar.TypeReg || one.Mode&0o777 != 0o710 || !one.ModTime.Equal(at) {
 		t.Errorf("a file: %+v with %q", one.Header, one.content)
 	}
