@@ -46,6 +46,16 @@ var operations = map[string]operation{
 	"DELETE /lethe/v1/servers/{server_id}":       {"deleteServer", "Destroy all phones of a server for good, and then remove the server, once its host has nothing of it any more. Action cph:servers:delete", nil, api.AcceptedServer{}},
 	"POST /lethe/v1/servers/{server_id}/abandon": {"abandonServer", "Forget a server whose host does not answer, with its phones; nothing on the host is destroyed, and it is refused while the host answers. Action cph:servers:delete", nil, api.AbandonedServer{}},
 
+	"POST /lethe/v1/servers/{server_id}/change": {"changeServer", "Make all phones of a server anew with another image; no data is kept. All of them are accepted or none. Actions cph:servers:change and ims:images:get", api.ChangeServer{}, api.AcceptedServer{}},
+
+	"GET /lethe/v1/pool":                                              {"listPool", "The hosts of the installation's pool that the account may take, and which of them are free; to the operator's account all of them. Action cph:system:listServerTypes", nil, api.PoolHosts{}},
+	"POST /lethe/v1/pool/servers":                                     {"createServers", "Take hosts of the pool as servers, and create their phones: all of the servers or none. Action cph:servers:create", api.CreateServers{}, api.CreatedServers{}},
+	"POST /lethe/v1/servers/{server_id}/shared-files":                 {"pushSharedFiles", "Unpack a tar archive in a server's shared storage, which its phones read; its names begin with data/ or cache/. Action cph:servers:pushShareFiles", api.PushShared{}, api.AcceptedServer{}},
+	"GET /lethe/v1/servers/{server_id}/shared-files":                  {"listSharedFiles", "List a folder of a server's shared storage, as a job: the request's progress has the list when it has finished. Action cph:servers:getShareFiles", nil, api.AcceptedServer{}},
+	"POST /lethe/v1/servers/{server_id}/shared-files/delete":          {"deleteSharedFiles", "Delete files and folders of a server's shared storage; what is not there is no error. Action cph:servers:deleteShareFiles", api.DeleteSharedFiles{}, api.AcceptedServer{}},
+	"PUT /lethe/v1/servers/{server_id}/shared-apps/{package_name}":    {"pushSharedApp", "Unpack a tar archive in the folder apps/{package_name} of a server's shared storage, in place of what is there. Action cph:servers:pushShareApps", api.PushShared{}, api.AcceptedServer{}},
+	"DELETE /lethe/v1/servers/{server_id}/shared-apps/{package_name}": {"deleteSharedApp", "Delete the folder apps/{package_name} of a server's shared storage; phones keep what they have installed. Action cph:servers:deleteShareApps", nil, api.AcceptedServer{}},
+
 	"POST /lethe/v1/images": {"addImage", "Register an image. Action ims:images:create", api.AddImage{}, api.Image{}},
 	"GET /lethe/v1/images":  {"listImages", "The images that the project may use, newest first. Action cph:images:list", nil, api.Images{}},
 
@@ -147,6 +157,7 @@ var queries = map[string]struct {
 	"key":          {"string", "The object's key: parts with / between them, of letters, digits and _ . : + # = -."},
 	"project_name": {"string", "The one project in which the policy counts; absent: the whole account."},
 	"order":        {"string", "newest or oldest."},
+	"path":         {"string", "The folder to list, as from the root of the shared storage: /data, /cache or /apps, or one below."},
 	"wait":         {"string", "How long to wait for the end of the request, such as 30s; at most 60s. The answer may come early while the server stops."},
 	"user_name":    {"string", "Only what this user did."},
 	"trace":        {"string", "Only calls of this name, such as resetCloudPhone or login."},

@@ -93,8 +93,30 @@ type Servers struct {
 	Next string `json:"next,omitempty"`
 }
 
+// ChangeServer makes all phones of a server anew; no data is kept.
+type ChangeServer struct {
+	// The image that they boot from now on. Needs the action ims:images:get too.
+	ImageID string `json:"image_id"`
+	// The properties that every phone has from now on, and no others: a JSON object as text, as in the CPH API.
+	Property string `json:"property,omitempty"`
+}
+
 // RenameServer gives a server another name; its phones keep theirs.
 type RenameServer struct {
 	// 1 to 60 letters, digits, Chinese characters, - or _; unique in the project.
 	ServerName string `json:"server_name"`
+}
+
+// PushShared names the tar archive that is unpacked in a server's shared storage.
+type PushShared struct {
+	// A bucket that the operator has registered for the project.
+	BucketName string `json:"bucket_name"`
+	// The object's path in it, which ends in .tar.
+	ObjectPath string `json:"object_path"`
+}
+
+// DeleteSharedFiles names what is deleted from a server's shared storage.
+type DeleteSharedFiles struct {
+	// Files and folders below /data and /cache, as from the storage's root.
+	FilePaths []string `json:"file_paths"`
 }

@@ -225,6 +225,38 @@ func (c *Client) RestartServer(ctx context.Context, id string) (api.AcceptedServ
 	return out, c.call(ctx, http.MethodPost, api.Prefix+"/servers/"+url.PathEscape(id)+"/restart", nil, nil, &out)
 }
 
+// PushSharedFiles unpacks a tar archive of a bucket in a server's shared storage, and PushSharedApp in the folder of an app there. WaitRequest
+// follows them, and what else is done with the shared storage.
+func (c *Client) PushSharedFiles(ctx context.Context, id string, in api.PushShared) (api.AcceptedServer, error) {
+	var out api.AcceptedServer
+	return out, c.call(ctx, http.MethodPost, api.Prefix+"/servers/"+url.PathEscape(id)+"/shared-files", nil, in, &out)
+}
+
+// PushSharedApp is PushSharedFiles for an app, whose package's name is given.
+func (c *Client) PushSharedApp(ctx context.Context, id, app string, in api.PushShared) (api.AcceptedServer, error) {
+	var out api.AcceptedServer
+	return out, c.call(ctx, http.MethodPut, api.Prefix+"/servers/"+url.PathEscape(id)+"/shared-apps/"+url.PathEscape(app), nil, in, &out)
+}
+
+// DeleteSharedFiles deletes files and folders of a server's shared storage.
+func (c *Client) DeleteSharedFiles(ctx context.Context, id string, paths []string) (api.AcceptedServer, error) {
+	var out api.AcceptedServer
+	return out, c.call(ctx, http.MethodPost, api.Prefix+"/servers/"+url.PathEscape(id)+"/shared-files/delete", nil, api.DeleteSharedFiles{FilePaths: paths}, &out)
+}
+
+// DeleteSharedApp deletes the folder of an app.
+func (c *Client) DeleteSharedApp(ctx context.Context, id, app string) (api.AcceptedServer, error) {
+	var out api.AcceptedServer
+	return out, c.call(ctx, http.MethodDelete, api.Prefix+"/servers/"+url.PathEscape(id)+"/shared-apps/"+url.PathEscape(app), nil, nil, &out)
+}
+
+// ListSharedFiles lists a folder of a server's shared storage, at most 50 files after offset: the request has the list when it has finished.
+func (c *Client) ListSharedFiles(ctx context.Context, id, folder string, offset int) (api.AcceptedServer, error) {
+	var out api.AcceptedServer
+	query := url.Values{"path": {folder}, "offset": {strconv.Itoa(offset)}}
+	return out, c.call(ctx, http.MethodGet, api.Prefix+"/servers/"+url.PathEscape(id)+"/shared-files", query, nil, &out)
+}
+
 // DeleteServer destroys all phones of a server for good, and then removes the server. WaitRequest follows it.
 func (c *Client) DeleteServer(ctx context.Context, id string) (api.AcceptedServer, error) {
 	var out api.AcceptedServer
@@ -235,4 +267,22 @@ func (c *Client) DeleteServer(ctx context.Context, id string) (api.AcceptedServe
 func (c *Client) AbandonServer(ctx context.Context, id string) (api.AbandonedServer, error) {
 	var out api.AbandonedServer
 	return out, c.send(ctx, http.MethodPost, api.Prefix+"/servers/"+url.PathEscape(id)+"/abandon", nil, nil, &out)
+}
+
+// ChangeServer makes all phones of a server anew with another image; no data is kept. WaitRequest follows it.
+func (c *Client) ChangeServer(ctx context.Context, id string, in api.ChangeServer) (api.AcceptedServer, error) {
+	var out api.AcceptedServer
+	return out, c.call(ctx, http.MethodPost, below("servers", id, "change"), nil, in, &out)
+}
+
+// PoolHosts gives the hosts of the installation's pool that the account may take, and says which of them are free.
+func (c *Client) PoolHosts(ctx context.Context) ([]api.PoolHost, error) {
+	var out api.PoolHosts
+	return out.Hosts, c.get(ctx, below("pool"), nil, &out)
+}
+
+// CreateServers takes hosts of the pool as servers, all of them or none. WaitRequest follows the jobs that create their phones.
+func (c *Client) CreateServers(ctx context.Context, in api.CreateServers) (api.CreatedServers, error) {
+	var out api.CreatedServers
+	return out, c.call(ctx, http.MethodPost, below("pool", "servers"), nil, in, &out)
 }

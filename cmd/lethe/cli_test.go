@@ -50,7 +50,10 @@ func newTestInstallation(t *testing.T) *testInstallation {
 	t.Helper()
 	in := &testInstallation{t: t, store: &fleettest.Store{}, reconciler: &fleettest.Reconciler{}, fails: map[string]phone.Failure{}}
 	files := objects.New(objects.Config{Folder: t.TempDir(), Owners: in.store})
-	service := fleet.New(fleet.Config{Store: in.store, Hosts: testHosts{}, Reconciler: in.reconciler, Objects: files})
+	service := fleet.New(fleet.Config{Store: in.store, Hosts: testHosts{}, Reconciler: in.reconciler, Objects: files, Pool: []phone.PoolHost{
+		{Name: "rack-7", Driver: "simulated", Endpoint: "sim:///srv/rack-7", ServerModel: "rack.small", Phones: 3},
+		{Name: "rack-8", Driver: "simulated", Endpoint: "sim:///srv/rack-8", ServerModel: "rack.small", Phones: 3, Accounts: []string{"acme"}},
+	}})
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix+"/", httpapi.New(httpapi.Config{
 		Fleet: service, Access: fleet.NewAccess(fleet.AccessConfig{Store: &in.users}), Authenticate: in.authenticate, AuthenticateHead: in.authenticateHead, Log: slog.New(slog.DiscardHandler),

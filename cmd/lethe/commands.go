@@ -10,6 +10,7 @@ import (
 func clientCommands(env *environment) []*cobra.Command {
 	return []*cobra.Command{
 		env.clientFlags(newServerCommand(env)),
+		env.clientFlags(newPoolCommand(env)),
 		env.clientFlags(newImageCommand(env)),
 		env.clientFlags(newPhoneCommand(env)),
 		env.clientFlags(newResetCommand(env)),

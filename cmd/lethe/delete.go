@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lethe-cloud/lethe/api"
 	"github.com/lethe-cloud/lethe/client"
 )
 
@@ -78,7 +77,7 @@ on are left alone, and so are those that have no life to be started. Until the l
 			if err != nil {
 				return err
 			}
-			return env.followServer(cmd.Context(), c, accepted, wait)
+			return env.followServer(cmd.Context(), c, accepted.RequestID, wait)
 		},
 	}
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until every phone has been restarted, and show the progress")
@@ -116,7 +115,7 @@ lethe refuses while the host answers.`,
 			if err != nil {
 				return err
 			}
-			return env.followServer(cmd.Context(), c, accepted, wait)
+			return env.followServer(cmd.Context(), c, accepted.RequestID, wait)
 		},
 	}
 	flags := cmd.Flags()
@@ -136,16 +135,16 @@ func (e *environment) abandonServer(ctx context.Context, c *client.Client, id st
 }
 
 // followServer tells what was accepted, waits for its end when asked to, and complains of what failed.
-func (e *environment) followServer(ctx context.Context, c *client.Client, accepted api.AcceptedServer, wait bool) error {
-	fmt.Fprintf(e.stderr, "accepted (request %s)\n", accepted.RequestID)
+func (e *environment) followServer(ctx context.Context, c *client.Client, request string, wait bool) error {
+	fmt.Fprintf(e.stderr, "accepted (request %s)\n", request)
 	var failed []failedJob
 	if wait {
 		var err error
-		if failed, err = e.waitFor(ctx, c, accepted.RequestID); err != nil {
+		if failed, err = e.waitFor(ctx, c, request); err != nil {
 			return err
 		}
 	}
-	progress, err := c.Request(ctx, accepted.RequestID)
+	progress, err := c.Request(ctx, request)
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func (e *estate) furnish() {
 		"project_id": e.project, "phone_id": phones.Phones[0].PhoneID, "server_id": server.Server.ServerID, "job_id": jobs.Jobs[0].JobID,
 		"request_id": server.RequestID, "image_id": image.ImageID, "account_name": "tenant", "project_name": "local-2", "user_name": "ours",
 		"group_name": "ours", "policy_name": "ours", "bucket_name": "ours", "access_key": key.ID,
-		"resource_id": server.Server.ServerID, "member_id": e.theirs, "tag_key": "team", "band_width_id": account.NewID(), "event_id": account.NewID(),
+		"resource_id": server.Server.ServerID, "member_id": e.theirs, "tag_key": "team", "package_name": "com.example.app", "band_width_id": account.NewID(), "event_id": account.NewID(),
 	}
 	e.dead = e.deadTokens()
 	everybody := e.user("everybody", allow("*"))

@@ -57,6 +57,7 @@ type Fleet interface {
 	ServerJob(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.JobID) (phone.ServerJob, error)
 	CreateServers(ctx context.Context, caller account.Caller, in fleet.CreateServers) (phone.RequestID, []phone.ServerID, error)
 	RestartServers(ctx context.Context, caller account.Caller, in fleet.ServersCall) (phone.RequestID, []phone.ServerOutcome, error)
+	RunShareTask(ctx context.Context, caller account.Caller, in fleet.ShareCall) (phone.RequestID, []phone.ServerOutcome, error)
 	UpdateKeypair(ctx context.Context, caller account.Caller, in fleet.UpdateKeypair) (phone.RequestID, []phone.ServerOutcome, error)
 	DeleteServers(ctx context.Context, caller account.Caller, in fleet.ServersCall) (phone.RequestID, phone.JobID, error)
 	ChangeServer(ctx context.Context, caller account.Caller, in fleet.ChangeServer) (phone.RequestID, phone.JobID, error)

@@ -60,6 +60,7 @@ const (
 	reasonStorageInfos    phone.Reason = "cph_storage_infos"
 	reasonTooManyStorages phone.Reason = "cph_too_many_storage_infos"
 	reasonRestoreInfos    phone.Reason = "cph_restore_infos"
+	reasonShareServer     phone.Reason = "cph_share_server"
 )
 
 // line is what the wire says of one kind of error. In text {0} stands for the property key, as in the CPH API reference, and {1}
@@ -124,6 +125,13 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonModelInvalid:     {400, "CPS.0157", "The phone model is invalid."},
 	phone.ReasonCommandInvalid:   {400, "CPS.0117", "Parameter: command is invalid."},
 	phone.ReasonContentInvalid:   {400, "CPS.0118", "Parameter: content is invalid."},
+
+	phone.ReasonNoShare:           {400, "CPS.0137", "Server does not support push share files. {1}"},
+	phone.ReasonBucketInvalid:     {400, "CPS.0134", "Parameter: bucket_name is invalid. {1}"},
+	phone.ReasonObjectPathInvalid: {400, "CPS.0135", "Parameter: object_path is invalid. {1}"},
+	phone.ReasonPackageInvalid:    {400, "CPS.0173", "Parameter: package_name is invalid. {1}"},
+	phone.ReasonFilePathsInvalid:  {400, "CPS.0155", "The file_paths is invalid. {1}"},
+	phone.ReasonPathInvalid:       {400, "CPS.0199", "The path is invalid. {1}"},
 
 	// Why jobs fail; in a job no HTTP status applies.
 	phone.ReasonBootTimeout:    {500, "CPS.0054", "Handle job timeout."},
@@ -211,6 +219,7 @@ var byReason = map[phone.Reason]line{
 	reasonStorageInfos:    {400, "CPS.0167", "Parameter: storage_infos is invalid. {1}"},
 	reasonTooManyStorages: {400, "CPS.0170", "Parameter: storage_infos exceeds the limit."},
 	reasonRestoreInfos:    {400, "CPS.0171", "Parameter: restore_infos is invalid. {1}"},
+	reasonShareServer:     {400, "CPS.0156", "The server_id is not found."},
 	// The reference has no code for these two.
 	reasonNoEvent: {404, "APIGW.0201", "API request error. {1}"},
 	reasonNotHere: {501, "CPS.0003", "Service internal error. {1}"},

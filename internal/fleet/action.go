@@ -34,8 +34,8 @@ const (
 	ActionImagesGet            Action = "ims:images:get" // naming an image in a reset: images belong to the image service
 	ActionImagesCreate         Action = "ims:images:create"
 
-	// The CPH API's beyond these. The reference names cph:servers:updateName, cph:servers:changeType, cph:system:listServerTypes and
-	// cph:phones:execSyncCommands; the others follow its pattern.
+	// The CPH API's beyond these. The reference names cph:servers:updateName, cph:servers:changeType, cph:system:listServerTypes,
+	// cph:phones:execSyncCommands and those of shared files and apps; the others follow its pattern.
 	ActionPhonesUpdateName   Action = "cph:phones:updateName"
 	ActionPhonesConnect      Action = "cph:phones:connect"
 	ActionPhonesSyncCommand  Action = "cph:phones:execSyncCommands"
@@ -47,6 +47,11 @@ const (
 	ActionServersKeypair     Action = "cph:servers:updateKeypair"
 	ActionServersAttach      Action = "cph:servers:attachShareFilesystem"
 	ActionServersDetach      Action = "cph:servers:detachShareFilesystem"
+	ActionShareFilesPush     Action = "cph:servers:pushShareFiles"
+	ActionShareFilesDelete   Action = "cph:servers:deleteShareFiles"
+	ActionShareFilesList     Action = "cph:servers:getShareFiles"
+	ActionShareAppsPush      Action = "cph:servers:pushShareApps"
+	ActionShareAppsDelete    Action = "cph:servers:deleteShareApps"
 	ActionPhoneModelsList    Action = "cph:system:listPhoneTypes"
 	ActionServerModelsList   Action = "cph:system:listServerTypes"
 	ActionImagesDelete       Action = "cph:images:delete"
@@ -192,6 +197,11 @@ var permissions = []Permission{
 	{Action: ActionServersKeypair, Resource: "server", Scope: ScopeProject},
 	{Action: ActionServersAttach, Resource: "server", Scope: ScopeProject},
 	{Action: ActionServersDetach, Resource: "server", Scope: ScopeProject},
+	{Action: ActionShareFilesPush, Resource: "server", Scope: ScopeProject},
+	{Action: ActionShareFilesDelete, Resource: "server", Scope: ScopeProject},
+	{Action: ActionShareFilesList, Resource: "server", Scope: ScopeProject, Reads: true},
+	{Action: ActionShareAppsPush, Resource: "server", Scope: ScopeProject},
+	{Action: ActionShareAppsDelete, Resource: "server", Scope: ScopeProject},
 	{Action: ActionPhoneModelsList, Resource: "phone model", Scope: ScopeProject, Reads: true},
 	{Action: ActionServerModelsList, Resource: "server model", Scope: ScopeProject, Reads: true},
 	{Action: ActionImagesDelete, Resource: "image", Scope: ScopeProject},

@@ -26,6 +26,16 @@ func actionOf(kind phone.Kind) Action {
 		return ActionPhonesImport
 	case phone.KindDelete:
 		return ActionPhonesDelete
+	case phone.KindSharePush:
+		return ActionShareFilesPush
+	case phone.KindShareDelete:
+		return ActionShareFilesDelete
+	case phone.KindShareList:
+		return ActionShareFilesList
+	case phone.KindAppPush:
+		return ActionShareAppsPush
+	case phone.KindAppDelete:
+		return ActionShareAppsDelete
 	}
 	return ActionPhonesReset
 }

@@ -86,16 +86,28 @@ type oneHost struct {
 	made   int
 	ref    driver.Ref
 	args   []string
+	bare   bool // it has no shared storage
 }
 
 func (h *oneHost) Driver(context.Context, phone.Server) (driver.Driver, error) {
 	return runner{host: h}, h.err
 }
 
+// sharer is embedded for what no use case calls.
+type sharer struct{ driver.Sharer }
+
 // runner can be made, say who it is, and run commands.
 type runner struct {
 	driver.Driver
+	sharer
 	host *oneHost
+}
+
+func (r runner) SharePath() string {
+	if r.host.bare {
+		return ""
+	}
+	return "/data/share"
 }
 
 func (r runner) Create(context.Context) error {
@@ -115,13 +127,29 @@ const bucketID = "99999999999999999999999999999999"
 
 // someObjects are the buckets of the store's projects, of which the first has objects, and two of the configuration.
 func someObjects(store *fleettest.Store) *fleettest.Objects {
-	files := &fleettest.Objects{Store: store, Fixed: []phone.Bucket{{Name: "registered", Project: project, ReadOnly: true}, {Name: "theirs", Project: other}}}
+	files := &fleettest.Objects{Store: store, Fixed: []phone.Bucket{{Name: "registered", Project: project, ReadOnly: true}, {Name: "theirs", Project: other}, {Name: "apps", Project: project}}}
 	files.Fill(bucketID, map[string]string{"kept": "kept", "gone": "gone", "gone.sha256": "sum"})
+	files.Fill("apps", map[string]string{"a.tar": "an app"})
 	return files
 }
 
 func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context) error {
+	share := func(kind phone.Kind, task phone.Task) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, outcomes, err := b.RunShareTask(ctx, c, fleet.ShareCall{Project: project, Kind: kind, Task: task, Servers: []string{string(serverID)}})
+			if err == nil && outcomes[0].Err != nil {
+				return outcomes[0].Err
+			}
+			return err
+		}
+	}
+	tarball := []phone.Object{{Bucket: "apps", Key: "a.tar"}}
 	return map[fleet.Action]func(context.Context) error{
+		fleet.ActionShareFilesPush:   share(phone.KindSharePush, phone.Task{Objects: tarball}),
+		fleet.ActionShareFilesDelete: share(phone.KindShareDelete, phone.Task{Share: &phone.ShareTask{Paths: []string{"/data/a"}}}),
+		fleet.ActionShareFilesList:   share(phone.KindShareList, phone.Task{Share: &phone.ShareTask{Path: "/data", Limit: 50}}),
+		fleet.ActionShareAppsPush:    share(phone.KindAppPush, phone.Task{Package: "com.example.app", Objects: tarball}),
+		fleet.ActionShareAppsDelete:  share(phone.KindAppDelete, phone.Task{Package: "com.example.app"}),
 		fleet.ActionPhonesList: func(ctx context.Context) error {
 			_, _, err := b.Phones(ctx, c, fleet.PhoneFilter{Project: project})
 			_, _, afterErr := b.PhonesAfter(ctx, c, fleet.PhoneFilter{Project: project}, fleet.Place{})
@@ -239,7 +267,8 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 		},
 		fleet.ActionServerModelsList: func(ctx context.Context) error {
 			_, err := b.ServerModels(ctx, c, project)
-			return err
+			_, poolErr := b.PoolHosts(ctx, c, project)
+			return errors.Join(err, poolErr)
 		},
 		fleet.ActionImagesDelete: func(ctx context.Context) error { return b.DeleteImage(ctx, c, project, freeImage) },
 		fleet.ActionImagesShare: func(ctx context.Context) error {

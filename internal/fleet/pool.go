@@ -74,6 +74,39 @@ func (s *Service) CreateServers(ctx context.Context, caller account.Caller, in C
 	}
 }
 
+// PoolHost is a host of the pool, and whether it can be taken.
+type PoolHost struct {
+	phone.PoolHost
+	Free bool // no server is on it; whether it answers nobody asked
+}
+
+// PoolHosts gives the hosts of the pool that the caller's account may take, to the operator's account all of them, in the pool's order.
+func (s *Service) PoolHosts(ctx context.Context, caller account.Caller, project phone.ProjectID) ([]PoolHost, error) {
+	if err := Authorise(caller, project, ActionServerModelsList); err != nil {
+		return nil, err
+	}
+	taken, err := s.takenHosts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hosts := make([]PoolHost, 0, len(s.pool))
+	for _, h := range s.pool {
+		if caller.Account.Operator || h.For(caller.Account.Name) {
+			hosts = append(hosts, PoolHost{PoolHost: h, Free: !taken[h.Name]})
+		}
+	}
+	return hosts, nil
+}
+
+func (s *Service) takenHosts(ctx context.Context) (map[string]bool, error) {
+	names, err := s.store.TakenHosts(ctx)
+	taken := make(map[string]bool, len(names))
+	for _, name := range names {
+		taken[name] = true
+	}
+	return taken, err
+}
+
 func (in *CreateServers) check() (phone.Properties, error) {
 	if in.Count < 1 || in.Count > MaxCreateServers {
 		return nil, &phone.Error{Code: phone.Invalid, Field: "count", Msg: fmt.Sprintf("count must be 1 to %d", MaxCreateServers)}
@@ -90,13 +123,9 @@ func (in *CreateServers) check() (phone.Properties, error) {
 
 // freeHosts gives at least as many hosts as are wanted.
 func (s *Service) freeHosts(ctx context.Context, caller account.Caller, in CreateServers, passed map[string]bool) ([]phone.PoolHost, error) {
-	taken, err := s.store.TakenHosts(ctx)
+	not, err := s.takenHosts(ctx)
 	if err != nil {
 		return nil, err
-	}
-	not := map[string]bool{}
-	for _, name := range taken {
-		not[name] = true
 	}
 	for name := range passed {
 		not[name] = true

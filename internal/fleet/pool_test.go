@@ -3,8 +3,10 @@ package fleet_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"testing"
 
+	"github.com/lethe-cloud/lethe/internal/account"
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -82,6 +84,46 @@ func TestCreateServers(t *testing.T) {
 	}
 	if _, err := b.AbandonServer(t.Context(), owner(), project, ids[0]); phone.ReasonOf(err) != phone.ReasonServerBusy {
 		t.Errorf("a server whose host the pool would give on is abandoned: %v", err)
+	}
+}
+
+// Of the pool an account sees the hosts that it may take, and the operator's all of them; what is taken says so to everybody.
+func TestPoolHosts(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t, func(c *fleet.Config) {
+		c.Hosts = &poolHosts{}
+		c.Pool = []phone.PoolHost{
+			{Name: "a", Driver: "simulated", Endpoint: "sim://a", ServerModel: "rack.small", Phones: 3}, {Name: "b", ServerModel: "rack.small", Accounts: []string{"other"}},
+		}
+	})
+	shown := func(c account.Caller) map[string]bool {
+		t.Helper()
+		hosts, err := b.PoolHosts(t.Context(), c, project)
+		if err != nil {
+			t.Fatal(err)
+		}
+		free := map[string]bool{}
+		for _, h := range hosts {
+			free[h.Name] = h.Free
+		}
+		return free
+	}
+	operator, tenant, other := owner(), owner(), owner()
+	operator.Account.Operator, tenant.Account.Operator, other.Account.Operator = true, false, false
+	other.Account.Name = "other"
+	if _, _, err := b.CreateServers(t.Context(), tenant, wanted(1)); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		caller account.Caller
+		want   map[string]bool
+	}{
+		"the operator": {operator, map[string]bool{"a": false, "b": true}}, "an account": {tenant, map[string]bool{"a": false}},
+		"the account of a host": {other, map[string]bool{"a": false, "b": true}},
+	} {
+		if got := shown(tt.caller); !maps.Equal(got, tt.want) {
+			t.Errorf("%s sees %v, want %v", name, got, tt.want)
+		}
 	}
 }
 

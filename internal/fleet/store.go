@@ -40,6 +40,8 @@ type Store interface {
 	// AcceptServers does to all phones of servers what the request's kind says (restart, reset, delete or update), decided by phone.DecideServers:
 	// each accepted server gets a job, which ends when the jobs of its phones have ended. The outcomes are in the order of the servers.
 	AcceptServers(ctx context.Context, in AcceptServers) ([]phone.ServerOutcome, error)
+	// AcceptShare writes a job about the shared storage of each server that phone.DecideShareTask accepts, and changes neither servers nor phones.
+	AcceptShare(ctx context.Context, in AcceptShare) ([]phone.ServerOutcome, error)
 	// AbandonServer removes a server and its phones without a look at its host: what is unfinished on them ends with the failure, jobs stay.
 	// It says how many phones there were.
 	AbandonServer(ctx context.Context, project phone.ProjectID, id phone.ServerID, failure phone.Failure) (int, error)
@@ -138,6 +140,14 @@ type AcceptServers struct {
 	// Keypairs and CheckKeys are of an update: the key pair that each server gets, and what phone.UpdateKeypair needs.
 	Keypairs  map[phone.ServerID]phone.KeypairChoice
 	CheckKeys func(driver string) *phone.Error
+}
+
+// AcceptShare is a call about the shared storages of servers on its way into the store.
+type AcceptShare struct {
+	Request phone.Request // it has the task; Refused is filled in by the store
+	Servers []string      // ids, as the caller wrote them
+	// Lacks says why servers of the project have no shared storage.
+	Lacks map[phone.ServerID]*phone.Error
 }
 
 // AcceptUpdate is a batch of property updates on its way into the store.

@@ -84,7 +84,12 @@ func (c *call) thisServer(project phone.ProjectID) fleet.ServersCall {
 
 // acceptedServer answers with the id of the request that was accepted, in the header too.
 func (c *call) acceptedServer(request phone.RequestID, job phone.JobID) error {
+	c.setRequest(request)
+	return c.answer(http.StatusOK, api.AcceptedServer{RequestID: string(request), JobID: string(job)})
+}
+
+// setRequest gives the call the id of the request that was accepted.
+func (c *call) setRequest(request phone.RequestID) {
 	c.requestID = request
 	c.w.Header().Set("X-Request-Id", string(request))
-	return c.answer(http.StatusOK, api.AcceptedServer{RequestID: string(request), JobID: string(job)})
 }

@@ -29,6 +29,12 @@ const (
 	projectB = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 )
 
+// pool is what projects may take: one host for everybody, one for another account alone.
+var pool = []phone.PoolHost{
+	{Name: "rack-7", Driver: "simulated", Endpoint: "sim:///srv/rack-7", ServerModel: "rack.small", Phones: 2, Keypair: "ops"},
+	{Name: "rack-8", Driver: "simulated", Endpoint: "sim:///srv/rack-8", ServerModel: "rack.small", Phones: 2, Accounts: []string{"acme"}},
+}
+
 var clock = time.Date(2026, 5, 4, 3, 2, 1, 500_000_000, time.UTC)
 
 // fixture is the native API over the real use cases, a fleet in memory and a host that runs programs.
@@ -54,7 +60,9 @@ func newFixture(t *testing.T) *fixture {
 	}
 	now := func() time.Time { return clock }
 	f.api = httpapi.New(httpapi.Config{
-		Fleet:        fleet.New(fleet.Config{Store: f.store, Hosts: f.host, Reconciler: f.reconciler, Objects: objects.New(objects.Config{Folder: t.TempDir(), Owners: f.store}), Now: now}),
+		Fleet: fleet.New(fleet.Config{
+			Store: f.store, Hosts: f.host, Reconciler: f.reconciler, Objects: objects.New(objects.Config{Folder: t.TempDir(), Owners: f.store}), Now: now, Pool: pool,
+		}),
 		Access:       fleet.NewAccess(fleet.AccessConfig{Store: f.users, Now: now}),
 		Authenticate: authenticate,
 		AuthenticateHead: func(r *http.Request) (account.Caller, string, error) {

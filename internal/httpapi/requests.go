@@ -52,8 +52,7 @@ func (a *API) retryRequest(c *call) error {
 
 // accepted answers with the id of the request that was accepted.
 func (c *call) accepted(request phone.RequestID, outcomes []phone.Outcome) error {
-	c.requestID = request
-	c.w.Header().Set("X-Request-Id", string(request))
+	c.setRequest(request)
 	return c.answer(http.StatusOK, api.Accepted{RequestID: string(request), Jobs: each(outcomes, acceptedOut)})
 }
 

@@ -51,6 +51,16 @@ func (a *API) routes() []route {
 		{pattern: "POST " + api.Prefix + "/servers/{server_id}/restart", action: fleet.ActionServersRestart, trace: audit.RestartServer, handle: a.restartServer},
 		{pattern: "DELETE " + api.Prefix + "/servers/{server_id}", action: fleet.ActionServersDelete, trace: audit.DeleteServer, handle: a.deleteServer},
 		{pattern: "POST " + api.Prefix + "/servers/{server_id}/abandon", action: fleet.ActionServersDelete, trace: audit.AbandonServer, handle: a.abandonServer},
+		{pattern: "POST " + api.Prefix + "/servers/{server_id}/change", action: fleet.ActionServersChange, trace: audit.ChangeServer, handle: a.changeServer},
+
+		{pattern: "GET " + api.Prefix + "/pool", action: fleet.ActionServerModelsList, handle: a.poolHosts},
+		{pattern: "POST " + api.Prefix + "/pool/servers", action: fleet.ActionServersCreate, trace: audit.CreateServer, handle: a.createServers},
+
+		{pattern: "POST " + api.Prefix + "/servers/{server_id}/shared-files", action: fleet.ActionShareFilesPush, trace: audit.PushShareFiles, handle: a.pushSharedFiles},
+		{pattern: "GET " + api.Prefix + "/servers/{server_id}/shared-files", query: []string{"path", "offset", "limit"}, action: fleet.ActionShareFilesList, handle: a.listSharedFiles},
+		{pattern: "POST " + api.Prefix + "/servers/{server_id}/shared-files/delete", action: fleet.ActionShareFilesDelete, trace: audit.DeleteShareFiles, handle: a.deleteSharedFiles},
+		{pattern: "PUT " + api.Prefix + "/servers/{server_id}/shared-apps/{package_name}", action: fleet.ActionShareAppsPush, trace: audit.PushShareApps, handle: a.pushSharedApp},
+		{pattern: "DELETE " + api.Prefix + "/servers/{server_id}/shared-apps/{package_name}", action: fleet.ActionShareAppsDelete, trace: audit.DeleteShareApps, handle: a.deleteSharedApp},
 		{pattern: "GET " + api.Prefix + "/servers/{server_id}/tags", action: fleet.ActionTagsList, handle: a.serverTags},
 		{pattern: "PUT " + api.Prefix + "/servers/{server_id}/tags", action: fleet.ActionTagsUpdate, trace: audit.CreateTags, handle: a.setServerTags},
 		{pattern: "DELETE " + api.Prefix + "/servers/{server_id}/tags/{tag_key}", action: fleet.ActionTagsUpdate, trace: audit.DeleteTags, handle: a.deleteServerTag},

@@ -54,7 +54,11 @@ type Fleet interface {
 	RestartPhones(ctx context.Context, caller account.Caller, in fleet.RestartPhones) (phone.RequestID, []phone.Outcome, error)
 	DeletePhones(ctx context.Context, caller account.Caller, in fleet.DeletePhones) (phone.RequestID, []phone.Outcome, error)
 	RestartServers(ctx context.Context, caller account.Caller, in fleet.ServersCall) (phone.RequestID, []phone.ServerOutcome, error)
+	RunShareTask(ctx context.Context, caller account.Caller, in fleet.ShareCall) (phone.RequestID, []phone.ServerOutcome, error)
 	DeleteServers(ctx context.Context, caller account.Caller, in fleet.ServersCall) (phone.RequestID, phone.JobID, error)
+	ChangeServer(ctx context.Context, caller account.Caller, in fleet.ChangeServer) (phone.RequestID, phone.JobID, error)
+	PoolHosts(ctx context.Context, caller account.Caller, project phone.ProjectID) ([]fleet.PoolHost, error)
+	CreateServers(ctx context.Context, caller account.Caller, in fleet.CreateServers) (phone.RequestID, []phone.ServerID, error)
 	AbandonServer(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) (int, error)
 	CheckTicket(ctx context.Context, caller account.Caller, project phone.ProjectID, secret string) (phone.Ticket, error)
 

@@ -118,6 +118,12 @@ const (
 	ReasonIncludeInvalid      Reason = "include_invalid"   // what an export reads, against its rule
 	ReasonExcludeInvalid      Reason = "exclude_invalid"   //
 	ReasonChecksum            Reason = "checksum_mismatch" // an object is not what was exported
+	ReasonNoShare             Reason = "no_share"          // the server has no shared storage
+	ReasonBucketInvalid       Reason = "bucket_invalid"
+	ReasonObjectPathInvalid   Reason = "object_path_invalid"
+	ReasonPackageInvalid      Reason = "package_invalid"    // the name of an app
+	ReasonFilePathsInvalid    Reason = "file_paths_invalid" // what is to be deleted from a shared storage
+	ReasonPathInvalid         Reason = "path_invalid"       // what is to be listed of a shared storage, or it is no folder there
 )
 
 // Reasons lists every Reason, so that a test can walk them through each edge's table.
@@ -136,6 +142,7 @@ func Reasons() []Reason {
 		ReasonKeyForeign, ReasonRateExceeded, ReasonTaskEnded, ReasonTaskUnknown, ReasonTaskExpired, ReasonCommandFailed, ReasonCommandInvalid, ReasonContentInvalid,
 		ReasonNotAPK, ReasonObjectNotFound, ReasonObjectsGone, ReasonFileInvalid, ReasonObjectInvalid, ReasonObjectTooLarge, ReasonBucketNotFound, ReasonBucketReadOnly,
 		ReasonBucketNotEmpty, ReasonNoObjectFolder, ReasonStoreFull, ReasonIncludeInvalid, ReasonExcludeInvalid, ReasonChecksum,
+		ReasonNoShare, ReasonBucketInvalid, ReasonObjectPathInvalid, ReasonPackageInvalid, ReasonFilePathsInvalid, ReasonPathInvalid,
 	}
 }
 

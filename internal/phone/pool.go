@@ -20,6 +20,11 @@ type PoolHost struct {
 	Accounts           []string // names of those who may take it; none: all
 }
 
+// For reports whether an account may take the host.
+func (h PoolHost) For(account string) bool {
+	return len(h.Accounts) == 0 || slices.Contains(h.Accounts, account)
+}
+
 // PickHosts chooses hosts of a server model for an account, in the pool's order: those that nobody has and that are not passed over and,
 // with a key pair, that let its holder in. It is NotFound with ReasonNoHost when there is none of the model that the account may have,
 // or with ReasonNoKeypair when none of them has the key pair, and Exhausted with ReasonHostsTaken when fewer than wanted are free.
@@ -27,7 +32,7 @@ func PickHosts(pool []PoolHost, taken map[string]bool, model, keypair, account s
 	var free []PoolHost
 	all, locked := 0, 0
 	for _, h := range pool {
-		if h.ServerModel != model || len(h.Accounts) > 0 && !slices.Contains(h.Accounts, account) {
+		if h.ServerModel != model || !h.For(account) {
 			continue
 		}
 		if keypair != "" && h.Keypair != keypair {

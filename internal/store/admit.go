@@ -59,12 +59,20 @@ func (t *tx) admit(ctx context.Context, servers []phone.ServerID) error {
 func (t *tx) setGoing(ctx context.Context, jobs []phone.JobID, set string, args ...any) error {
 	query := `UPDATE jobs SET attempt = attempt + 1, delivered_at = ` + t.clock + `, started_at = coalesce(started_at, ?), ` + set + `
 		WHERE ` + t.in("id") + ` AND stage || '' = 'queued' RETURNING id, attempt`
-	going, err := all(ctx, t, scanDelivery, query, append(append([]any{t.at}, args...), list(t.dialect, jobs))...)
+	going, err := all(ctx, t, sentTo(jobQueue), query, append(append([]any{t.at}, args...), list(t.dialect, jobs))...)
 	if err != nil {
 		return err
 	}
 	t.deliveries = append(t.deliveries, going...)
 	return expect(int64(len(going)), len(jobs), "queued jobs")
+}
+
+// sentTo scans deliveries that go into one queue.
+func sentTo(queue string) func(scanner) (sent, error) {
+	return func(row scanner) (sent, error) {
+		d, err := scanDelivery(row)
+		return sent{d, queue}, err
+	}
 }
 
 func scanDelivery(row scanner) (phone.Delivery, error) {
@@ -201,8 +209,16 @@ func (t *tx) redeliver(ctx context.Context, jobs []phone.JobID) error {
 	if len(jobs) == 0 {
 		return nil
 	}
-	again, err := all(ctx, t, scanDelivery, `UPDATE jobs SET attempt = attempt + 1, owner = NULL, incarnation = NULL, delivered_at = `+t.clock+`
-		WHERE `+t.in("id")+` AND stage || '' NOT IN ('held', 'queued', 'ended') RETURNING id, attempt`, list(t.dialect, jobs))
+	again, err := all(ctx, t, func(row scanner) (sent, error) {
+		d := sent{queue: jobQueue}
+		var task bool
+		err := row.Scan(&d.Job, &d.Attempt, &task)
+		if task {
+			d.queue = taskQueue
+		}
+		return d, err
+	}, `UPDATE jobs SET attempt = attempt + 1, owner = NULL, incarnation = NULL, delivered_at = `+t.clock+`
+		WHERE `+t.in("id")+` AND stage || '' NOT IN ('held', 'queued', 'ended') RETURNING id, attempt, stage = 'working'`, list(t.dialect, jobs))
 	if err != nil {
 		return fmt.Errorf("deliver again: %w", err)
 	}

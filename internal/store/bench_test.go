@@ -179,7 +179,7 @@ func workThrough(ctx context.Context, f storetest.Fixture, d phone.Delivery) err
 func deliver(b *testing.B, f storetest.Fixture, handle func(context.Context, phone.Delivery)) (stop func()) {
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error, 1)
-	go func() { done <- f.Deliver(ctx, 10000, handle) }()
+	go func() { done <- f.Deliver(ctx, 10000, 10000, handle) }()
 	return func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,14 +27,29 @@ type delivery struct {
 // Kind names deliveries in River's tables.
 func (delivery) Kind() string { return "lethe_delivery" }
 
+// Deliveries of tasks go into a queue of their own, with workers of their own: a task may take as long as its program does, and however many do,
+// nothing else waits behind them.
 const (
-	insertTopic   = "river_insert"        // the topic at which River's producers listen
-	insertPayload = `{"queue":"default"}` // and what they expect there
+	jobQueue  = river.QueueDefault // what was queued before tasks had a queue is here, tasks too
+	taskQueue = "tasks"
+)
+
+// sent is a delivery, and the queue that it goes into.
+type sent struct {
+	phone.Delivery
+	queue string
+}
+
+const (
+	insertTopic = "river_insert" // the topic at which River's producers listen
 	// retention is how long River keeps deliveries that ended in another way than by being worked.
 	retention = time.Minute
 	// pollInterval is how often a queue is looked at although nobody said that something is in it.
 	pollInterval = time.Second
 )
+
+// insertPayload is what River's producers expect at insertTopic.
+func insertPayload(queue string) string { return `{"queue":"` + queue + `"}` }
 
 // inserter writes deliveries inside one of our transactions.
 type inserter interface {
@@ -54,7 +71,7 @@ func (t *tx) deliver(ctx context.Context) error {
 	}
 	params := make([]river.InsertManyParams, len(t.deliveries))
 	for i, d := range t.deliveries {
-		params[i] = river.InsertManyParams{Args: delivery{Job: d.Job, Attempt: d.Attempt}, InsertOpts: &river.InsertOpts{MaxAttempts: 1}}
+		params[i] = river.InsertManyParams{Args: delivery{Job: d.Job, Attempt: d.Attempt}, InsertOpts: &river.InsertOpts{MaxAttempts: 1, Queue: d.queue}}
 	}
 	if _, err := t.inserts.InsertManyFastTx(ctx, t.sql, params); err != nil {
 		return fmt.Errorf("write deliveries: %w", err)
@@ -64,27 +81,40 @@ func (t *tx) deliver(ctx context.Context) error {
 	}
 	// River would notify at most once in a while, and ask for the database's version each time; a delivery must not wait for its next
 	// poll. The same notification twice in one transaction is sent once.
-	if _, err := t.exec(ctx, `SELECT pg_notify(current_schema() || '.' || CAST(? AS text), ?)`, insertTopic, insertPayload); err != nil {
-		return fmt.Errorf("notify workers: %w", err)
+	for _, queue := range t.queues() {
+		if _, err := t.exec(ctx, `SELECT pg_notify(current_schema() || '.' || CAST(? AS text), ?)`, insertTopic, insertPayload(queue)); err != nil {
+			return fmt.Errorf("notify workers: %w", err)
+		}
 	}
 	return nil
 }
 
-// Deliver hands jobs to handle, at most workers at once (10,000 is the most that River takes), until ctx ends; then the
-// handles' contexts end, and Deliver returns when all have returned; what they were handed is delivered once more, to
-// whoever delivers next. A delivery that is already being handled in this
-// process is not handled a second time.
-func (s *Store) Deliver(ctx context.Context, workers int, handle func(context.Context, phone.Delivery)) error {
-	if workers <= 0 {
-		return phone.Errorf(phone.Invalid, "", "a queue needs at least one worker, not %d", workers)
+// queues gives those that the transaction's deliveries go into.
+func (t *tx) queues() []string {
+	into := map[string]bool{}
+	for _, d := range t.deliveries {
+		into[d.queue] = true
+	}
+	return slices.Sorted(maps.Keys(into))
+}
+
+// Deliver hands jobs to handle, at most workers at once, and beside them at most tasks tasks (10,000 of either is the most that River
+// takes), until ctx ends; then the handles' contexts end, and Deliver returns when all have returned; what they were handed is delivered
+// once more, to whoever delivers next. A delivery that is already being handled in this process is not handled a second time.
+func (s *Store) Deliver(ctx context.Context, workers, tasks int, handle func(context.Context, phone.Delivery)) error {
+	if workers <= 0 || tasks <= 0 {
+		return phone.Errorf(phone.Invalid, "", "a queue needs at least one worker, not %d, and %d for tasks", workers, tasks)
 	}
 	w := &worker{handle: handle, busy: map[phone.Delivery]bool{}}
 	known := river.NewWorkers()
 	river.AddWorker(known, w)
 	config := &river.Config{
-		ID:                          s.process,
-		Logger:                      quiet(s.log),
-		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: min(workers, river.QueueNumWorkersMax)}},
+		ID:     s.process,
+		Logger: quiet(s.log),
+		Queues: map[string]river.QueueConfig{
+			jobQueue:  {MaxWorkers: min(workers, river.QueueNumWorkersMax)},
+			taskQueue: {MaxWorkers: min(tasks, river.QueueNumWorkersMax)},
+		},
 		Workers:                     known,
 		JobTimeout:                  -1,
 		MaxAttempts:                 1,

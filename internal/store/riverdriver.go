@@ -125,7 +125,7 @@ type localDriver struct {
 
 // GetListener is River's name for it.
 func (d localDriver) GetListener(params *riverdriver.GetListenenerParams) riverdriver.Listener {
-	return &localListener{wakes: d.wakes, woken: make(chan struct{}, 1), schema: params.Schema}
+	return &localListener{wakes: d.wakes, jobs: make(chan struct{}, 1), tasks: make(chan struct{}, 1), schema: params.Schema}
 }
 
 // SupportsListenNotify keeps River from writing notifications into the database.
@@ -134,49 +134,57 @@ func (d localDriver) SupportsListenNotify() bool { return false }
 // wakeups tells listeners that deliveries were committed.
 type wakeups struct {
 	mu        sync.Mutex
-	listeners map[chan struct{}]bool
+	listeners map[*localListener]bool
 }
 
-func newWakeups() *wakeups { return &wakeups{listeners: map[chan struct{}]bool{}} }
+func newWakeups() *wakeups { return &wakeups{listeners: map[*localListener]bool{}} }
 
-// wake never waits: a listener that was woken and has not looked yet will see these deliveries too.
-func (w *wakeups) wake() {
+// wake says that something was committed into these queues. It never waits: a listener that was woken and has not looked yet will see
+// these deliveries too.
+func (w *wakeups) wake(queues []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for c := range w.listeners {
-		select {
-		case c <- struct{}{}:
-		default:
+	for l := range w.listeners {
+		for _, queue := range queues {
+			woken := l.jobs
+			if queue == taskQueue {
+				woken = l.tasks
+			}
+			select {
+			case woken <- struct{}{}:
+			default:
+			}
 		}
 	}
 }
 
-func (w *wakeups) add(c chan struct{}) {
+func (w *wakeups) add(l *localListener) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.listeners[c] = true
+	w.listeners[l] = true
 }
 
-func (w *wakeups) remove(c chan struct{}) {
+func (w *wakeups) remove(l *localListener) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.listeners, c)
+	delete(w.listeners, l)
 }
 
 // localListener is a riverdriver.Listener of one topic, the only one that anybody sends to.
 type localListener struct {
 	wakes  *wakeups
-	woken  chan struct{}
+	jobs   chan struct{} // something was committed into the queue of jobs
+	tasks  chan struct{} // the same of the tasks' queue
 	schema string
 }
 
 func (l *localListener) Connect(context.Context) error {
-	l.wakes.add(l.woken)
+	l.wakes.add(l)
 	return nil
 }
 
 func (l *localListener) Close(context.Context) error {
-	l.wakes.remove(l.woken)
+	l.wakes.remove(l)
 	return nil
 }
 
@@ -190,7 +198,9 @@ func (l *localListener) WaitForNotification(ctx context.Context) (*riverdriver.N
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-l.woken:
-		return &riverdriver.Notification{Topic: insertTopic, Payload: insertPayload}, nil
+	case <-l.jobs:
+		return &riverdriver.Notification{Topic: insertTopic, Payload: insertPayload(jobQueue)}, nil
+	case <-l.tasks:
+		return &riverdriver.Notification{Topic: insertTopic, Payload: insertPayload(taskQueue)}, nil
 	}
 }

@@ -113,7 +113,7 @@ func (t *tx) startTasks(ctx context.Context, servers []phone.ServerID) error {
 	if len(going) == 0 {
 		return nil
 	}
-	begun, err := all(ctx, t, scanDelivery, `UPDATE jobs SET attempt = 1, delivered_at = `+t.clock+`, started_at = ?, working_at = ?
+	begun, err := all(ctx, t, sentTo(taskQueue), `UPDATE jobs SET attempt = 1, delivered_at = `+t.clock+`, started_at = ?, working_at = ?
 		WHERE `+t.in("id")+` AND stage || '' = 'working' AND attempt = 0 RETURNING id, attempt`, t.at, t.at, list(t.dialect, going))
 	if err != nil {
 		return fmt.Errorf("set tasks going: %w", err)

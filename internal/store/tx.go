@@ -20,7 +20,7 @@ type tx struct {
 	statements *statements
 	at         int64 // the one time of all facts that this transaction records
 	// deliveries are sent off with the commit.
-	deliveries []phone.Delivery
+	deliveries []sent
 	// atWork is how many unfinished tasks the phones have that busy looked at.
 	atWork     map[phone.ID]int
 	unprepared []string // statements that ran without having been prepared
@@ -80,7 +80,7 @@ func (s *Store) tryTx(ctx context.Context, db *sql.DB, prepared *statements, fn 
 	}
 	audited.Written()
 	if len(t.deliveries) > 0 {
-		s.wakes.wake()
+		s.wakes.wake(t.queues())
 	}
 	prepared.prepare(ctx, t.unprepared)
 	return nil

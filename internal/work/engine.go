@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,6 +30,7 @@ type Config struct {
 	Now     func() time.Time
 
 	Workers      int           // deliveries worked at once, at least the sum of all boot slots; 10,000
+	TaskWorkers  int           // tasks worked at once, beside those; 10,000
 	LeaseTTL     time.Duration // a replica that has not renewed for this long may be taken over; 10 s
 	SweepEvery   time.Duration // how often what was missed is admitted; 1 s
 	Unclaimed    time.Duration // a delivery that nobody claimed for this long is repeated; 30 s
@@ -58,6 +60,7 @@ type Engine struct {
 // New makes an engine; it does nothing until Run.
 func New(c Config) *Engine {
 	c.Workers = orDefault(c.Workers, 10_000)
+	c.TaskWorkers = orDefault(c.TaskWorkers, 10_000)
 	c.LeaseTTL = orDefault(c.LeaseTTL, 10*time.Second)
 	c.SweepEvery = orDefault(c.SweepEvery, time.Second)
 	c.Unclaimed = orDefault(c.Unclaimed, 30*time.Second)
@@ -143,10 +146,21 @@ func (e *Engine) runLease(ctx context.Context) error {
 	group.Go(func() error { return e.pruneAudit(groupCtx) })
 	group.Go(func() error { return e.reconcile(groupCtx) })
 	group.Go(func() error { return e.removeServers(groupCtx) })
+	var working sync.WaitGroup // what works jobs under the lease, which is renewed for as long as one of them does
+	working.Add(2)
 	group.Go(func() error {
-		defer delivered()
+		working.Wait()
+		delivered()
+		return nil
+	})
+	group.Go(func() error {
+		defer working.Done()
+		return e.workShares(attempt{stop: groupCtx, hard: hard, lease: lease})
+	})
+	group.Go(func() error {
+		defer working.Done()
 		defer e.state.delivers(lease)()
-		return e.Queue.Deliver(groupCtx, e.Workers, func(stop context.Context, d phone.Delivery) {
+		return e.Queue.Deliver(groupCtx, e.Workers, e.TaskWorkers, func(stop context.Context, d phone.Delivery) {
 			e.work(attempt{stop: stop, hard: hard, lease: lease}, d)
 		})
 	})

@@ -533,11 +533,11 @@ func (f *failingDatabase) fails(left *int) bool {
 	return *left >= 0
 }
 
-func (f *failingDatabase) Deliver(ctx context.Context, workers int, handle func(context.Context, phone.Delivery)) error {
+func (f *failingDatabase) Deliver(ctx context.Context, workers, tasks int, handle func(context.Context, phone.Delivery)) error {
 	if f.fails(&f.starts) {
 		return phone.Errorf(phone.Unavailable, "", "the database does not answer: try again")
 	}
-	return f.Store.Deliver(ctx, workers, handle)
+	return f.Store.Deliver(ctx, workers, tasks, handle)
 }
 
 func (f *failingDatabase) Claim(ctx context.Context, d phone.Delivery, replica phone.ReplicaID) (phone.Assignment, error) {

@@ -52,7 +52,13 @@ var againOf = map[phone.Kind]string{
 	phone.KindInstall:   "call again",
 	phone.KindExport:    "call again",
 	phone.KindImport:    "call again; what was imported before this stays in the phone",
-	phone.KindUpdate:    "update the phone's properties again; values that were set before this failed may stay until its next boot",
+	// What was done of it before stays; doing all of it again is the same as once.
+	phone.KindSharePush:   "call again",
+	phone.KindShareDelete: "call again",
+	phone.KindShareList:   "call again",
+	phone.KindAppPush:     "call again",
+	phone.KindAppDelete:   "call again",
+	phone.KindUpdate:      "update the phone's properties again; values that were set before this failed may stay until its next boot",
 }
 
 // failure is failureOf with the cure for the job's kind.

@@ -283,11 +283,11 @@ func (t *task) copyArchive(ctx context.Context, object phone.Object, to io.Write
 // cleanArchive copies a tar and refuses one with a name or a link that leads out of its root directory, with anything but files, folders and
 // links, or whose files have more than most bytes in all: an archive may say that a file is sparse and be small itself.
 func cleanArchive(from io.Reader, to io.Writer, most int64) (int, error) {
-	return cleanArchiveBy(from, to, most, func(*tar.Header) (bool, error) { return true, nil })
+	return copyCleaned(from, to, most, cleanHeader)
 }
 
-// cleanArchiveBy is cleanArchive with a decision about each entry, which may leave it out.
-func cleanArchiveBy(from io.Reader, to io.Writer, most int64, take func(*tar.Header) (bool, error)) (int, error) {
+// copyCleaned is cleanArchive with what clean makes of each entry; nil leaves one out.
+func copyCleaned(from io.Reader, to io.Writer, most int64, clean func(*tar.Header) (*tar.Header, error)) (int, error) {
 	source := &driver.Source{Reader: from}
 	in, out := tar.NewReader(source), tar.NewWriter(to)
 	for files := 0; ; files++ {
@@ -302,14 +302,10 @@ func cleanArchiveBy(from io.Reader, to io.Writer, most int64, take func(*tar.Hea
 			files--
 			continue
 		}
-		if header, err = cleanHeader(header); err != nil {
+		if header, err = clean(header); err != nil {
 			return files, err
 		}
-		taken, err := take(header)
-		if err != nil {
-			return files, err
-		}
-		if !taken {
+		if header == nil {
 			files--
 			continue
 		}

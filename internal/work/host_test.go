@@ -28,6 +28,7 @@ type memoryHost struct {
 	hook      func(ctx context.Context, call string, ref driver.Ref) error
 	identity  func(reference string) string
 	space     phone.Space
+	shared    map[string]string // the shared storage, by path; nil: it is not there
 }
 
 type memoryInstance struct {
@@ -441,6 +442,9 @@ func (h *memoryHost) List(ctx context.Context) ([]driver.Object, error) {
 	}
 	for ref, job := range h.volumes {
 		all = append(all, driver.Object{Kind: driver.ObjectVolume, Phone: ref.Phone, Generation: ref.Generation, Job: job})
+	}
+	if h.shared != nil {
+		all = append(all, driver.Object{Kind: driver.ObjectShare, Name: "shared"})
 	}
 	sort.Slice(all, func(i, j int) bool { return fmt.Sprint(all[i]) < fmt.Sprint(all[j]) })
 	return all, nil

@@ -94,7 +94,7 @@ func (t *task) readImport(ctx context.Context, object phone.Object, rules *impor
 	defer content.Close()
 	sum := sha256.New()
 	source := &driver.Source{Reader: io.TeeReader(content, sum)}
-	entries, err := cleanArchiveBy(source, to, phone.MaxObject, rules.take)
+	entries, err := copyCleaned(source, to, phone.MaxObject, rules.clean)
 	if err != nil && phone.ReasonOf(err) != phone.ReasonFileInvalid {
 		return importSeen{}, err
 	}
@@ -225,7 +225,19 @@ func newImportRules() *importRules {
 
 func (r *importRules) key(name string) uint64 { return maphash.String(r.seed, name) }
 
-// take decides about one entry, whose name is as cleanHeader gives it. It is false for one that is left out: the root directory.
+// clean decides about one entry, and makes it what may be unpacked: nil for one that is left out, the root directory.
+func (r *importRules) clean(h *tar.Header) (*tar.Header, error) {
+	h, err := cleanHeader(h)
+	if err != nil {
+		return nil, err
+	}
+	if taken, err := r.take(h); err != nil || !taken {
+		return nil, err
+	}
+	return h, nil
+}
+
+// take decides about one entry, whose name is as cleanHeader gives it.
 func (r *importRules) take(h *tar.Header) (bool, error) {
 	name := strings.TrimSuffix(strings.TrimPrefix(h.Name, "."), "/")
 	if name == "" && h.Typeflag == tar.TypeDir {

@@ -12,7 +12,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// boundary is one moment between two steps of a reset, at which the replica that works on it is killed.
+// boundary is one moment between two steps of a reset, or of a restart to another image, at which the replica that works on it is killed.
 type boundary struct {
 	name string
 	// hold keeps the reset at that moment until its replica is dead: a call of the host that is made and does not begin, or that was done
@@ -22,6 +22,8 @@ type boundary struct {
 	at string
 	// keeps is the rollback policy; back lets the new life fail, so that the old one comes back.
 	keeps, back bool
+	// remakes is a restart, which makes the instance anew on the volume that is there.
+	remakes bool
 }
 
 // PHONE, PRIOR and TARGET in a fault stand for the phone, its present life and the one that it is reset to; NAME makes it a new rule.
@@ -65,6 +67,19 @@ func boundaries() []boundary {
 		before("exec", `phase = 'verifying'`), after("exec", `phase = 'verifying'`),
 		{name: "succeeded", at: `phase = 'succeeded'`},
 	}
+	// A restart to another image: the instance ends, is made anew and boots, and the data stays.
+	for _, b := range []boundary{
+		{name: "accepted", at: `true`},
+		before("prepare", `phase = 'preparing'`), after("prepare", `phase = 'preparing'`),
+		before("stop", `phase = 'removing'`), after("stop", `phase = 'removing'`),
+		before("remake", `phase = 'creating'`), after("remake", `phase = 'creating'`),
+		before("start", `phase = 'booting'`), after("start", `phase = 'booting'`),
+		before("exec", `phase = 'verifying'`), after("exec", `phase = 'verifying'`),
+		{name: "succeeded", at: `phase = 'succeeded'`},
+	} {
+		b.name, b.remakes = "making the instance anew, "+b.name, true
+		all = append(all, b)
+	}
 	// With the rollback policy: up to the point of no return nothing is destroyed, from then on the old life goes.
 	for _, b := range []boundary{
 		before("stop", `phase = 'removing'`), after("stop", `phase = 'removing'`),
@@ -105,8 +120,8 @@ func (h *folderHost) strikes(t testing.TB) int64 {
 	return n
 }
 
-// A replica that is killed at each step boundary of a reset, and started again: the reset goes on where it was, and succeeds or, where the
-// new life fails and the old one was to be kept, brings that back.
+// A replica that is killed at each step boundary of a reset, or of a restart to another image, and started again: the job goes on where it was,
+// and succeeds or, where the new life of a reset fails and the old one was to be kept, brings that back.
 func TestKillAtEachBoundary(t *testing.T) {
 	t.Parallel()
 	onBoth(t, killAtEachBoundary)
@@ -126,7 +141,7 @@ func killAtEachBoundary(t *testing.T, c config) {
 	in.check()
 }
 
-// killAt resets all phones, holds the reset of one of them at the boundary, kills the replica that works on it, and starts that again.
+// killAt resets all phones, or restarts them, holds the job of one of them at the boundary, kills the replica that works on it, and starts that again.
 func (in *installation) killAt(h *folderHost, victim string, b boundary, name string) {
 	t := in.t
 	t.Helper()
@@ -136,9 +151,13 @@ func (in *installation) killAt(h *folderHost, victim string, b boundary, name st
 	h.faults(t, b.script(before, name))
 	h.mark(t, phones)
 	// A fresh image, so that each reset has one to prepare.
-	image, reset := in.addImage("image-"+phone.NewID[string](), phone.NewID[string]()), in.reset
-	if b.keeps {
+	reference := phone.NewID[string]()
+	image, reset := in.addImage("image-"+phone.NewID[string](), reference), in.reset
+	switch {
+	case b.keeps:
 		reset = in.resetKeeping
+	case b.remakes:
+		reset = func(r *replica, image string, phones []phoneRow) string { return in.power(r, "restart", image, phones) }
 	}
 	request := reset(in.live()[0], image, phones)
 	reached := `request_id = $1 AND phone_id = $2`
@@ -168,6 +187,11 @@ func (in *installation) killAt(h *folderHost, victim string, b boundary, name st
 	killed.start()
 	in.settle()
 	in.checkAfter(h, before, b, name)
+	for _, p := range in.phones(`server_id = $1`, h.id) {
+		if back := b.back && p.id == victim; !back && (p.image != image || h.image(t, p) != reference) {
+			t.Errorf("%s: phone %s has image %s, and its instance is of %s, want %s and %s", name, p.name, p.image, h.image(t, p), image, reference)
+		}
+	}
 }
 
 // script is the host's faults for the boundary.
@@ -184,7 +208,7 @@ func (b boundary) script(p phoneRow, name string) string {
 	return strings.NewReplacer("NAME", name, "PHONE", p.id, "TARGET", target, "PRIOR", prior).Replace(`[` + strings.Join(faults, ",") + `]`)
 }
 
-// checkAfter compares all phones with what the boundary's reset must have led to.
+// checkAfter compares all phones with what the boundary's job must have led to.
 func (in *installation) checkAfter(h *folderHost, victim phoneRow, b boundary, name string) {
 	in.t.Helper()
 	failed := map[string]string{}
@@ -198,6 +222,13 @@ func (in *installation) checkAfter(h *folderHost, victim phoneRow, b boundary, n
 		if p.status != 2 || back != (p.generation < p.last) || back && p.generation != victim.generation {
 			in.t.Errorf("%s: phone %s is in status %d with generation %d of %d, brought back: %v", name, p.name, p.status, p.generation, p.last, back)
 		}
-		in.checkPhoneOnHost(p, jobRow{kind: "reset", rolledBack: back}, objects)
+		if b.remakes && p.generation != p.last {
+			in.t.Errorf("%s: phone %s has generation %d of %d after a restart", name, p.name, p.generation, p.last)
+		}
+		kind := "reset"
+		if b.remakes {
+			kind = "restart"
+		}
+		in.checkPhoneOnHost(p, jobRow{kind: kind, rolledBack: back}, objects)
 	}
 }

@@ -57,8 +57,8 @@ func stopAndRestart(t *testing.T, c config) {
 	in.check()
 }
 
-// power stops or restarts the phones through the replica, to an image where one is named; each has to be accepted.
-func (in *installation) power(r *replica, what, image string, phones []phoneRow) {
+// power stops or restarts the phones through the replica, to an image where one is named; each has to be accepted. It gives the request's id.
+func (in *installation) power(r *replica, what, image string, phones []phoneRow) string {
 	in.t.Helper()
 	type m = map[string]any
 	var ids []string
@@ -71,7 +71,9 @@ func (in *installation) power(r *replica, what, image string, phones []phoneRow)
 	if what == "restart" {
 		body, status = m{"phones": elements, "image_id": image}, 4
 	}
-	if _, err := in.tryBatch(r, "/v1/"+in.project+"/cloud-phone/phones/batch-"+what, body, phones, status); err != nil {
+	request, err := in.tryBatch(r, "/v1/"+in.project+"/cloud-phone/phones/batch-"+what, body, phones, status)
+	if err != nil {
 		in.t.Fatal(err)
 	}
+	return request
 }

@@ -232,6 +232,22 @@ func (h *folderHost) instance(t testing.TB, path, mine string) object {
 	return o
 }
 
+// image is the reference of what a phone's present instance was made of.
+func (h *folderHost) image(t testing.TB, p phoneRow) string {
+	t.Helper()
+	var record struct {
+		Image string `json:"image"`
+	}
+	text, err := os.ReadFile(filepath.Join(h.phoneDir(p.id), fmt.Sprintf("%d.instance.json", p.generation)))
+	if err == nil {
+		err = json.Unmarshal(text, &record)
+	}
+	if err != nil {
+		t.Errorf("the instance of phone %s: %v", p.name, err)
+	}
+	return record.Image
+}
+
 // tree is every file of the host with the time of its last change: what a call that came late would have altered.
 func (h *folderHost) tree(t testing.TB) map[string]string {
 	t.Helper()

@@ -32,6 +32,9 @@ func actions() []action {
 		{"stop phones", 8, nil, (*world).stopSome},
 		{"restart phones", 10, nil, (*world).restartSome},
 		{"update properties", 8, nil, (*world).updateSome},
+		{"run a command", 9, nil, (*world).runSome},
+		{"uninstall an app", 5, nil, (*world).uninstallSome},
+		{"delete phones", 1, func(w *world) bool { return len(w.spec.phones) > 2 }, (*world).deleteSome},
 		{"send a call again", 6, func(w *world) bool { return len(w.calls) > 0 }, (*world).sendAgain},
 		{"keep the pace of what callers cancelled", 6, func(w *world) bool { return len(w.paced.requests) > 0 }, (*world).keepPace},
 		{"cancel", 10, func(w *world) bool { return len(w.spec.requests) > 0 }, (*world).cancelSome},
@@ -334,6 +337,28 @@ func (w *world) usePhone() {
 	v.written++
 	v.files[userFile] = []byte(v.userData())
 	w.tracef("%s is used for the %d. time", w.nameOfRef(i.spec.Ref), v.written)
+	w.putApp(v)
+}
+
+// putApp puts the app into a phone, unless somebody is about to uninstall it: then a task could not be held to its word.
+func (w *world) putApp(v *volume) {
+	uninstalling := w.spec.inOrder(func(j *specJob) bool {
+		return j.Phone == v.ref.Phone && j.Kind == phone.KindUninstall && !final(j.Phase)
+	})
+	if len(uninstalling) == 0 {
+		v.files[appFile] = []byte("apk")
+	}
+}
+
+func (w *world) putApps() {
+	for _, p := range w.spec.sortedPhones() {
+		m := w.machineOf(p.Server)
+		m.mu.Lock()
+		if v := m.volumes[volumeName(driver.Ref{Phone: p.ID, Generation: p.Generation})]; v != nil && !v.late {
+			w.putApp(v)
+		}
+		m.mu.Unlock()
+	}
 }
 
 func (w *world) pinVolume() {
@@ -358,6 +383,9 @@ type planted struct {
 // handed out yet.
 func (p planted) mustStay(w *world) bool {
 	of := w.spec.phones[p.ref.Phone]
+	if last, deleted := w.spec.deleted[p.ref.Phone]; p.ours && deleted {
+		return p.ref.Generation > last
+	}
 	return !p.ours || of == nil || p.ref.Generation > of.Last
 }
 
@@ -376,6 +404,9 @@ func (w *world) plantSomething() {
 		if candidate.Server == s.ID {
 			of = append(of, candidate)
 		}
+	}
+	if len(of) == 0 {
+		return
 	}
 	target := pick(w.rng, of)
 	p.ref = driver.Ref{Phone: target.ID, Generation: target.Last + 1 + phone.Generation(w.rng.IntN(4)/3)}

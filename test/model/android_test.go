@@ -33,6 +33,9 @@ func (h handle) Exec(ctx context.Context, ref driver.Ref, command driver.Command
 	if command.Args[0] == "sleep" {
 		return sleep(ctx, command)
 	}
+	if command.Args[0] == "sh" {
+		h.newly = append(h.newly, ran{ref, command.Args[2]})
+	}
 	var files map[string][]byte
 	if v := h.volumes[volumeName(ref)]; v != nil {
 		files = v.files
@@ -77,6 +80,15 @@ func (i *instance) run(command driver.Command, files map[string][]byte) (code in
 		return 0, nil, ""
 	case name == "pm" && second == "android" && i.booted():
 		return 0, []byte("package:/system/framework/framework-res.apk\n"), ""
+	case name == "pm" && first == "path" && second == app && files[appFile] != nil:
+		return 0, []byte("package:" + appFile + "\n"), ""
+	case name == "pm" && first == "path":
+		return 1, nil, ""
+	case name == "pm" && first == "uninstall" && second == app && files[appFile] != nil:
+		delete(files, appFile)
+		return 0, []byte("Success\n"), ""
+	case name == "sh" && strings.HasPrefix(second, "note "):
+		return 0, []byte(second + "\n"), ""
 	case name == "tee" && files != nil && path.Dir(first) == "/data":
 		files[first] = slices.Clone(command.Stdin)
 		return 0, command.Stdin, ""

@@ -214,13 +214,13 @@ func (w *world) cancelSome() {
 	project, ctx := pick(w.rng, w.projects), context.Background()
 	if jobs := w.spec.inOrder(func(j *specJob) bool { return true }); w.rng.IntN(2) == 0 && len(jobs) > 0 {
 		j := pick(w.rng, jobs)
-		if held := w.spec.inOrder(func(j *specJob) bool { return cancellable(j.Phase) }); len(held) > 0 && w.rng.IntN(2) == 0 {
+		if held := w.spec.inOrder(mayCancel); len(held) > 0 && w.rng.IntN(2) == 0 {
 			j = pick(w.rng, held)
-			project = w.spec.phones[j.Phone].Project
+			project = w.spec.requests[j.Request].Project
 		}
 		w.tracef("cancel %s", w.nameOfJob(j.ID))
 		got, err := w.fleet.CancelJob(ctx, w.caller(project), project, j.ID)
-		w.checkCancelled(got, err, w.spec.phones[j.Phone].Project == project, phone.ReasonJobNotFound, func(other *specJob) bool { return other == j })
+		w.checkCancelled(got, err, w.spec.requests[j.Request].Project == project, phone.ReasonJobNotFound, func(other *specJob) bool { return other == j })
 		return
 	}
 	id := w.someRequest()
@@ -280,7 +280,7 @@ func (w *world) retrySome() {
 
 // retried is the kind of the jobs that do once more what those of a request did not.
 func retried(k phone.Kind) phone.Kind {
-	if k == phone.KindStop || k == phone.KindRestart {
+	if k == phone.KindStop || k == phone.KindRestart || k == phone.KindDelete {
 		return k
 	}
 	return phone.KindReset
@@ -293,12 +293,9 @@ func (w *world) stopSome() {
 	if len(ids) == 0 {
 		return
 	}
-	text := ""
-	for _, id := range ids {
-		text += w.names[phone.ID(id)] + " "
-	}
+	text := w.namesOf(ids)
 	w.tracef("stop %s", text)
-	wants := w.spec.stop(project, ids)
+	wants := w.spec.power(phone.KindStop, project, ids)
 	id, got, err := w.fleet.StopPhones(context.Background(), w.caller(project), fleet.StopPhones{Project: project, Phones: ids})
 	if err != nil {
 		w.fail("the stop answers %v", err)
@@ -343,6 +340,94 @@ func (w *world) restartSome() {
 		return
 	}
 	w.sayAccepted(got)
+}
+
+// deleteSome deletes a few phones, of which some cannot be, are another project's, or stand twice.
+func (w *world) deleteSome() {
+	project := pick(w.rng, w.projects)
+	var ids []string
+	for _, id := range w.some(project) {
+		if len(ids) == 0 || w.rng.IntN(4) == 0 {
+			ids = append(ids, id)
+		}
+	}
+	text := w.namesOf(ids)
+	if len(ids) == 0 {
+		return
+	}
+	w.tracef("delete %s", text)
+	wants := w.spec.power(phone.KindDelete, project, ids)
+	id, got, err := w.fleet.DeletePhones(context.Background(), w.caller(project), fleet.DeletePhones{Project: project, Phones: ids})
+	if err != nil {
+		w.fail("the deletion answers %v", err)
+		return
+	}
+	if err := w.spec.begin(id, project, phone.KindDelete, noPace, wants, got); err != nil {
+		w.fail("the deletion of %s: %v", text, err)
+		return
+	}
+	w.sayAccepted(got)
+}
+
+// runSome runs a command in some phones; every fourth fails. No two requests have the same.
+func (w *world) runSome() {
+	project := pick(w.rng, w.projects)
+	w.doTask(project, w.some(project), phone.KindShell, phone.Task{Command: w.drawCommand()})
+}
+
+func (w *world) drawCommand() string {
+	if w.rng.IntN(4) == 0 {
+		return fmt.Sprintf("false %d", len(w.commands)+1)
+	}
+	return fmt.Sprintf("note %d", len(w.commands)+1)
+}
+
+func (w *world) uninstallSome() {
+	project := pick(w.rng, w.projects)
+	w.doTask(project, w.some(project), phone.KindUninstall, phone.Task{Package: app})
+}
+
+func (w *world) doAll(kind phone.Kind, what phone.Task) {
+	for _, project := range w.projects {
+		var ids []string
+		for _, p := range w.spec.sortedPhones() {
+			if p.Project == project {
+				ids = append(ids, string(p.ID))
+			}
+		}
+		w.doTask(project, ids, kind, what)
+		if what.Command != "" {
+			what.Command = w.drawCommand()
+		}
+	}
+}
+
+// doTask asks for a task in phones, of which some take none, are another project's, or stand twice.
+func (w *world) doTask(project phone.ProjectID, ids []string, kind phone.Kind, what phone.Task) {
+	if len(ids) == 0 {
+		return
+	}
+	text := w.namesOf(ids)
+	w.tracef("%s %s%s%s", kind, text, what.Command, what.Package)
+	wants := w.spec.power(kind, project, ids)
+	id, got, err := w.fleet.RunTask(context.Background(), w.caller(project), fleet.RunTask{Project: project, Kind: kind, Task: what, Phones: ids})
+	if err != nil {
+		w.fail("the task answers %v", err)
+		return
+	}
+	w.commands[id] = what.Command
+	if err := w.spec.begin(id, project, kind, noPace, wants, got); err != nil {
+		w.fail("the task in %s: %v", text, err)
+		return
+	}
+	w.sayAccepted(got)
+}
+
+func (w *world) namesOf(ids []string) (text string) {
+	for _, id := range ids {
+		text += w.names[phone.ID(id)] + " "
+	}
+	return text
 }
 
 // some draws phones, of which some can be another project's, unknown, or stand twice.
@@ -398,7 +483,7 @@ func (w *world) sayAccepted(got []phone.Outcome) {
 			continue
 		}
 		w.tracef("    %s, %s, rollback %v", w.nameOfJob(o.Job), j.Phase, j.Rollback)
-		if keeps(j.Kind) {
+		if keeps(j.Kind) && !task(j.Kind) {
 			w.used[j.ID] = w.machineOf(j.Server).volumes[volumeName(priorOf(j))]
 		}
 		if j.Rollback {

@@ -90,6 +90,8 @@ func mayDestroy(j *specJob, g phone.Generation) bool {
 
 func mayRemove(j *specJob, g phone.Generation) bool {
 	switch {
+	case j.Kind == phone.KindDelete:
+		return j.Phase == phone.PhaseDeleting
 	case j.Kind != phone.KindReset:
 		return false
 	case j.Phase == phone.PhaseRestoring:
@@ -156,13 +158,17 @@ func (w *world) checkRolledBack(j *specJob, failure phone.Failure) {
 	if strings.Contains(failure.Detail, "something is left on the server") {
 		return
 	}
+	after := j.Prior
+	if strings.Contains(failure.Detail, "nothing was done to the phone") { // what an earlier job has left, and said so, is left
+		after = j.Target - 1
+	}
 	for _, name := range sorted(m.volumes) {
-		if v := m.volumes[name]; v.ref.Phone == j.Phone && v.ref.Generation > j.Prior && v.ref.Generation <= j.Target && !v.late {
+		if v := m.volumes[name]; v.ref.Phone == j.Phone && v.ref.Generation > after && v.ref.Generation <= j.Target && !v.late {
 			w.fail("rollback: %s was rolled back, and the volume of %s, which failed, is still there", w.nameOfJob(j.ID), w.nameOfRef(v.ref))
 		}
 	}
 	for _, name := range sorted(m.instances) {
-		if i := m.instances[name]; i.spec.Phone == j.Phone && i.spec.Generation > j.Prior && i.spec.Generation <= j.Target && i.excused == "" {
+		if i := m.instances[name]; i.spec.Phone == j.Phone && i.spec.Generation > after && i.spec.Generation <= j.Target && i.excused == "" {
 			w.fail("rollback: %s was rolled back, and the instance of %s, which failed, is still there", w.nameOfJob(j.ID), w.nameOfRef(i.spec.Ref))
 		}
 	}
@@ -176,7 +182,7 @@ func (w *world) checkGivenBack(was, is specJob) {
 	if is.Rollback && is.Erase == phone.EraseDone && (cancellable(is.Phase) || inSlot(is.Phase) || is.RolledBack) {
 		w.fail("rollback: %s has erased the old life, and is %s, rolled back: %v", w.nameOfJob(is.ID), is.Phase, is.RolledBack)
 	}
-	if was.ID == "" || final(was.Phase) || is.Phase != phone.PhaseCancelled && !is.RolledBack {
+	if was.ID == "" || final(was.Phase) || task(is.Kind) || is.Phase != phone.PhaseCancelled && !is.RolledBack {
 		return
 	}
 	status := is.PriorStatus

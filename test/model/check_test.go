@@ -61,11 +61,11 @@ func (w *world) read() (err error) {
 		return err
 	})
 	each(`SELECT id, request_id, phone_id, server_id, kind, phase, erase, attempt, coalesce(owner, ''), coalesce(incarnation, 0), coalesce(delivered_at, 0), target,
-		prior, prior_status, prior_image, image_id, properties, factory, created_at, coalesce(ended_at, 0), coalesce(failure, '{}'), rollback, rolled_back FROM jobs`, func(scan func(...any) error) error {
+		prior, prior_status, prior_image, image_id, properties, factory, created_at, coalesce(ended_at, 0), coalesce(failure, '{}'), rollback, rolled_back, begun FROM jobs`, func(scan func(...any) error) error {
 		var j specJob
 		var failure string
 		err := scan(&j.ID, &j.Request, &j.Phone, &j.Server, &j.Kind, &j.Phase, &j.Erase, &j.Attempt, &j.Owner, &j.Incarnation, &j.Delivered, &j.Target, &j.Prior,
-			&j.PriorStatus, &j.PriorImage, &j.Image, &j.Properties, &j.Factory, &j.Created, &j.Ended, &failure, &j.Rollback, &j.RolledBack)
+			&j.PriorStatus, &j.PriorImage, &j.Image, &j.Properties, &j.Factory, &j.Created, &j.Ended, &failure, &j.Rollback, &j.RolledBack, &j.Begun)
 		j.Properties = canonical(propertiesOf(j.Properties))
 		var f phone.Failure
 		if e := json.Unmarshal([]byte(failure), &f); e != nil {
@@ -181,17 +181,21 @@ func (w *world) checkRows(before rows) {
 	targets, makers := map[driver.Ref]phone.JobID{}, map[driver.Ref]bool{}
 	for _, j := range w.rows.Jobs {
 		ref := driver.Ref{Phone: j.Phone, Generation: j.Target}
-		if !final(j.Phase) {
+		switch p := w.rows.Phones[j.Phone]; {
+		case final(j.Phase):
+		case !task(j.Kind):
 			unfinished[j.Phone] = append(unfinished[j.Phone], j)
+		case p.Status != phone.StatusRunning || p.Generation != j.Target:
+			w.fail("I1: task %s is unfinished, and its phone is in status %d with generation %d", w.nameOfJob(j.ID), p.Status, p.Generation)
 		}
 		if inSlot(j.Phase) {
 			slots[j.Server]++
 		}
-		makers[ref] = makers[ref] || j.Phase == phone.PhaseSucceeded
-		if other, given := targets[ref]; given && !keeps(j.Kind) {
+		makers[ref] = makers[ref] || j.Phase == phone.PhaseSucceeded && !task(j.Kind)
+		if other, given := targets[ref]; given && makes(j.Kind) {
 			w.fail("I3: jobs %s and %s both make generation %d of phone %s", w.nameOfJob(other), w.nameOfJob(j.ID), j.Target, w.names[j.Phone])
 		}
-		if !keeps(j.Kind) {
+		if makes(j.Kind) {
 			targets[ref] = j.ID
 		}
 		w.checkPhases(before.Jobs[j.ID], j)
@@ -216,9 +220,12 @@ func (w *world) checkRows(before rows) {
 	}
 }
 
+// makes reports whether jobs of the kind make a life.
+func makes(k phone.Kind) bool { return k == phone.KindCreate || k == phone.KindReset }
+
 // checkPhases: a job only goes on, and its attempts only grow. Bringing an image is the one thing that it returns from.
 func (w *world) checkPhases(was, is specJob) {
-	order := []phone.Phase{phone.PhaseHeld, phone.PhaseQueued, phone.PhasePreparing, phone.PhaseStopping, phone.PhaseWorking, phone.PhaseRemoving, phone.PhaseCreating, phone.PhaseBooting, phone.PhaseVerifying, phone.PhaseRestoring, phone.PhaseSucceeded, phone.PhaseFailed, phone.PhaseCancelled}
+	order := []phone.Phase{phone.PhaseHeld, phone.PhaseQueued, phone.PhasePreparing, phone.PhaseStopping, phone.PhaseDeleting, phone.PhaseWorking, phone.PhaseRemoving, phone.PhaseCreating, phone.PhaseBooting, phone.PhaseVerifying, phone.PhaseRestoring, phone.PhaseSucceeded, phone.PhaseFailed, phone.PhaseCancelled}
 	prepared := was.Phase == phone.PhasePreparing && is.Phase == phone.PhaseQueued
 	if was.ID != "" && (slices.Index(order, is.Phase) < slices.Index(order, was.Phase) && !prepared || is.Attempt < was.Attempt || final(was.Phase) && is != was) {
 		w.fail("job %s was %s in attempt %d and is %s in attempt %d", w.nameOfJob(is.ID), was.Phase, was.Attempt, is.Phase, is.Attempt)
@@ -243,6 +250,8 @@ func (w *world) checkHosts() {
 			}
 		}
 		w.checkPorts(m)
+		w.checkDeleted(m)
+		w.checkRan(m)
 		for _, name := range sorted(m.volumes) {
 			v := m.volumes[name]
 			if mark, marked := v.files[lifeMark]; marked && string(mark) != markOf(v.ref) {
@@ -279,34 +288,39 @@ func (w *world) checkFinished(id phone.JobID, receipt phone.Receipt) {
 	m := w.machineOf(j.Server)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	below := j.Target
+	if j.Kind == phone.KindDelete { // of its last life too
+		below++
+	}
 	for _, name := range sorted(m.volumes) {
-		if v := m.volumes[name]; v.ref.Phone == j.Phone && v.ref.Generation < j.Target && !v.late {
+		if v := m.volumes[name]; v.ref.Phone == j.Phone && v.ref.Generation < below && !v.late {
 			w.fail("job %s succeeded, and the volume of %s is still there", w.nameOfJob(id), w.nameOfRef(v.ref))
 		}
 	}
 	for _, name := range sorted(m.instances) {
-		if i := m.instances[name]; i.spec.Phone == j.Phone && i.spec.Generation < j.Target && i.excused == "" && m.volumes[volumeName(i.spec.Ref)] == nil {
+		if i := m.instances[name]; i.spec.Phone == j.Phone && i.spec.Generation < below && i.excused == "" && m.volumes[volumeName(i.spec.Ref)] == nil {
 			w.fail("job %s succeeded, and the instance of %s is still there", w.nameOfJob(id), w.nameOfRef(i.spec.Ref))
 		}
 	}
 	if receipt.Phone != j.Phone || receipt.Job != j.ID || receipt.From != j.Prior || receipt.To != j.Target || receipt.Image != j.Image {
 		w.fail("job %s has another's receipt: %+v", w.nameOfJob(id), receipt)
 	}
-	named := j.Prior == 0 || j.Kind != phone.KindReset
+	ends := j.Kind == phone.KindReset || j.Kind == phone.KindDelete
+	named := j.Prior == 0 || !ends
 	for _, v := range receipt.Erased {
 		named = named || v.Generation == j.Prior
-		if !v.Gone || v.Generation >= j.Target {
+		if !v.Gone || v.Generation >= below {
 			w.fail("job %s has a receipt with generation %d, gone %v", w.nameOfJob(id), v.Generation, v.Gone)
 		}
 	}
-	if j.Kind == phone.KindReset && (!named || receipt.LookedFor.IsZero()) {
+	if ends && (!named || receipt.LookedFor.IsZero()) {
 		w.fail("job %s succeeded without a look for the life that it ended: %+v", w.nameOfJob(id), receipt)
 	}
 	if i := m.instances[instanceName(driver.Ref{Phone: j.Phone, Generation: j.Target})]; j.Kind == phone.KindStop && i != nil && i.running && i.excused == "" {
 		w.fail("job %s has stopped its phone, and that runs", w.nameOfJob(id))
 	}
 	w.checkKept(m, j)
-	if read := len(receipt.Properties); j.Kind != phone.KindStop && read != len(propertiesOf(j.Properties)) {
+	if read := len(receipt.Properties); j.Kind != phone.KindStop && j.Kind != phone.KindDelete && read != len(propertiesOf(j.Properties)) {
 		w.fail("job %s has %d properties, and its receipt %d", w.nameOfJob(id), len(propertiesOf(j.Properties)), len(receipt.Properties))
 	}
 }

@@ -26,7 +26,15 @@ type machine struct {
 	full      bool
 	hangs     bool
 	plan      func(driver.Ref) boot
-	late      bool // the call at hand is one of a worker that has lost its job: what it makes is marked so
+	newly     []ran       // commands that were run, and not looked at yet
+	ran       map[ran]int // how often each was
+	late      bool        // the call at hand is one of a worker that has lost its job: what it makes is marked so
+}
+
+// ran is one command in one life.
+type ran struct {
+	ref     driver.Ref
+	command string
 }
 
 // boot is how one start goes.
@@ -63,7 +71,12 @@ type volume struct {
 	written int
 }
 
-const userFile = "/data/user"
+const (
+	userFile = "/data/user"
+	// app is one that a phone may have, and appFile where.
+	app     = "com.example.app"
+	appFile = "/data/app/" + app
+)
 
 // userData is what is in the userFile of a volume that nobody has tampered with.
 func (v *volume) userData() string {
@@ -89,7 +102,7 @@ func (m *machine) lose(ref driver.Ref, volume bool) {
 func newMachine() *machine {
 	return &machine{
 		images: map[string]phone.ImageIdentity{}, instances: map[string]*instance{}, volumes: map[string]*volume{},
-		missing: map[string]bool{}, pinned: map[string]bool{}, lost: map[string]string{}, plan: func(driver.Ref) boot { return boot{takes: 20 * time.Millisecond} },
+		missing: map[string]bool{}, pinned: map[string]bool{}, lost: map[string]string{}, ran: map[ran]int{}, plan: func(driver.Ref) boot { return boot{takes: 20 * time.Millisecond} },
 	}
 }
 

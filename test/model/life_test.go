@@ -149,7 +149,7 @@ func (l *life) renew(sent time.Time) {
 // besides (polling, notifications, batches of completions) has goroutines and clocks of its own and is no part of the model.
 type queue struct{ *life }
 
-func (q queue) Deliver(ctx context.Context, _ int, handle func(context.Context, phone.Delivery)) error {
+func (q queue) Deliver(ctx context.Context, _, _ int, handle func(context.Context, phone.Delivery)) error {
 	q.deliverIn, q.deliverTo = ctx, handle
 	<-ctx.Done()
 	q.deliverTo = nil

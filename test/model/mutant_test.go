@@ -15,6 +15,7 @@ type mutant struct {
 	inCalls  func(*world, fleet.Store) fleet.Store
 	inDriver func(*world, driver.Driver) driver.Driver
 	inServer func(*world, phone.Server)
+	inTasks  int           // how many more tasks than it may a server has at work at once
 	inLease  time.Duration // how many times as long as it is an engine holds its lease to be; 0 is once
 }
 

@@ -52,6 +52,7 @@ type brokenStore struct {
 	recover func() (int, error)
 	beat    func(context.Context, phone.ReplicaID, time.Duration) error
 	rolled  func(context.Context, phone.Fence, phone.Failure) error
+	ends    func() error                                                     // around the end of a task
 	paced   func(ctx context.Context, keep func() (int, error)) (int, error) // around whatever lets jobs go
 }
 
@@ -95,6 +96,13 @@ func (b brokenStore) fence(ctx context.Context, f phone.Fence) phone.Fence {
 		return b.fenced(ctx, f)
 	}
 	return f
+}
+
+func (b brokenStore) EndTask(ctx context.Context, f phone.Fence, end phone.TaskEnd) error {
+	if b.ends != nil {
+		return b.ends()
+	}
+	return b.Store.EndTask(ctx, b.fence(ctx, f), end)
 }
 
 func (b brokenStore) Advance(ctx context.Context, f phone.Fence, to phone.Phase) error {
@@ -213,6 +221,7 @@ type brokenDriver struct {
 	inspect func(context.Context, driver.Ref) (driver.Instance, error)
 	stop    func(context.Context, driver.Ref) error
 	start   func(context.Context, driver.Ref) error
+	exec    func(context.Context, driver.Ref, driver.Command) (driver.Result, error)
 	discard func(context.Context, driver.Ref) error
 }
 
@@ -221,6 +230,13 @@ func (b brokenDriver) Start(ctx context.Context, ref driver.Ref) error {
 		return b.start(ctx, ref)
 	}
 	return b.Driver.Start(ctx, ref)
+}
+
+func (b brokenDriver) Exec(ctx context.Context, ref driver.Ref, command driver.Command) (driver.Result, error) {
+	if b.exec != nil {
+		return b.exec(ctx, ref, command)
+	}
+	return b.Driver.Exec(ctx, ref, command)
 }
 
 func (b brokenDriver) Discard(ctx context.Context, ref driver.Ref) error {
@@ -321,6 +337,31 @@ func mutants() []named {
 				return driver.Erasure{LookedFor: time.Now(), Volumes: []phone.ErasedVolume{{Name: "v", Generation: below - 1, Gone: true}}}, nil
 			}
 		})},
+		{"a driver that destroys nothing of what is deleted", "is still there", mutant{inDriver: func(w *world, real driver.Driver) driver.Driver {
+			return brokenDriver{Driver: real, erase: func(ctx context.Context, id phone.ID, below phone.Generation) (driver.Erasure, error) {
+				if j := w.spec.unfinished(id); j == nil || j.Kind != phone.KindDelete {
+					return real.Erase(ctx, id, below)
+				}
+				return driver.Erasure{LookedFor: time.Now(), Volumes: []phone.ErasedVolume{{Name: "v", Generation: below - 1, Gone: true}}}, nil
+			}}
+		}}},
+		{"a driver that uninstalls nothing", "that is still there", inDriver(func(b *brokenDriver) {
+			b.exec = func(ctx context.Context, ref driver.Ref, command driver.Command) (driver.Result, error) {
+				if len(command.Args) > 1 && command.Args[1] == "uninstall" {
+					return driver.Result{}, nil
+				}
+				return b.Driver.Exec(ctx, ref, command)
+			}
+		})},
+		{"a store that forgets how a task ended", "differs from the reference", inStore(func(b *brokenStore) { b.ends = func() error { return nil } })},
+		{"a store that forgets that a command has begun", " times in ", inStore(func(b *brokenStore) {
+			b.claim = func(ctx context.Context, d phone.Delivery, r phone.ReplicaID) (phone.Assignment, error) {
+				a, err := b.Store.Claim(ctx, d, r)
+				a.Job.Begun = a.Job.Attempt
+				return a, err
+			}
+		})},
+		{"more tasks at once than a server may have", "differs from the reference", mutant{inTasks: 1}},
 		{"a driver that erases too much", "", inDriver(func(b *brokenDriver) {
 			b.erase = func(ctx context.Context, id phone.ID, below phone.Generation) (driver.Erasure, error) {
 				return b.Driver.Erase(ctx, id, below+1)

@@ -11,9 +11,24 @@ import (
 )
 
 // run does as many actions as the seed's mood says, lifts all faults, and waits until everything has ended. Then it resets every phone
-// with the rollback policy, of which most fail, and once more: whatever has happened, that must succeed.
+// with the rollback policy, of which most fail, has them all do something while some are deleted, and resets what is left: whatever has
+// happened, that must succeed.
 func (w *world) run() error {
-	for range w.mood.steps {
+	mood := w.mood
+	for _, part := range []func() error{
+		func() error { return w.act(mood.steps) }, w.lift, func() error { return w.settle("after the faults") },
+		w.rollbackRound, func() error { return w.taskRound(mood) }, w.lastRound,
+	} {
+		if err := part(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// act does as many actions as that.
+func (w *world) act(n int) error {
+	for range n {
 		a := w.drawAction()
 		a.do(w)
 		w.tick()
@@ -21,17 +36,33 @@ func (w *world) run() error {
 			return err
 		}
 	}
+	return nil
+}
+
+// taskRound runs commands in all phones and deletes some of them, while everything else goes on as hard as the seed is: as with rollback, too few
+// phones run before that.
+func (w *world) taskRound(hard mood) error {
+	w.tracef("--- every phone has something to do, and some are deleted")
+	w.calm, w.mood = false, hard
+	for range 2 {
+		w.doAll(phone.KindShell, phone.Task{Command: w.drawCommand()})
+		w.putApps()
+		w.doAll(phone.KindUninstall, phone.Task{Package: app})
+		if err := w.act(taskSteps); err != nil {
+			return err
+		}
+		w.deleteSome()
+		if err := w.act(taskSteps); err != nil {
+			return err
+		}
+	}
 	if err := w.lift(); err != nil {
 		return err
 	}
-	if err := w.settle("after the faults"); err != nil {
-		return err
-	}
-	if err := w.rollbackRound(); err != nil {
-		return err
-	}
-	return w.lastRound()
+	return w.settle("after the round of tasks")
 }
+
+const taskSteps = 15
 
 // rollbackRound resets what there is with the rollback policy, while most new lives do not boot, and some old ones do not either. Seeds are
 // mostly over before so many phones run that this would come about by itself.
@@ -45,7 +76,9 @@ func (w *world) rollbackRound() error {
 				in.Phones = append(in.Phones, fleet.ResetPhone{ID: string(p.ID), Property: pick(w.rng, propertyTexts)})
 			}
 		}
-		w.sendReset(in)
+		if len(in.Phones) > 0 { // all of them may be deleted
+			w.sendReset(in)
+		}
 	}
 	err := w.settle("after the round with the rollback policy")
 	w.calm, w.mood.boots = true, 0
@@ -218,7 +251,9 @@ func (w *world) lastRound() error {
 				in.Phones = append(in.Phones, fleet.ResetPhone{ID: string(p.ID), Property: `{"ro.product.model":"last"}`})
 			}
 		}
-		w.sendReset(in)
+		if len(in.Phones) > 0 { // all of them may be deleted
+			w.sendReset(in)
+		}
 	}
 	if err := w.settle("after the last reset"); err != nil {
 		return err
@@ -267,17 +302,26 @@ func (w *world) tidy() error {
 	for _, endpoint := range sorted(w.machines) {
 		m := w.machines[endpoint]
 		for _, name := range sorted(m.instances) {
-			if ref := m.instances[name].spec.Ref; w.spec.phones[ref.Phone].Generation != ref.Generation {
+			if ref := m.instances[name].spec.Ref; w.isOver(ref) {
 				return fmt.Errorf("after the passes the instance of %s is still on the host", w.nameOfRef(ref))
 			}
 		}
 		for _, name := range sorted(m.volumes) {
-			if ref := m.volumes[name].ref; w.spec.phones[ref.Phone].Generation != ref.Generation {
+			if ref := m.volumes[name].ref; w.isOver(ref) {
 				return fmt.Errorf("after the passes the volume of %s is still on the host", w.nameOfRef(ref))
 			}
 		}
 	}
 	return nil
+}
+
+// isOver reports whether a life must not be on its host any more after the passes. What a late call made of a phone that was deleted goes as
+// long as the deletion's job is kept; afterwards nobody knows what it is.
+func (w *world) isOver(ref driver.Ref) bool {
+	if p := w.spec.phones[ref.Phone]; p != nil {
+		return p.Generation != ref.Generation
+	}
+	return len(w.spec.inOrder(func(j *specJob) bool { return j.Phone == ref.Phone && j.Kind == phone.KindDelete })) > 0
 }
 
 // stopAll stops the replicas in order: each has given its lease back and has no job.

@@ -97,16 +97,16 @@ func (s *spec) retry(of phone.RequestID, project phone.ProjectID) (outcome, []wa
 	var wants []want
 	kind := s.requests[of].Kind
 	for _, j := range s.inOrder(func(j *specJob) bool {
-		return j.Request == of && j.Kind != phone.KindStart && j.Kind != phone.KindUpdate && (j.Phase == phone.PhaseFailed || j.Phase == phone.PhaseCancelled)
+		return j.Request == of && s.phones[j.Phone] != nil && j.Kind != phone.KindStart && j.Kind != phone.KindUpdate && !task(j.Kind) && (j.Phase == phone.PhaseFailed || j.Phase == phone.PhaseCancelled)
 	}) {
 		later := s.inOrder(func(l *specJob) bool {
-			return l.Phone == j.Phone && s.numbers[l.ID] > s.numbers[j.ID] && l.Kind != phone.KindStart
+			return l.Phone == j.Phone && s.numbers[l.ID] > s.numbers[j.ID] && l.Kind != phone.KindStart && !task(l.Kind)
 		})
 		if len(later) > 0 {
 			continue
 		}
 		w := want{phone: s.phones[j.Phone], image: j.Image, properties: j.Properties, factory: j.Factory, rollback: j.Rollback}
-		if kind == phone.KindStop {
+		if kind == phone.KindStop || kind == phone.KindDelete {
 			w = s.onPower(kind, w.phone)
 		} else if kind == phone.KindRestart {
 			if may := s.onPower(kind, w.phone); may.outcome != done {
@@ -123,17 +123,20 @@ func (s *spec) retry(of phone.RequestID, project phone.ProjectID) (outcome, []wa
 	return done, wants
 }
 
-// stop says what a batch of stops answers.
-func (s *spec) stop(project phone.ProjectID, ids []string) []want {
+// power says what a batch of stops, deletions or tasks answers.
+func (s *spec) power(kind phone.Kind, project phone.ProjectID, ids []string) []want {
 	wants, seen := make([]want, len(ids)), map[string]bool{}
 	for i, id := range ids {
 		switch p := s.phones[phone.ID(id)]; {
 		case p == nil || p.Project != project:
 			wants[i].outcome = outcome{phone.Invalid, phone.ReasonPhoneInvalid}
+			if task(kind) {
+				wants[i].outcome = outcome{phone.NotFound, phone.ReasonPhoneNotFound}
+			}
 		case seen[id]:
 			wants[i].outcome = outcome{phone.Conflict, phone.ReasonPhoneDuplicate}
 		default:
-			wants[i], seen[id] = s.onPower(phone.KindStop, p), true
+			wants[i], seen[id] = s.onPower(kind, p), true
 		}
 	}
 	return wants
@@ -215,16 +218,25 @@ func (s *spec) update(project phone.ProjectID, phones []fleet.ResetPhone) []want
 	return wants
 }
 
-// onPower is it for one phone: what runs, or may, can be stopped; that and what is stopped can be restarted.
+// onPower is it for one phone: what runs, or may, can be stopped; that and what is stopped can be restarted; whatever nothing is at work on can
+// be deleted. Tasks are done in what runs, also beside an update.
 func (s *spec) onPower(kind phone.Kind, p *specPhone) want {
 	switch {
-	case s.taken(p):
+	case task(kind) && p.Status != phone.StatusRunning:
+		return want{outcome: outcome{phone.Precondition, phone.ReasonPhoneNotRunning}}
+	case task(kind):
+		return want{phone: p, image: p.Image, properties: p.Properties}
+	case busy(p.Status):
 		return want{outcome: outcome{phone.Precondition, phone.ReasonPhoneBusy}}
+	case kind == phone.KindDelete:
 	case p.Status == phone.StatusRunning, p.Status == phone.StatusAbnormal, p.Status == phone.StatusStopFailed, p.Status == phone.StatusRestartFailed:
 	case kind == phone.KindStop:
 		return want{outcome: outcome{phone.Precondition, phone.ReasonPhoneNotRunning}}
 	case p.Status != phone.StatusStopped:
 		return want{outcome: outcome{phone.Precondition, phone.ReasonPhoneNotRestartable}}
+	}
+	if s.taken(p) { // by an update: what its status refuses is refused before that
+		return want{outcome: outcome{phone.Precondition, phone.ReasonPhoneBusy}}
 	}
 	return want{phone: p, image: p.Image, properties: p.Properties}
 }
@@ -236,7 +248,7 @@ func (s *spec) begin(id phone.RequestID, project phone.ProjectID, kind phone.Kin
 	}
 	request := s.newRequest(id, project, kind)
 	request.Pace = pace
-	servers := map[phone.ServerID]bool{}
+	servers, turns := map[phone.ServerID]bool{}, map[phone.ServerID]bool{}
 	for i, w := range wants {
 		if answered := answerOf(got[i]); answered != w.outcome {
 			return fmt.Errorf("element %d: it answers %v, and should %v", i, answered, w.outcome)
@@ -249,12 +261,20 @@ func (s *spec) begin(id phone.RequestID, project phone.ProjectID, kind phone.Kin
 		if j.Rollback = w.rollback; pace != noPace {
 			j.Phase = phone.PhaseHeld
 		}
-		if at := map[phone.Kind]phone.Phase{phone.KindStop: phone.PhaseStopping, phone.KindUpdate: phone.PhaseVerifying}[kind]; at != "" {
+		if task(kind) {
+			turns[j.Server] = true
+			continue
+		}
+		if kind != phone.KindUpdate {
+			s.endTasks(j.Phone, turns)
+		}
+		if at := map[phone.Kind]phone.Phase{phone.KindStop: phone.PhaseStopping, phone.KindUpdate: phone.PhaseVerifying, phone.KindDelete: phone.PhaseDeleting}[kind]; at != "" {
 			s.deliver(j, at) // it needs no slot
 			continue
 		}
 		servers[w.phone.Server] = true
 	}
+	s.startTasks(turns)
 	if pace != noPace {
 		s.letGo(id)
 		request.Pacing = len(servers) > 0 && !s.tallyOf(id).over(pace)
@@ -280,7 +300,7 @@ func (s *spec) cancel(is func(*specJob) bool) (c phone.Cancellation, paced map[p
 		switch {
 		case final(j.Phase):
 			c.Ended++
-		case cancellable(j.Phase):
+		case mayCancel(j):
 			c.Cancelled++
 			cancelled = append(cancelled, j)
 			if s.requests[j.Request].Pace != noPace {
@@ -301,12 +321,13 @@ func (s *spec) died(server phone.ServerID, deaths []phone.Death, got []phone.Die
 		of[d.Phone] = d
 	}
 	var request phone.RequestID
+	turns := map[phone.ServerID]bool{}
 	for _, d := range deaths {
 		p := s.phones[d.Phone]
 		died, marked := of[d.Phone]
-		now := p.Server == server && p.Status == phone.StatusRunning && p.Generation == d.Generation && p.Updated == d.UpdatedAt.UnixMicro() && s.unfinished(p.ID) == nil
+		now := p != nil && p.Server == server && p.Status == phone.StatusRunning && p.Generation == d.Generation && p.Updated == d.UpdatedAt.UnixMicro() && s.unfinished(p.ID) == nil
 		if marked != now {
-			return fmt.Errorf("phone %s is marked: %v, and should be: %v", p.ID, marked, now)
+			return fmt.Errorf("phone %s is marked: %v, and should be: %v", d.Phone, marked, now)
 		}
 		if !now {
 			continue
@@ -315,6 +336,7 @@ func (s *spec) died(server phone.ServerID, deaths []phone.Death, got []phone.Die
 			return j.Phone == p.ID && j.Kind == phone.KindStart && j.Created > s.wall()-time.Hour.Microseconds()
 		})
 		p.Status, p.HasCause, p.Updated = phone.StatusAbnormal, true, s.wall()
+		s.endTasks(p.ID, turns)
 		if started := died.Job != ""; started != (d.Start && len(starts) < 3) {
 			return fmt.Errorf("phone %s is started again: %v, after %d starts", p.ID, started, len(starts))
 		}
@@ -327,6 +349,7 @@ func (s *spec) died(server phone.ServerID, deaths []phone.Death, got []phone.Die
 		}
 		s.accepted(died.Job, request, p, phone.KindStart, p.Image, p.Properties, false)
 	}
+	s.startTasks(turns)
 	s.admit(server)
 	return nil
 }
@@ -335,11 +358,19 @@ func (s *spec) died(server phone.ServerID, deaths []phone.Death, got []phone.Die
 func (s *spec) prune(before int64) (jobs, requests int) {
 	var gone []*specJob
 	for _, j := range s.inOrder(func(j *specJob) bool { return final(j.Phase) && j.Ended < before }) {
+		if task(j.Kind) {
+			gone = append(gone, j)
+			continue
+		}
 		later := s.inOrder(func(n *specJob) bool {
-			return n.Phone == j.Phone && n.Target >= j.Target && s.numbers[n.ID] > s.numbers[j.ID] && final(n.Phase)
+			return n.Phone == j.Phone && n.Target >= j.Target && s.numbers[n.ID] > s.numbers[j.ID] && final(n.Phase) && !task(n.Kind)
 		})
 		if s.tallyOf(j.Request).held > 0 {
 			continue // its pace is decided by what has ended
+		}
+		if s.phones[j.Phone] == nil { // of a phone that was deleted everything is history
+			gone = append(gone, j)
+			continue
 		}
 		if len(later) > 0 && (keeps(j.Kind) || s.phones[j.Phone].Generation != j.Target) {
 			gone = append(gone, j)

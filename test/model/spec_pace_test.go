@@ -174,6 +174,9 @@ func (s *spec) giveBack(jobs []*specJob, reason phone.Reason) {
 	servers := map[phone.ServerID]bool{}
 	for _, j := range jobs {
 		s.end(j, phone.PhaseCancelled, reason)
+		if task(j.Kind) {
+			continue
+		}
 		p := s.phones[j.Phone]
 		p.Status, p.Updated = j.PriorStatus, s.wall()
 		if j.Kind == phone.KindCreate {
@@ -188,6 +191,11 @@ func (s *spec) giveBack(jobs []*specJob, reason phone.Reason) {
 
 func cancellable(p phone.Phase) bool {
 	return p == phone.PhaseHeld || p == phone.PhaseQueued || p == phone.PhasePreparing
+}
+
+// mayCancel is it of a job: also a task whose turn has not come can be.
+func mayCancel(j *specJob) bool {
+	return cancellable(j.Phase) || j.Phase == phone.PhaseWorking && j.Attempt == 0
 }
 
 // pacedEnds mirrors what a store remembers of paced requests of which a job has ended.

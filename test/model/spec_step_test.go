@@ -16,6 +16,9 @@ func (s *spec) claim(d phone.Delivery, replica phone.ReplicaID, incarnation int6
 	}
 	if j.Owner == "" {
 		j.Owner, j.Incarnation, j.Delivered = replica, incarnation, 0
+		if task(j.Kind) && j.Begun == 0 {
+			j.Begun = j.Attempt
+		}
 	}
 	return done
 }
@@ -66,7 +69,7 @@ func (s *spec) erased(f phone.Fence) outcome {
 	switch {
 	case j == nil:
 		return isFenced
-	case j.Phase != phone.PhaseCreating && j.Phase != phone.PhaseBooting && j.Phase != phone.PhaseVerifying:
+	case j.Phase != phone.PhaseCreating && j.Phase != phone.PhaseBooting && j.Phase != phone.PhaseVerifying && j.Phase != phone.PhaseDeleting:
 		return isRefused
 	case j.Rollback && j.Phase != phone.PhaseVerifying: // until then nothing of the old life may be gone
 		return isRefused
@@ -80,11 +83,16 @@ func (s *spec) finish(f phone.Fence) outcome {
 	switch {
 	case j == nil:
 		return isFenced
-	case j.Phase != phone.PhaseVerifying && j.Phase != phone.PhaseStopping || j.Erase == phone.ErasePending || j.Erase == phone.EraseFailed:
+	case j.Phase != phone.PhaseVerifying && j.Phase != phone.PhaseStopping && j.Phase != phone.PhaseDeleting || j.Erase == phone.ErasePending || j.Erase == phone.EraseFailed:
 		return isRefused
 	}
 	s.end(j, phone.PhaseSucceeded, "")
 	p := s.phones[j.Phone]
+	if j.Kind == phone.KindDelete {
+		s.deleted[p.ID] = p.Last
+		delete(s.phones, p.ID)
+		return done
+	}
 	if j.Kind == phone.KindUpdate {
 		p.Properties, p.Updated = j.Properties, s.wall()
 		return done
@@ -225,6 +233,9 @@ func (s *spec) sweep(unclaimed time.Duration) int {
 	}
 	for _, id := range sorted(s.servers) {
 		s.admit(id)
+	}
+	for _, id := range sorted(s.servers) {
+		s.startTasks(map[phone.ServerID]bool{id: true})
 	}
 	if len(overdue) > 0 {
 		s.again(s.overdue(unclaimed))

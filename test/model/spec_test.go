@@ -18,6 +18,7 @@ type spec struct {
 
 	servers  map[phone.ServerID]*specServer
 	phones   map[phone.ID]*specPhone
+	deleted  map[phone.ID]phone.Generation // phones that are no more, and the highest life that they had
 	jobs     map[phone.JobID]*specJob
 	numbers  map[phone.JobID]int // names for traces: in the order of acceptance, also of jobs that are gone
 	replicas map[phone.ReplicaID]*specReplica
@@ -80,6 +81,7 @@ type specJob struct {
 	Reason      phone.Reason
 	Rollback    bool
 	RolledBack  bool
+	Begun       int // of a task: the first attempt that claimed it
 }
 
 type specReplica struct {
@@ -126,7 +128,7 @@ var (
 
 func newSpec(wall, database func() int64) *spec {
 	return &spec{
-		wall: wall, database: database, servers: map[phone.ServerID]*specServer{}, phones: map[phone.ID]*specPhone{},
+		wall: wall, database: database, servers: map[phone.ServerID]*specServer{}, phones: map[phone.ID]*specPhone{}, deleted: map[phone.ID]phone.Generation{},
 		jobs: map[phone.JobID]*specJob{}, numbers: map[phone.JobID]int{}, replicas: map[phone.ReplicaID]*specReplica{},
 		queue: map[phone.Delivery]string{}, requests: map[phone.RequestID]*specRequest{}, keys: map[string]*specKey{},
 		images: map[phone.ImageID]phone.Image{}, hosts: map[hostImage]bool{}, watches: map[phone.ServerID]specWatch{},
@@ -169,9 +171,10 @@ func (s *spec) sortedPhones() []*specPhone {
 	return all
 }
 
+// unfinished gives the job that is at work on a phone, tasks apart.
 func (s *spec) unfinished(id phone.ID) *specJob {
 	for _, j := range s.jobs {
-		if j.Phone == id && !final(j.Phase) {
+		if j.Phone == id && !final(j.Phase) && !task(j.Kind) {
 			return j
 		}
 	}
@@ -197,18 +200,21 @@ func busy(s phone.Status) bool {
 var (
 	doing = map[phone.Kind]phone.Status{
 		phone.KindCreate: phone.StatusCreating, phone.KindReset: phone.StatusResetting, phone.KindStart: phone.StatusRestarting,
-		phone.KindStop: phone.StatusStopping, phone.KindRestart: phone.StatusRestarting,
+		phone.KindStop: phone.StatusStopping, phone.KindRestart: phone.StatusRestarting, phone.KindDelete: phone.StatusStopping,
 	}
 	failing = map[phone.Kind]phone.Status{
 		phone.KindCreate: phone.StatusCreateFailed, phone.KindReset: phone.StatusResetFailed, phone.KindStart: phone.StatusAbnormal,
-		phone.KindStop: phone.StatusStopFailed, phone.KindRestart: phone.StatusRestartFailed,
+		phone.KindStop: phone.StatusStopFailed, phone.KindRestart: phone.StatusRestartFailed, phone.KindDelete: phone.StatusResetFailed,
 	}
 )
 
 // keeps reports whether jobs of the kind work on the life that their phone has.
 func keeps(k phone.Kind) bool {
-	return k == phone.KindStart || k == phone.KindStop || k == phone.KindRestart || k == phone.KindUpdate
+	return k == phone.KindStart || k == phone.KindStop || k == phone.KindRestart || k == phone.KindUpdate || task(k)
 }
+
+// task reports whether jobs of the kind work inside a phone, beside each other and whatever keeps that life.
+func task(k phone.Kind) bool { return k == phone.KindShell || k == phone.KindUninstall }
 
 // accepted notes a new job and makes its phone busy.
 func (s *spec) accepted(id phone.JobID, request phone.RequestID, p *specPhone, kind phone.Kind, image phone.ImageID, properties string, factory bool) *specJob {
@@ -217,15 +223,22 @@ func (s *spec) accepted(id phone.JobID, request phone.RequestID, p *specPhone, k
 		Target: p.Last + 1, Prior: p.Generation, PriorStatus: p.Status, PriorImage: p.Image, Image: image, Properties: properties,
 		Factory: factory, Created: s.requests[request].Created,
 	}
-	if keeps(kind) {
+	switch {
+	case keeps(kind):
 		j.Target, j.Erase = p.Generation, phone.EraseNone
-	} else {
+	case kind == phone.KindDelete: // of all lives
+		j.Target = p.Last
+	default:
 		p.Last++
+	}
+	s.jobs[id], s.numbers[id] = j, len(s.numbers)+1
+	if task(kind) { // its phone is not touched
+		j.Phase = phone.PhaseWorking
+		return j
 	}
 	if p.Updated = s.wall(); kind != phone.KindUpdate { // which leaves the status as it is
 		p.Status = doing[kind]
 	}
-	s.jobs[id], s.numbers[id] = j, len(s.numbers)+1
 	return j
 }
 

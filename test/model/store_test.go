@@ -75,11 +75,17 @@ func (s gatedStore) Finish(ctx context.Context, f phone.Fence, receipt phone.Rec
 }
 
 func (s gatedStore) EndTask(ctx context.Context, f phone.Fence, end phone.TaskEnd) error {
-	panic("the reference has no tasks")
+	return s.fenced(ctx, "end the task", f, func(ctx context.Context) error { return s.real.EndTask(ctx, f, end) }, func() outcome {
+		answer := s.world.spec.endTask(f, end)
+		if answer == done {
+			s.world.checkTask(s.world.spec.jobs[f.Job], end)
+		}
+		return answer
+	})
 }
 
-func (s gatedStore) Holds(ctx context.Context, f phone.Fence) (bool, error) {
-	panic("the reference has no tasks")
+func (s gatedStore) Holds(context.Context, phone.Fence) (bool, error) {
+	panic("no history pushes files")
 }
 
 func (s gatedStore) Fail(ctx context.Context, f phone.Fence, failure phone.Failure) error {
@@ -225,6 +231,19 @@ func (s gatedStore) RemoveServer(ctx context.Context, e phone.Emptied, failure *
 	return s.real.RemoveServer(ctx, e, failure, receipt)
 }
 
+// No history does anything with a shared storage.
+func (s gatedStore) ClaimShares(context.Context, phone.ReplicaID, []phone.JobID, int) ([]phone.ServerTask, error) {
+	return nil, nil
+}
+
+func (s gatedStore) HoldsShare(context.Context, phone.Fence) (held, deleting bool, err error) {
+	panic("the reference has no shared storages")
+}
+
+func (s gatedStore) EndShare(context.Context, phone.Fence, phone.ShareEnd) error {
+	panic("the reference has no shared storages")
+}
+
 func (s gatedStore) DueServer(ctx context.Context, pass string, every, ttl time.Duration) (phone.Server, bool, error) {
 	return s.real.DueServer(ctx, pass, every, ttl)
 }
@@ -247,6 +266,12 @@ func (s gatedStore) Hosting(ctx context.Context, server phone.ServerID, only ...
 		return err
 	}, func() outcome {
 		for _, hosted := range h.Phones {
+			if hosted.Deleted {
+				if last, gone := s.world.spec.deleted[hosted.Phone]; !gone || last != hosted.LastGeneration {
+					s.world.fail("phone %s is said to be deleted, with lives up to %d", s.world.names[hosted.Phone], hosted.LastGeneration)
+				}
+				continue
+			}
 			p := s.world.spec.phones[hosted.Phone]
 			hosted.Name = ""
 			want := phone.Hosted{Phone: p.ID, Status: p.Status, Generation: p.Generation, LastGeneration: p.Last, Busy: s.world.spec.unfinished(p.ID) != nil, UpdatedAt: time.UnixMicro(p.Updated).UTC()}

@@ -60,9 +60,10 @@ type world struct {
 	calls    []call     // that were accepted under a key
 	paced    *pacedEnds // of the callers' store
 	planted  []planted
-	used     map[phone.JobID]*volume // of a job that keeps the life: the volume that the phone had when it was accepted
-	kept     map[phone.JobID]*volume // with the rollback policy: the volume that the phone had when its job was accepted
-	told     map[phone.JobID]bool    // what the host said last, asked whether two volumes fit: that it is full
+	used     map[phone.JobID]*volume    // of a job that keeps the life: the volume that the phone had when it was accepted
+	kept     map[phone.JobID]*volume    // with the rollback policy: the volume that the phone had when its job was accepted
+	commands map[phone.RequestID]string // what tasks of the kind shell run
+	told     map[phone.JobID]bool       // what the host said last, asked whether two volumes fit: that it is full
 	passes   int
 	calm     bool // faults are lifted
 
@@ -131,7 +132,7 @@ func (w *world) owner(server phone.ServerID) drivertest.Owner {
 
 // open opens the seed's database as one more process.
 func (w *world) open() (*store.Store, error) {
-	return store.Open(context.Background(), store.Config{URL: "sqlite:" + w.path, Keys: w.keys, Logger: w.log, Now: w.now, DatabaseClock: w.databaseClock})
+	return store.Open(context.Background(), store.Config{URL: "sqlite:" + w.path, Keys: w.keys, Logger: w.log, Now: w.now, DatabaseClock: w.databaseClock, Tasks: mostTasks + w.wrong.inTasks})
 }
 
 // result is what a seed came to.
@@ -160,7 +161,7 @@ func runSeed(t *testing.T, template string, seed uint64, steps int, wrong mutant
 		w := &world{
 			seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), wrong: wrong, log: slog.New(slog.DiscardHandler), began: time.Now(), path: path, keys: storetest.TestKeys(t),
 			callers: map[phone.ProjectID]account.Caller{}, names: map[phone.ID]string{}, machines: map[string]*machine{},
-			queries: map[string]*sql.Stmt{}, paced: newPacedEnds(), used: map[phone.JobID]*volume{}, kept: map[phone.JobID]*volume{}, told: map[phone.JobID]bool{},
+			queries: map[string]*sql.Stmt{}, paced: newPacedEnds(), used: map[phone.JobID]*volume{}, kept: map[phone.JobID]*volume{}, told: map[phone.JobID]bool{}, commands: map[phone.RequestID]string{},
 		}
 		w.mood = drawMood(w.rng, steps)
 		w.spec = newSpec(func() int64 { return w.now().UnixMicro() }, func() int64 { return w.databaseClock().UnixMicro() })

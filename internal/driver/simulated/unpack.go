@@ -83,15 +83,15 @@ func (d *Driver) unpackOne(ctx context.Context, ref driver.Ref, header *tar.Head
 	if err != nil {
 		return err
 	}
-	err = place(data, name, header, content)
+	err = place(data, name, header, content, inside)
 	if err != nil && !hostFault(err) && phone.CodeOf(err) == phone.Internal {
 		err = unfit("%s: %s", header.Name, reason(err))
 	}
 	return errors.Join(err, data.Close())
 }
 
-// place makes one entry of an archive. It follows no link: what lies behind one could be deeper than a path can be long, and nothing could erase it.
-func place(data *os.Root, name string, header *tar.Header, content io.Reader) error {
+// place makes one entry of an archive; below gives what a name of the archive is below the folder. It follows no link: what lies behind one could be deeper than a path can be long, and nothing could erase it.
+func place(data *os.Root, name string, header *tar.Header, content io.Reader, below func(string) (string, error)) error {
 	for folder := path.Dir(name); folder != "."; folder = path.Dir(folder) {
 		if info, err := data.Lstat(folder); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 			return unfit("%s leads through a link", header.Name)
@@ -130,7 +130,7 @@ func place(data *os.Root, name string, header *tar.Header, content io.Reader) er
 		if header.Typeflag == tar.TypeSymlink {
 			return data.Symlink(header.Linkname, name)
 		}
-		to, err := inside(header.Linkname)
+		to, err := below(header.Linkname)
 		if err != nil {
 			return err
 		}

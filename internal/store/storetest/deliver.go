@@ -11,12 +11,12 @@ import (
 	"github.com/lethe-cloud/lethe/internal/store"
 )
 
-// delivering runs Deliver until the test has called stop, which waits for it.
+// delivering runs Deliver, with as many workers for tasks, until the test has called stop, which waits for it.
 func delivering(t testing.TB, s *store.Store, workers int, handle func(context.Context, phone.Delivery)) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
-	go func() { done <- s.Deliver(ctx, workers, handle) }()
+	go func() { done <- s.Deliver(ctx, workers, workers, handle) }()
 	return sync.OnceFunc(func() {
 		cancel()
 		if err := receive(t, done); err != nil {
@@ -73,7 +73,8 @@ func testDeliver(t *testing.T, f Fixture) {
 	stop = delivering(t, f.Store, 10, func(_ context.Context, d phone.Delivery) { got <- d })
 	equal(t, "what was interrupted, again", receive(t, got), phone.Delivery{Job: before[0], Attempt: 1})
 	stop()
-	refused(t, "no workers", f.Deliver(t.Context(), 0, nil), phone.Invalid, "")
+	refused(t, "no workers", f.Deliver(t.Context(), 0, 1, nil), phone.Invalid, "")
+	refused(t, "no workers for tasks", f.Deliver(t.Context(), 1, 0, nil), phone.Invalid, "")
 }
 
 func testDeliverBounded(t *testing.T, f Fixture) {
@@ -104,6 +105,54 @@ func testDeliverBounded(t *testing.T, f Fixture) {
 		t.Errorf("%d handles ran at once, want 3", most.Load())
 	}
 }
+
+// testDeliverBeside: tasks that take all of their workers keep no reset waiting, and resets that take all of theirs no task. A task that an older
+// version put into the queue of the others is delivered, and goes into the tasks' when it is delivered again.
+func testDeliverBeside(t *testing.T, f Fixture) {
+	ctx := t.Context()
+	must(t, "Register", f.Register(ctx, "r1", time.Hour))
+	in := f.Fleet(t, f.Project(0), f.Image(t).ID, 5, 5)
+	queue := func(job phone.JobID) string {
+		var name string
+		must(t, "read river_job", f.DB.QueryRowContext(ctx, `SELECT queue FROM river_job WHERE args ->> 'job_id' = $1 AND state <> 'running'`, string(job)).Scan(&name))
+		return name
+	}
+	tasks := f.task(t, ids(in.Phones[:4])...)
+	equal(t, "the queue of a task", queue(tasks[0]), "tasks")
+	older := tasks[3]
+	f.exec(t, `UPDATE river_job SET queue = 'default' WHERE args ->> 'job_id' = $1`, string(older))
+	got, release := make(chan phone.JobID, 10), make(chan struct{})
+	stop := delivering(t, f.Store, 2, func(ctx context.Context, d phone.Delivery) {
+		got <- d.Job
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+	})
+	defer stop()
+	held := map[phone.JobID]bool{receive(t, got): true, receive(t, got): true, receive(t, got): true}
+	if !held[older] {
+		t.Error("a task of the other queue was not delivered beside two of the tasks'")
+	}
+	reset := f.Reset(t, f.Project(0), in.Phones[4].ID)
+	equal(t, "what comes while tasks have all of their workers", receive(t, got), reset[0])
+	if len(got) > 0 {
+		t.Errorf("delivered besides: %s", <-got)
+	}
+	close(release)
+	held[receive(t, got)] = true
+	equal(t, "tasks delivered", len(held), 4)
+	stop()
+
+	// Delivered again by whatever finds it without a worker.
+	f.exec(t, `DELETE FROM river_job`)
+	must(t, "Claim", claimed(f.Claim(ctx, phone.Delivery{Job: older, Attempt: 1}, "r1")))
+	must(t, "Claim", claimed(f.Claim(ctx, phone.Delivery{Job: reset[0], Attempt: 1}, "r1")))
+	must(t, "Release", f.Release(ctx, "r1"))
+	equal(t, "the queues of a second delivery", []string{queue(older), queue(reset[0])}, []string{"tasks", "default"})
+}
+
+func claimed(_ phone.Assignment, err error) error { return err }
 
 // testDeliverToTwo delivers to two stores, as two replicas would: each delivery reaches one. SQLite has one serving process, so
 // there the second store only accepts, as a command beside the server would, and is heard of by polling.

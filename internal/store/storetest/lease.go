@@ -132,7 +132,7 @@ func testDeadProcess(t *testing.T, f Fixture) {
 	hang := make(chan struct{})
 	stopped := make(chan error, 1)
 	go func() {
-		stopped <- f.Deliver(deliverCtx, 10, func(_ context.Context, d phone.Delivery) {
+		stopped <- f.Deliver(deliverCtx, 10, 10, func(_ context.Context, d phone.Delivery) {
 			fetched <- d
 			<-hang
 		})
