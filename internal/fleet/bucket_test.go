@@ -30,7 +30,7 @@ func TestBuckets(t *testing.T) {
 	for _, bucket := range all {
 		names = append(names, bucket.Name)
 	}
-	if err != nil || !slices.Equal(names, []string{"mine", "ours", "registered"}) || !all[2].ReadOnly || all[2].ID != "" {
+	if err != nil || !slices.Equal(names, []string{"apps", "mine", "ours", "registered"}) || !all[3].ReadOnly || all[3].ID != "" {
 		t.Errorf("%+v, %v", all, err)
 	}
 	write := func(w io.Writer) error {
