@@ -30,9 +30,15 @@ func testBuckets(t *testing.T, f Fixture) {
 	equal(t, "a bucket", got, theirs)
 	_, err = f.Bucket(ctx, "absent")
 	refused(t, "an absent bucket", err, phone.NotFound, phone.ReasonBucketNotFound)
+	account, name := f.Owner.Account.ID, f.Owner.Projects[1].Name
+	refused(t, "a project with a bucket", f.DeleteProject(ctx, account, name), phone.Precondition, "")
 	must(t, "DeleteBucket", f.DeleteBucket(ctx, theirs.ID))
+	must(t, "DeleteProject", f.DeleteProject(ctx, account, name))
 	refused(t, "deleted twice", f.DeleteBucket(ctx, theirs.ID), phone.NotFound, phone.ReasonBucketNotFound)
 	must(t, "AddBucket of a name that is free again", f.AddBucket(ctx, f.bucket(f.Project(0), "theirs")))
+	if err := f.AddBucket(ctx, f.bucket(f.Project(1), "late")); err == nil {
+		t.Error("a project that is gone has a bucket")
+	}
 }
 
 // testBucketLimit makes buckets at once: a project gets as many as it may have, and no more.
