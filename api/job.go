@@ -10,7 +10,7 @@ type Job struct {
 	PhoneID   string `json:"phone_id"`
 	ServerID  string `json:"server_id"`
 	// create, reset, stop, restart, update (of properties), delete, start (lethe starts a phone again that died by itself), or a task: shell,
-	// uninstall, push or install.
+	// uninstall, push, install, export or import (of data).
 	Kind string `json:"kind"`
 	// 1 running, 2 success, -1 failed.
 	Status int `json:"status"`
@@ -154,7 +154,31 @@ type ServerJob struct {
 	EndTime time.Time `json:"end_time,omitzero"`
 	// Of a deleted server: when its host was asked for all that it has of it, and had nothing.
 	LookedForAt time.Time `json:"looked_for_at,omitzero"`
-	Failure     *Failure  `json:"failure,omitempty"`
+	// Of work on the server's shared storage that was done: what was.
+	Output string `json:"output,omitempty"`
+	// What was listed of the shared storage.
+	Listing *SharedFiles `json:"listing,omitempty"`
+	Failure *Failure     `json:"failure,omitempty"`
+}
+
+// SharedFiles is one page of what a folder of a shared storage has.
+type SharedFiles struct {
+	Path string `json:"path"`
+	// How many files and folders there are in all.
+	Total int `json:"total"`
+	// How many were passed over, in the order of their names.
+	Offset int          `json:"offset"`
+	Files  []SharedFile `json:"files"`
+}
+
+// SharedFile is a file or folder of a shared storage.
+type SharedFile struct {
+	Name string `json:"name"`
+	// file, folder or link.
+	Type string `json:"type"`
+	// Bytes, of a file.
+	Size       int64     `json:"size"`
+	ModifyTime time.Time `json:"modify_time"`
 }
 
 // AcceptedServer is a new request about one server.

@@ -27,6 +27,9 @@ type operation struct {
 	response any
 }
 
+// binary is a body that is no JSON.
+type binary struct{}
+
 var operations = map[string]operation{
 	"GET /lethe/v1/healthz": {"healthz", "Whether the process is alive", nil, api.Health{}},
 	"GET /lethe/v1/readyz":  {"readyz", "Whether this replica serves and works: 503 when the database does not answer, its lease is over or no work reaches it", nil, api.Health{}},
@@ -45,13 +48,26 @@ var operations = map[string]operation{
 
 	"POST /lethe/v1/servers/{server_id}/change": {"changeServer", "Make all phones of a server anew with another image; no data is kept. All of them are accepted or none. Actions cph:servers:change and ims:images:get", api.ChangeServer{}, api.AcceptedServer{}},
 
-	"GET /lethe/v1/pool":          {"listPool", "The hosts of the installation's pool that the account may take, and which of them are free; to the operator's account all of them. Action cph:system:listServerTypes", nil, api.PoolHosts{}},
-	"POST /lethe/v1/pool/servers": {"createServers", "Take hosts of the pool as servers, and create their phones: all of the servers or none. Action cph:servers:create", api.CreateServers{}, api.CreatedServers{}},
+	"GET /lethe/v1/pool":                                              {"listPool", "The hosts of the installation's pool that the account may take, and which of them are free; to the operator's account all of them. Action cph:system:listServerTypes", nil, api.PoolHosts{}},
+	"POST /lethe/v1/pool/servers":                                     {"createServers", "Take hosts of the pool as servers, and create their phones: all of the servers or none. Action cph:servers:create", api.CreateServers{}, api.CreatedServers{}},
+	"POST /lethe/v1/servers/{server_id}/shared-files":                 {"pushSharedFiles", "Unpack a tar archive in a server's shared storage, which its phones read; its names begin with data/ or cache/. Action cph:servers:pushShareFiles", api.PushShared{}, api.AcceptedServer{}},
+	"GET /lethe/v1/servers/{server_id}/shared-files":                  {"listSharedFiles", "List a folder of a server's shared storage, as a job: the request's progress has the list when it has finished. Action cph:servers:getShareFiles", nil, api.AcceptedServer{}},
+	"POST /lethe/v1/servers/{server_id}/shared-files/delete":          {"deleteSharedFiles", "Delete files and folders of a server's shared storage; what is not there is no error. Action cph:servers:deleteShareFiles", api.DeleteSharedFiles{}, api.AcceptedServer{}},
+	"PUT /lethe/v1/servers/{server_id}/shared-apps/{package_name}":    {"pushSharedApp", "Unpack a tar archive in the folder apps/{package_name} of a server's shared storage, in place of what is there. Action cph:servers:pushShareApps", api.PushShared{}, api.AcceptedServer{}},
+	"DELETE /lethe/v1/servers/{server_id}/shared-apps/{package_name}": {"deleteSharedApp", "Delete the folder apps/{package_name} of a server's shared storage; phones keep what they have installed. Action cph:servers:deleteShareApps", nil, api.AcceptedServer{}},
 
 	"POST /lethe/v1/images": {"addImage", "Register an image. Action ims:images:create", api.AddImage{}, api.Image{}},
 	"GET /lethe/v1/images":  {"listImages", "The images that the project may use, newest first. Action cph:images:list", nil, api.Images{}},
 
 	"DELETE /lethe/v1/images/{image_id}": {"deleteImage", "Delete an image of the project; refused while a phone or an unfinished job has it. Action cph:images:delete", nil, api.Done{}},
+
+	"POST /lethe/v1/buckets":                        {"addBucket", "Make an empty bucket of the project, in the installation's folder for buckets", api.AddBucket{}, api.Bucket{}},
+	"GET /lethe/v1/buckets":                         {"listBuckets", "The project's buckets by name, those that the operator has registered for it too", nil, api.Buckets{}},
+	"DELETE /lethe/v1/buckets/{bucket_name}":        {"deleteBucket", "Delete a bucket that has no object", nil, api.Done{}},
+	"GET /lethe/v1/buckets/{bucket_name}/objects":   {"listObjects", "A bucket's objects by key", nil, api.Objects{}},
+	"GET /lethe/v1/buckets/{bucket_name}/object":    {"getObject", "Read an object, as it is", nil, binary{}},
+	"PUT /lethe/v1/buckets/{bucket_name}/object":    {"putObject", "Write an object, in place of one of that key: as a whole, or not at all. With a signature X-Sdk-Content-Sha256 must name the body's SHA-256", binary{}, api.StoredObject{}},
+	"DELETE /lethe/v1/buckets/{bucket_name}/object": {"deleteObject", "Delete an object, and the checksum beside it", nil, api.Done{}},
 
 	"PUT /lethe/v1/phones/{phone_id}":                        {"renamePhone", "Give a phone another name; the phone itself is told with its next life. Action cph:phones:updateName", api.RenamePhone{}, api.Done{}},
 	"GET /lethe/v1/phones":                                   {"listPhones", "The project's phones, created last first. Action cph:phones:list", nil, api.Phones{}},
@@ -74,8 +90,8 @@ var operations = map[string]operation{
 	"GET /lethe/v1/jobs":                          {"listJobs", "The project's jobs, newest first; those of one request in the order of the call. Action cph:jobs:list", nil, api.Jobs{}},
 	"GET /lethe/v1/jobs/{job_id}":                 {"showJob", "One job, with its phases, and its receipt or its failure. Action cph:jobs:get", nil, api.Job{}},
 	"GET /lethe/v1/requests/{request_id}":         {"showRequest", "How far an accepted request is: at once or, with wait, when it has finished or the time is over. Action cph:jobs:list", nil, api.Progress{}},
-	"POST /lethe/v1/jobs/{job_id}/cancel":         {"cancelJob", "Cancel a job that is held, queued or preparing, or a task whose turn has not come. The action of its kind: cph:phones:reset, cph:phones:restart, cph:phones:stop, cph:phones:delete, cph:phones:updateProperty, cph:phones:runCommand or cph:servers:create", nil, api.Cancelled{}},
-	"POST /lethe/v1/requests/{request_id}/cancel": {"cancelRequest", "Cancel the jobs of a request that are held, queued or preparing; the others go on. The action of its kind: cph:phones:reset, cph:phones:restart, cph:phones:stop, cph:phones:delete, cph:phones:updateProperty, cph:phones:runCommand or cph:servers:create", nil, api.Cancelled{}},
+	"POST /lethe/v1/jobs/{job_id}/cancel":         {"cancelJob", "Cancel a job that is held, queued or preparing, or a task whose turn has not come. The action of its kind: cph:phones:reset, cph:phones:restart, cph:phones:stop, cph:phones:delete, cph:phones:updateProperty, cph:phones:runCommand, cph:phones:storage, cph:phones:restore or cph:servers:create", nil, api.Cancelled{}},
+	"POST /lethe/v1/requests/{request_id}/cancel": {"cancelRequest", "Cancel the jobs of a request that are held, queued or preparing; the others go on. The action of its kind: cph:phones:reset, cph:phones:restart, cph:phones:stop, cph:phones:delete, cph:phones:updateProperty, cph:phones:runCommand, cph:phones:storage, cph:phones:restore or cph:servers:create", nil, api.Cancelled{}},
 	"POST /lethe/v1/requests/{request_id}/retry":  {"retryRequest", "Do once more what this request asked for, to the phones whose latest job is a failed or cancelled one of it: a reset to the same image and exactly the same properties, a stop, a restart, a deletion; in a new request with the same pace. The action of its kind: cph:phones:reset, cph:phones:restart, cph:phones:stop or cph:phones:delete", nil, api.Accepted{}},
 
 	"GET /lethe/v1/replicas": {"listReplicas", "The serving processes of the installation, the latest start first. For the operator's account only", nil, api.Replicas{}},
@@ -137,8 +153,11 @@ var queries = map[string]struct {
 	"request_id":   {"string", "Only those of this request."},
 	"phone_id":     {"string", "Only those of this phone."},
 	"server_id":    {"string", "Only those of this server."},
+	"prefix":       {"string", "Only those whose keys begin so."},
+	"key":          {"string", "The object's key: parts with / between them, of letters, digits and _ . : + # = -."},
 	"project_name": {"string", "The one project in which the policy counts; absent: the whole account."},
 	"order":        {"string", "newest or oldest."},
+	"path":         {"string", "The folder to list, as from the root of the shared storage: /data, /cache or /apps, or one below."},
 	"wait":         {"string", "How long to wait for the end of the request, such as 30s; at most 60s. The answer may come early while the server stops."},
 	"user_name":    {"string", "Only what this user did."},
 	"trace":        {"string", "Only calls of this name, such as resetCloudPhone or login."},
@@ -255,6 +274,9 @@ func withAction(t *testing.T, summary string, route httpapi.Operation) string {
 var requestIDHeader = object{{"X-Request-Id", object{{"schema", object{{"type", "string"}}}}}}
 
 func content(schemas *schemas, v any) object {
+	if v == (binary{}) {
+		return object{{"application/octet-stream", object{{"schema", object{{"type", "string"}, {"format", "binary"}}}}}}
+	}
 	return object{{"application/json", object{{"schema", schemas.schema(reflect.TypeOf(v))}}}}
 }
 

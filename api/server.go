@@ -106,3 +106,17 @@ type RenameServer struct {
 	// 1 to 60 letters, digits, Chinese characters, - or _; unique in the project.
 	ServerName string `json:"server_name"`
 }
+
+// PushShared names the tar archive that is unpacked in a server's shared storage.
+type PushShared struct {
+	// A bucket that the operator has registered for the project.
+	BucketName string `json:"bucket_name"`
+	// The object's path in it, which ends in .tar.
+	ObjectPath string `json:"object_path"`
+}
+
+// DeleteSharedFiles names what is deleted from a server's shared storage.
+type DeleteSharedFiles struct {
+	// Files and folders below /data and /cache, as from the storage's root.
+	FilePaths []string `json:"file_paths"`
+}

@@ -138,6 +138,40 @@ func (c *Client) RunTask(ctx context.Context, command, content string, phones []
 	return out, c.callOnce(ctx, key, cphPath(c.project, "phones/commands"), in, &out)
 }
 
+// PhoneExport is a phone whose data is exported into an object.
+type PhoneExport struct {
+	PhoneID      string   `json:"phone_id"`
+	IncludeFiles []string `json:"include_files"`
+	ExcludeFiles []string `json:"exclude_files,omitempty"`
+	BucketName   string   `json:"bucket_name"`
+	ObjectPath   string   `json:"object_path"`
+}
+
+// PhoneImport is a phone into which an object is imported.
+type PhoneImport struct {
+	PhoneID    string `json:"phone_id"`
+	BucketName string `json:"bucket_name"`
+	ObjectPath string `json:"object_path"`
+}
+
+// ExportPhones writes data of at most MaxBatch phones that run into objects. key and the answer are as those of StopPhones.
+func (c *Client) ExportPhones(ctx context.Context, phones []PhoneExport, key string) (Accepted, error) {
+	in := struct {
+		Infos []PhoneExport `json:"storage_infos"`
+	}{phones}
+	var out Accepted
+	return out, c.callOnce(ctx, key, cphPath(c.project, "phones/batch-storage"), in, &out)
+}
+
+// ImportPhones puts what objects have into at most MaxBatch phones that run. key and the answer are as those of StopPhones.
+func (c *Client) ImportPhones(ctx context.Context, phones []PhoneImport, key string) (Accepted, error) {
+	in := struct {
+		Infos []PhoneImport `json:"restore_infos"`
+	}{phones}
+	var out Accepted
+	return out, c.callOnce(ctx, key, cphPath(c.project, "phones/batch-restore"), in, &out)
+}
+
 // resetNative is ResetPhones for what the Cloud Phone Host API cannot say.
 func (c *Client) resetNative(ctx context.Context, in Reset) (Accepted, error) {
 	body := api.ResetPhones{ImageID: in.ImageID, Phones: make([]api.ResetPhone, len(in.Phones)), Pace: in.Pace, Rollback: in.Rollback}

@@ -225,6 +225,38 @@ func (c *Client) RestartServer(ctx context.Context, id string) (api.AcceptedServ
 	return out, c.call(ctx, http.MethodPost, api.Prefix+"/servers/"+url.PathEscape(id)+"/restart", nil, nil, &out)
 }
 
+// PushSharedFiles unpacks a tar archive of a bucket in a server's shared storage, and PushSharedApp in the folder of an app there. WaitRequest
+// follows them, and what else is done with the shared storage.
+func (c *Client) PushSharedFiles(ctx context.Context, id string, in api.PushShared) (api.AcceptedServer, error) {
+	var out api.AcceptedServer
+	return out, c.call(ctx, http.MethodPost, api.Prefix+"/servers/"+url.PathEscape(id)+"/shared-files", nil, in, &out)
+}
+
+// PushSharedApp is PushSharedFiles for an app, whose package's name is given.
+func (c *Client) PushSharedApp(ctx context.Context, id, app string, in api.PushShared) (api.AcceptedServer, error) {
+	var out api.AcceptedServer
+	return out, c.call(ctx, http.MethodPut, api.Prefix+"/servers/"+url.PathEscape(id)+"/shared-apps/"+url.PathEscape(app), nil, in, &out)
+}
+
+// DeleteSharedFiles deletes files and folders of a server's shared storage.
+func (c *Client) DeleteSharedFiles(ctx context.Context, id string, paths []string) (api.AcceptedServer, error) {
+	var out api.AcceptedServer
+	return out, c.call(ctx, http.MethodPost, api.Prefix+"/servers/"+url.PathEscape(id)+"/shared-files/delete", nil, api.DeleteSharedFiles{FilePaths: paths}, &out)
+}
+
+// DeleteSharedApp deletes the folder of an app.
+func (c *Client) DeleteSharedApp(ctx context.Context, id, app string) (api.AcceptedServer, error) {
+	var out api.AcceptedServer
+	return out, c.call(ctx, http.MethodDelete, api.Prefix+"/servers/"+url.PathEscape(id)+"/shared-apps/"+url.PathEscape(app), nil, nil, &out)
+}
+
+// ListSharedFiles lists a folder of a server's shared storage, at most 50 files after offset: the request has the list when it has finished.
+func (c *Client) ListSharedFiles(ctx context.Context, id, folder string, offset int) (api.AcceptedServer, error) {
+	var out api.AcceptedServer
+	query := url.Values{"path": {folder}, "offset": {strconv.Itoa(offset)}}
+	return out, c.call(ctx, http.MethodGet, api.Prefix+"/servers/"+url.PathEscape(id)+"/shared-files", query, nil, &out)
+}
+
 // DeleteServer destroys all phones of a server for good, and then removes the server. WaitRequest follows it.
 func (c *Client) DeleteServer(ctx context.Context, id string) (api.AcceptedServer, error) {
 	var out api.AcceptedServer

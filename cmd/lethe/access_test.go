@@ -163,7 +163,7 @@ func TestAccessCommands(t *testing.T) {
 	ok("project set east --name north", "north")
 	refused(1, "project set local-1 --name north", "taken")
 	refused(2, "project add not/good", "project_name")
-	refused(1, "project delete local-1", "servers or phones")
+	refused(1, "project delete local-1", "servers, phones or buckets")
 
 	ok("user add ci --save "+at("ci.json"), "credentials of user ci")
 	contains(t, as(at("ci.json"), "", "phone list").must(t, 1).stderr, "no permission")

@@ -83,8 +83,8 @@ makes a database of its own on that server, and drops it afterwards. It also say
 memory this process took at most, server and measurement together.
 
 Simulated phones are real files below TMPDIR: about 10 and --data-files for each. For a very large fleet choose --data-files 0, and
-with --hosts a file system in memory, some 15 GB for a million: then what is measured is lethe, with its database where it was, and
-not how fast a disk makes and removes files.
+with --hosts a file system in memory, which needs room for 10 million files and some 15 GB for a million phones: then what is measured
+is lethe, with its database where it was, and not how fast a disk makes and removes files.
 
 With --server NAME, --credentials FILE or --yes it measures the caller's own fleet: the running phones of one server, or of
 the whole project, or the first --phones of them. They are reset, which destroys all their data, so it asks for --yes.

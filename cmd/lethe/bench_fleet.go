@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/lethe-cloud/lethe/api"
@@ -74,6 +75,23 @@ func benchClient(c api.Credentials) (*client.Client, error) {
 	return made, nil
 }
 
+// filesOfPhone is how many files and folders a simulated phone is, beside the data files of its first boot: 9, and a tenth of them twice.
+const filesOfPhone = 10
+
+// enoughFiles says before an hour of work that a file system, which may be limited in the number of its files, cannot hold the phones.
+func enoughFiles(folder string, phones, dataFiles int) error {
+	var system syscall.Statfs_t
+	if err := syscall.Statfs(folder, &system); err != nil {
+		return fmt.Errorf("look at the file system of %s: %w", folder, err)
+	}
+	need := uint64(phones) * uint64(filesOfPhone+dataFiles)
+	if system.Files == 0 || uint64(system.Ffree) >= need { // 0: a file system without such a limit
+		return nil
+	}
+	return usagef("%d phones are some %d files, and the file system of %s has room for %d: choose another --hosts, fewer --phones or --data-files,"+
+		" or for one in memory give it more (mount -o remount,nr_inodes=%d)", phones, need, folder, system.Ffree, uint64(system.Files)+need)
+}
+
 // benchTemporary measures simulated phones in an installation that lives as long as the measurement.
 func benchTemporary(ctx context.Context, env *environment, o benchOptions) (_ benchReport, err error) {
 	dir, err := os.MkdirTemp("", "lethe-bench-")
@@ -86,6 +104,9 @@ func benchTemporary(ctx context.Context, env *environment, o benchOptions) (_ be
 			return benchReport{}, usagef("--hosts: %v", err)
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(o.hosts)) }()
+	}
+	if err := enoughFiles(cmp.Or(o.hosts, dir), o.phones, o.files); err != nil {
+		return benchReport{}, err
 	}
 	cfg := config.Default()
 	cfg.Data, cfg.Listen = filepath.Join(dir, "data"), "127.0.0.1:0"

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -143,6 +144,21 @@ func TestBenchOnATemporaryInstallation(t *testing.T) {
 			}
 			contains(t, r.stderr, "making 6 simulated phones on 2 servers", "round 2 of 2")
 		})
+	}
+}
+
+func TestBenchLooksForRoomFirst(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var system syscall.Statfs_t
+	if err := syscall.Statfs(dir, &system); err != nil {
+		t.Fatal(err)
+	}
+	if err := enoughFiles(dir, 1, 24); err != nil {
+		t.Error(err)
+	}
+	if err := enoughFiles(dir, 1<<50, 0); (err != nil) != (system.Files > 0) {
+		t.Errorf("a file system of %d files and more phones than that: %v", system.Files, err)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/fleet/fleettest"
 	"github.com/lethe-cloud/lethe/internal/httpapi"
+	"github.com/lethe-cloud/lethe/internal/objects"
 	"github.com/lethe-cloud/lethe/internal/phone"
 	"github.com/lethe-cloud/lethe/internal/signature"
 )
@@ -48,13 +49,14 @@ type testInstallation struct {
 func newTestInstallation(t *testing.T) *testInstallation {
 	t.Helper()
 	in := &testInstallation{t: t, store: &fleettest.Store{}, reconciler: &fleettest.Reconciler{}, fails: map[string]phone.Failure{}}
-	service := fleet.New(fleet.Config{Store: in.store, Hosts: testHosts{}, Reconciler: in.reconciler, Pool: []phone.PoolHost{
+	files := objects.New(objects.Config{Folder: t.TempDir(), Owners: in.store})
+	service := fleet.New(fleet.Config{Store: in.store, Hosts: testHosts{}, Reconciler: in.reconciler, Objects: files, Pool: []phone.PoolHost{
 		{Name: "rack-7", Driver: "simulated", Endpoint: "sim:///srv/rack-7", ServerModel: "rack.small", Phones: 3},
 		{Name: "rack-8", Driver: "simulated", Endpoint: "sim:///srv/rack-8", ServerModel: "rack.small", Phones: 3, Accounts: []string{"acme"}},
 	}})
 	mux := http.NewServeMux()
 	mux.Handle(api.Prefix+"/", httpapi.New(httpapi.Config{
-		Fleet: service, Access: fleet.NewAccess(fleet.AccessConfig{Store: &in.users}), Authenticate: in.authenticate, Log: slog.New(slog.DiscardHandler),
+		Fleet: service, Access: fleet.NewAccess(fleet.AccessConfig{Store: &in.users}), Authenticate: in.authenticate, AuthenticateHead: in.authenticateHead, Log: slog.New(slog.DiscardHandler),
 	}).Handler())
 	mux.Handle("/v1/", cph.New(cph.Config{
 		Fleet: service, Authenticate: in.authenticate, Logger: slog.New(slog.DiscardHandler), Address: func(phone.Server) string { return "192.0.2.7" },
@@ -81,6 +83,16 @@ func (in *testInstallation) authenticate(r *http.Request, body []byte) (account.
 	return account.Caller{Signed: true, Identity: account.Identity{
 		User: account.User{ID: "u", Account: "acc", Owner: true}, Account: account.Account{ID: "acc", Operator: true}, Projects: []account.Project{{ID: testProject}},
 	}}, nil
+}
+
+func (in *testInstallation) authenticateHead(r *http.Request) (account.Caller, string, error) {
+	claim, err := signature.ReadHead(r, time.Now())
+	if err != nil || claim.AccessKey != testAccess || !claim.Verify(testSecret) {
+		return account.Caller{}, "", &phone.Error{Code: phone.Unauthenticated, Msg: "verify aksk signature fail", Err: err}
+	}
+	return account.Caller{Signed: true, Identity: account.Identity{
+		User: account.User{ID: "u", Account: "acc", Owner: true}, Account: account.Account{ID: "acc", Operator: true}, Projects: []account.Project{{ID: testProject}},
+	}}, claim.ContentHash, nil
 }
 
 // finish ends every unfinished job, as the engine would in time.

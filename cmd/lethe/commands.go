@@ -16,6 +16,8 @@ func clientCommands(env *environment) []*cobra.Command {
 		env.clientFlags(newResetCommand(env)),
 		env.clientFlags(newRequestCommand(env)),
 		env.clientFlags(newJobCommand(env)),
+		env.clientFlags(newBucketCommand(env)),
+		env.clientFlags(newObjectCommand(env)),
 		env.clientFlags(newAccountCommand(env)),
 		env.clientFlags(newProjectCommand(env)),
 		env.clientFlags(newUserCommand(env)),

@@ -104,12 +104,14 @@ func (e *estate) furnish() {
 	if err := e.store.AddKey(e.t.Context(), user.Account, user.Name, key); err != nil {
 		e.t.Fatal(err)
 	}
+	e.must(owner, "POST", "/lethe/v1/buckets", `{"bucket_name":"ours"}`)
+	e.must(owner, "PUT", "/lethe/v1/buckets/ours/object?key=kept", "kept")
 	e.must(owner, "POST", "/lethe/v1/policies", `{"policy_name":"ours","policy":`+emptyHanded+`}`)
 	e.ids = map[string]string{
 		"project_id": e.project, "phone_id": phones.Phones[0].PhoneID, "server_id": server.Server.ServerID, "job_id": jobs.Jobs[0].JobID,
 		"request_id": server.RequestID, "image_id": image.ImageID, "account_name": "tenant", "project_name": "local-2", "user_name": "ours",
-		"group_name": "ours", "policy_name": "ours", "access_key": key.ID,
-		"resource_id": server.Server.ServerID, "member_id": e.theirs, "tag_key": "team", "band_width_id": account.NewID(), "event_id": account.NewID(),
+		"group_name": "ours", "policy_name": "ours", "bucket_name": "ours", "access_key": key.ID,
+		"resource_id": server.Server.ServerID, "member_id": e.theirs, "tag_key": "team", "package_name": "com.example.app", "band_width_id": account.NewID(), "event_id": account.NewID(),
 	}
 	e.dead = e.deadTokens()
 	everybody := e.user("everybody", allow("*"))

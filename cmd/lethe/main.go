@@ -16,6 +16,7 @@ import (
 
 	"github.com/lethe-cloud/lethe/internal/driver/docker"
 	"github.com/lethe-cloud/lethe/internal/emptydir"
+	"github.com/lethe-cloud/lethe/internal/sharedir"
 	"github.com/lethe-cloud/lethe/internal/simphone"
 )
 
@@ -48,7 +49,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 }
 
 // runHelper is this binary's other life: the docker driver loads it into a host and runs it in a container that sees only the
-// volumes to empty. It destroys whatever it is given, so it does nothing when it was not started as a container's first process
+// volumes to empty, or a shared storage. It destroys whatever it is given, so it does nothing when it was not started as a container's first process
 // (or by Docker's own init, which daemons can be told to put first).
 func runHelper(directories []string, stdout, stderr io.Writer) error {
 	if os.Getpid() != 1 && os.Getppid() != 1 {
@@ -56,7 +57,11 @@ func runHelper(directories []string, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stderr, "lethe: "+err.Error())
 		return err
 	}
-	if code := emptydir.Main(directories, stdout, stderr); code != 0 {
+	do := emptydir.Main
+	if sharedir.Is(directories) {
+		do = sharedir.Main
+	}
+	if code := do(directories, stdout, stderr); code != 0 {
 		return exitError(code)
 	}
 	return nil

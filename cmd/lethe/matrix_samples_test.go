@@ -18,6 +18,7 @@ type sample struct {
 	missing     bool           // what the path names
 	owner       int            // the owner's answer; 0 means 200
 	also        []fleet.Action // what this call needs besides
+	of          fleet.Action   // the one that it asks, where a route asks several; "": the route's only one
 }
 
 // samples has one line for each route at least, and a further one for each case in which an action depends on another.
@@ -40,14 +41,23 @@ var samples = map[string][]sample{
 	"GET /v1/{project_id}/cloud-phone/jobs":                {{query: "request_id=REQUEST"}},
 	"GET /v1/{project_id}/cloud-phone/jobs/{job_id}":       {{}},
 
-	"PUT /v1/{project_id}/cloud-phone/phones/{phone_id}":                        {{body: `{"phone_name":"front"}`}},
-	"POST /v1/{project_id}/cloud-phone/phones/batch-connection":                 {{body: `{"phone_ids":["PHONE"],"client_type":"ANDROID"}`}},
-	"POST /v1/{project_id}/cloud-phone/phones/sync-commands":                    {{body: `{"command":"shell","content":"id","phone_ids":["PHONE"]}`}},
-	"POST /v1/{project_id}/cloud-phone/phones/commands":                         {{body: `{"command":"shell","content":"id","phone_ids":["PHONE"]}`}},
-	"GET /v1/{project_id}/cloud-phone/phone-models":                             {{}},
-	"PUT /v1/{project_id}/cloud-phone/servers/{server_id}":                      {{body: `{"server_name":"edge"}`}}, // its own name
-	"POST /v1/{project_id}/cloud-phone/servers/batch-restart":                   {{body: `{"server_ids":["SERVER"]}`}},
-	"PUT /v1/{project_id}/cloud-phone/servers/open-access":                      {{body: `{"servers":[{"server_id":"0123456789abcdef0123456789abcdef","keypair_name":"ops"}]}`}},
+	"POST /v1/{project_id}/cloud-phone/phones/batch-storage":    {{body: `{"storage_infos":[{"phone_id":"PHONE","include_files":["/data"],"bucket_name":"ours","object_path":"a"}]}`}},
+	"POST /v1/{project_id}/cloud-phone/phones/batch-restore":    {{body: `{"restore_infos":[{"phone_id":"PHONE","bucket_name":"ours","object_path":"a"}]}`}},
+	"PUT /v1/{project_id}/cloud-phone/phones/{phone_id}":        {{body: `{"phone_name":"front"}`}},
+	"POST /v1/{project_id}/cloud-phone/phones/batch-connection": {{body: `{"phone_ids":["PHONE"],"client_type":"ANDROID"}`}},
+	"POST /v1/{project_id}/cloud-phone/phones/sync-commands":    {{body: `{"command":"shell","content":"id","phone_ids":["PHONE"]}`}},
+	"POST /v1/{project_id}/cloud-phone/phones/commands":         {{body: `{"command":"shell","content":"id","phone_ids":["PHONE"]}`}},
+	"GET /v1/{project_id}/cloud-phone/phone-models":             {{}},
+	"PUT /v1/{project_id}/cloud-phone/servers/{server_id}":      {{body: `{"server_name":"edge"}`}}, // its own name
+	"POST /v1/{project_id}/cloud-phone/servers/batch-restart":   {{body: `{"server_ids":["SERVER"]}`}},
+	"PUT /v1/{project_id}/cloud-phone/servers/open-access":      {{body: `{"servers":[{"server_id":"0123456789abcdef0123456789abcdef","keypair_name":"ops"}]}`}},
+	"POST /v1/{project_id}/cloud-phone/phones/share-files": {
+		{of: fleet.ActionShareFilesPush, body: `{"bucket_name":"none","object_path":"a.tar","server_ids":["SERVER"]}`, owner: 400}, // there is no bucket
+		{of: fleet.ActionShareFilesDelete, body: `{"file_paths":["/data/a"],"server_ids":["SERVER"]}`},
+	},
+	"GET /v1/{project_id}/cloud-phone/servers/share-files":                      {{query: "path=/data&server_ids=SERVER"}},
+	"POST /v1/{project_id}/cloud-phone/phones/share-apps":                       {{body: `{"package_name":"com.example.app","bucket_name":"none","object_path":"a.tar","server_ids":["SERVER"]}`, owner: 400}},
+	"DELETE /v1/{project_id}/cloud-phone/phones/share-apps":                     {{body: `{"package_name":"com.example.app","server_ids":["SERVER"]}`}},
 	"POST /v2/{project_id}/cloud-phone/servers":                                 {{body: `{"server_name":"a","server_model_name":"no.host","phone_model_name":"lethe.cp.standard","image_id":"IMAGE","count":1}`, owner: 400}},
 	"DELETE /v2/{project_id}/cloud-phone/servers":                               {{body: `{"server_ids":["0123456789abcdef0123456789abcdef"]}`, owner: 404}},
 	"POST /v2/{project_id}/cloud-phone/servers/{server_id}/change":              {{body: `{"phone_model_name":"lethe.cp.standard","image_id":"IMAGE"}`, also: []fleet.Action{fleet.ActionImagesGet}, missing: true, owner: 404}},
@@ -116,20 +126,32 @@ var samples = map[string][]sample{
 		{body: `{"phones":[{"phone_id":"PHONE"}]}`},
 		{body: `{"image_id":"IMAGE","phones":[{"phone_id":"PHONE"}]}`, also: []fleet.Action{fleet.ActionImagesGet}},
 	},
+	"POST /lethe/v1/servers/{server_id}/shared-files":                 {{body: `{"bucket_name":"none","object_path":"a.tar"}`, owner: 404}},
+	"GET /lethe/v1/servers/{server_id}/shared-files":                  {{query: "path=/data", missing: true, owner: 404}},
+	"POST /lethe/v1/servers/{server_id}/shared-files/delete":          {{body: `{"file_paths":["/data/a"]}`, missing: true, owner: 404}},
+	"PUT /lethe/v1/servers/{server_id}/shared-apps/{package_name}":    {{body: `{"bucket_name":"none","object_path":"a.tar"}`, owner: 404}},
+	"DELETE /lethe/v1/servers/{server_id}/shared-apps/{package_name}": {{missing: true, owner: 404}},
 	"POST /lethe/v1/phones/batch-restart": {
 		{body: `{"phones":[{"phone_id":"PHONE"}]}`},
 		{body: `{"image_id":"IMAGE","phones":[{"phone_id":"PHONE"}]}`, also: []fleet.Action{fleet.ActionImagesGet}},
 	},
-	"POST /lethe/v1/tickets/check":                {{body: `{"ticket":"x"}`, owner: 404}},
-	"POST /lethe/v1/phones/{phone_id}/exec":       {{body: `{"args":["id"]}`, owner: 409}},
-	"GET /lethe/v1/jobs":                          {{}},
-	"GET /lethe/v1/jobs/{job_id}":                 {{}},
-	"POST /lethe/v1/jobs/{job_id}/cancel":         {{missing: true, owner: 404}},
-	"GET /lethe/v1/requests/{request_id}":         {{}},
-	"POST /lethe/v1/requests/{request_id}/cancel": {{missing: true, owner: 404}},
-	"POST /lethe/v1/requests/{request_id}/retry":  {{missing: true, owner: 404}},
-	"GET /lethe/v1/replicas":                      {{}},
-	"GET /lethe/v1/audit":                         {{}},
+	"POST /lethe/v1/tickets/check":                  {{body: `{"ticket":"x"}`, owner: 404}},
+	"POST /lethe/v1/phones/{phone_id}/exec":         {{body: `{"args":["id"]}`, owner: 409}},
+	"GET /lethe/v1/jobs":                            {{}},
+	"GET /lethe/v1/jobs/{job_id}":                   {{}},
+	"POST /lethe/v1/jobs/{job_id}/cancel":           {{missing: true, owner: 404}},
+	"GET /lethe/v1/requests/{request_id}":           {{}},
+	"POST /lethe/v1/requests/{request_id}/cancel":   {{missing: true, owner: 404}},
+	"POST /lethe/v1/requests/{request_id}/retry":    {{missing: true, owner: 404}},
+	"POST /lethe/v1/buckets":                        {{body: `{"bucket_name":"bucket-NEW"}`}},
+	"GET /lethe/v1/buckets":                         {{}},
+	"DELETE /lethe/v1/buckets/{bucket_name}":        {{missing: true, owner: 404}},
+	"GET /lethe/v1/buckets/{bucket_name}/objects":   {{}},
+	"GET /lethe/v1/buckets/{bucket_name}/object":    {{query: "key=kept"}},
+	"PUT /lethe/v1/buckets/{bucket_name}/object":    {{query: "key=new", body: "content"}},
+	"DELETE /lethe/v1/buckets/{bucket_name}/object": {{query: "key=absent", owner: 404}},
+	"GET /lethe/v1/replicas":                        {{}},
+	"GET /lethe/v1/audit":                           {{}},
 
 	"POST /lethe/v1/accounts":                  {{body: `{"account_name":"a-NEW"}`}},
 	"GET /lethe/v1/accounts":                   {{}},

@@ -19,7 +19,8 @@ import (
 func newPhoneCommand(env *environment) *cobra.Command {
 	return group("phone", "Look at phones, name, stop, restart and delete them, and run programs and manage apps in them",
 		newPhoneListCommand(env), newPhoneShowCommand(env), newPhoneRenameCommand(env), newPhoneStopCommand(env), newPhoneRestartCommand(env),
-		newPhoneDeleteCommand(env), newPhoneExecCommand(env), newPhoneRunCommand(env), newPhoneUninstallCommand(env), newPhoneInstallCommand(env), newPhonePushCommand(env))
+		newPhoneDeleteCommand(env), newPhoneExecCommand(env), newPhoneRunCommand(env), newPhoneUninstallCommand(env), newPhoneInstallCommand(env), newPhonePushCommand(env),
+		newPhoneExportCommand(env), newPhoneImportCommand(env))
 }
 
 func newPhoneListCommand(env *environment) *cobra.Command {

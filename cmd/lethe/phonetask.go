@@ -34,16 +34,15 @@ that does not have the app fails.`, "com.example.app")
 func newPhoneInstallCommand(env *environment) *cobra.Command {
 	return newPhoneTaskCommand(env, phoneTask{"install", "installed", "apk", "the app's package, `obs://BUCKET/PATH.apk`; all of them, with spaces between, of an app that has several", "install"},
 		"Install an app in phones",
-		`Install an app in phones that run, each named by its id or its name. Its packages come from a bucket that the operator has registered for
-the project. An app that is there is replaced, and keeps its data. Exits with 1 when a phone was refused or, with --wait, failed.`, "obs://apps/example.apk")
+		`Install an app in phones that run, each named by its id or its name. Its packages come from a bucket of the project (lethe bucket).
+An app that is there is replaced, and keeps its data. Exits with 1 when a phone was refused or, with --wait, failed.`, "obs://apps/example.apk")
 }
 
 func newPhonePushCommand(env *environment) *cobra.Command {
 	return newPhoneTaskCommand(env, phoneTask{"push", "pushed", "archive", "the tar archive, `obs://BUCKET/PATH.tar`", "push"},
 		"Unpack an archive in phones",
 		`Unpack a tar archive in phones that run, each named by its id or its name. Its names are below the phone's root directory: what is for the
-data of a phone begins with data/. It comes from a bucket that the operator has registered for the project. Exits with 1 when a phone was
-refused or, with --wait, failed.`, "obs://apps/settings.tar")
+data of a phone begins with data/. It comes from a bucket of the project (lethe bucket). Exits with 1 when a phone was refused or, with --wait, failed.`, "obs://apps/settings.tar")
 }
 
 func newPhoneTaskCommand(env *environment, p phoneTask, short, long, example string) *cobra.Command {

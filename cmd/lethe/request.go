@@ -100,6 +100,12 @@ func serverJobText(j api.ServerJob) string {
 	switch {
 	case j.Failure != nil:
 		return fmt.Sprintf("failed: %s: %s", strings.TrimSuffix(j.Failure.Msg, "."), j.Failure.Detail)
+	case j.EndTime.IsZero() && j.Phones == 0:
+		return "running"
+	case j.Output != "":
+		return j.Output
+	case j.Listing != nil:
+		return fmt.Sprintf("listed %d of the %d files and folders of %s", len(j.Listing.Files), j.Listing.Total, j.Listing.Path)
 	case j.EndTime.IsZero():
 		return fmt.Sprintf("running, %d phones", j.Phones)
 	case !j.LookedForAt.IsZero():

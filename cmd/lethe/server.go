@@ -17,7 +17,8 @@ import (
 func newServerCommand(env *environment) *cobra.Command {
 	return group("server", "Add servers with their phones, look at them, restart, change and delete them",
 		newServerAddCommand(env), newServerCreateCommand(env), newServerListCommand(env), newServerShowCommand(env), newServerRenameCommand(env),
-		newServerTagCommand(env), newServerDriftCommand(env), newServerReconcileCommand(env), newServerRestartCommand(env), newServerChangeCommand(env), newServerDeleteCommand(env))
+		newServerTagCommand(env), newServerDriftCommand(env), newServerReconcileCommand(env), newServerRestartCommand(env), newServerChangeCommand(env), newServerDeleteCommand(env),
+		newServerFilesCommand(env), newServerAppsCommand(env))
 }
 
 type serverAddFlags struct {

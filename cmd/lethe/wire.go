@@ -64,14 +64,14 @@ func newBuilder(helper helperBinary) builder {
 
 func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, logger *slog.Logger) *app {
 	a := &app{store: st, hosts: h, stopping: make(chan struct{})}
-	files := objects.New(buckets(cfg))
+	files := objects.New(objects.Config{Buckets: buckets(cfg), Folder: objectFolder(cfg, in), Owners: st})
 	a.objects = files
 	trail := audit.NewLog(st.RecordAudit, logger, nil)
 	a.iam = iam.New(iam.Config{Store: st, Log: logger, Audit: trail, BaseURL: cfg.Advertise, RateLimit: cfg.RateLimit})
 	a.engine = work.New(work.Config{
 		Store: st, Queue: st, Hosts: h, Objects: files, Replica: in.Replica, Logger: logger, HostDeadline: cfg.HostDeadline, LeaseTTL: leaseTTL(cfg),
 		JobRetention: cfg.JobRetention, ReconcileEvery: cfg.ReconcileEvery, ReconcileGrace: cfg.ReconcileGrace,
-		RestartDead: cfg.RestartDead, TaskTimeout: cfg.TaskTimeout, AuditRetention: cfg.AuditRetention,
+		RestartDead: cfg.RestartDead, TaskTimeout: cfg.TaskTimeout, TransferTimeout: cfg.TransferTimeout, AuditRetention: cfg.AuditRetention,
 		Keypairs: keypairs(cfg),
 	})
 	phones := fleet.New(fleet.Config{
@@ -80,7 +80,7 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 	})
 
 	native := httpapi.New(httpapi.Config{
-		Fleet: phones, Authenticate: a.iam.Authenticate,
+		Fleet: phones, Authenticate: a.iam.Authenticate, AuthenticateHead: a.iam.AuthenticateHead,
 		Access: fleet.NewAccess(fleet.AccessConfig{Store: st, CheckPassword: a.iam.CheckPassword, Region: cfg.Region}),
 		Ready:  a.ready, Stopping: a.stopping, Version: buildVersion(), Log: logger,
 		Trail: fleet.NewAudit(st), Audit: trail,
@@ -108,9 +108,17 @@ func assemble(st *store.Store, h *hosts, cfg config.Config, in installation, log
 func buckets(cfg config.Config) []objects.Bucket {
 	var all []objects.Bucket
 	for _, b := range cfg.Buckets {
-		all = append(all, objects.Bucket{Name: b.Name, URL: b.URL, Project: phone.ProjectID(b.Project)})
+		all = append(all, objects.Bucket{Name: b.Name, URL: b.URL, Project: phone.ProjectID(b.Project), ReadOnly: b.ReadOnly})
 	}
 	return all
+}
+
+// objectFolder is where the buckets are that projects make. Several replicas need a folder that they share, and which that is nobody can guess.
+func objectFolder(cfg config.Config, in installation) string {
+	if cfg.ObjectFolder == "" && cfg.SQLite() {
+		return filepath.Join(in.Data, "objects")
+	}
+	return cfg.ObjectFolder
 }
 
 // bodyRoom is how many bytes of big bodies are held at once: five of the largest.

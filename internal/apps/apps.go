@@ -21,6 +21,9 @@ import (
 type Manager struct {
 	Data   *os.Root          // the phone's /data
 	System map[string]string // the apps of its system: their paths by their names
+	// Shared is what the phone sees at SharedAt besides, and installs from; nil: nothing.
+	Shared   *os.Root
+	SharedAt string
 }
 
 // Result is how a call of pm ended.
@@ -150,23 +153,21 @@ func failure(code, why string) Result {
 	return Result{Code: 1, Stdout: "Failure [" + code + "]\n"}
 }
 
-// install makes an app of the packages, whose files lie below /data: the app is there as a whole or not at all.
+// install makes an app of the packages, whose files lie below /data or in what is shared: the app is there as a whole or not at all.
 func (m Manager) install(files []string) (Result, error) {
 	name := ""
-	var below []string
 	for _, file := range files {
-		inside, ok := strings.CutPrefix(path.Clean(file), "/data/")
-		if !ok {
+		if _, _, ok := m.place(file); !ok {
 			return failure("INSTALL_PARSE_FAILED_NOT_APK", "Failed to parse "+file), nil
 		}
-		found, err := m.packageOf(inside)
+		found, err := m.packageOf(file)
 		switch {
 		case err != nil:
 			return failure("INSTALL_PARSE_FAILED_NOT_APK", "Failed to parse "+file+": "+err.Error()), nil
 		case name != "" && found != name:
 			return failure("INSTALL_FAILED_INVALID_APK", file+" inconsistent with "+name), nil
 		}
-		name, below = found, append(below, inside)
+		name = found
 	}
 	if _, system := m.System[name]; system {
 		return failure("INSTALL_FAILED_DUPLICATE_PACKAGE", name+" is of the system"), nil
@@ -175,7 +176,7 @@ func (m Manager) install(files []string) (Result, error) {
 	if err := errors.Join(m.Data.RemoveAll(next), m.Data.MkdirAll(next, 0o700), m.Data.MkdirAll("app", 0o700), m.Data.MkdirAll(path.Join("data", name), 0o700)); err != nil {
 		return Result{}, err
 	}
-	for i, file := range below {
+	for i, file := range files {
 		to := "base.apk"
 		if i > 0 {
 			to = fmt.Sprintf("split_%d.apk", i)
@@ -190,8 +191,27 @@ func (m Manager) install(files []string) (Result, error) {
 	return Result{Stdout: "Success\n"}, nil
 }
 
+// place is where a path of the phone leads, as far as it installs from there.
+func (m Manager) place(file string) (root *os.Root, below string, ok bool) {
+	if m.Shared != nil {
+		if below, ok = strings.CutPrefix(path.Clean(file), m.SharedAt+"/"); ok {
+			return m.Shared, below, true
+		}
+	}
+	below, ok = strings.CutPrefix(path.Clean(file), "/data/")
+	return m.Data, below, ok
+}
+
+func (m Manager) open(file string) (*os.File, error) {
+	root, below, ok := m.place(file)
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return root.Open(below)
+}
+
 func (m Manager) copyFile(from, to string) (err error) {
-	in, err := m.Data.Open(from)
+	in, err := m.open(from)
 	if err != nil {
 		return err
 	}
@@ -212,7 +232,7 @@ var nameRule = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]
 // packageOf reads which app a package is of. These phones read a manifest that is text; Android's own, which is binary, they say that they do
 // not.
 func (m Manager) packageOf(file string) (name string, err error) {
-	f, err := m.Data.Open(file)
+	f, err := m.open(file)
 	if err != nil {
 		return "", errors.New("no such file")
 	}

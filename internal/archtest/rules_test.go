@@ -24,6 +24,7 @@ var rules = map[string]rule{
 	"internal/apps":      {nil, "what phones have that run no Android; the test phone and the simulated driver share it"},
 	"internal/adb":       {nil, "a wire format and a key format that the drivers, the test phone and the configuration share"},
 	"internal/emptydir":  {nil, "it becomes a program of its own inside a container"},
+	"internal/sharedir":  {nil, "it runs in the program inside a container too"},
 	"internal/imagetar":  {nil, "a file format that the docker driver and the tests share"},
 	"internal/strictjson": {nil,
 		"reading a body strictly is the same task at every edge, so it may know none of them"},
@@ -31,9 +32,9 @@ var rules = map[string]rule{
 	"client": {[]string{"api", "internal/signature"}, "a client that pulls in the server is of no use to others"},
 
 	"internal/driver": {[]string{"internal/phone"}, "the contract speaks the domain's words and knows no host"},
-	"internal/driver/docker": {[]string{"internal/phone", "internal/driver", "internal/adb", "internal/imagetar", "internal/emptydir"},
+	"internal/driver/docker": {[]string{"internal/phone", "internal/driver", "internal/adb", "internal/imagetar", "internal/emptydir", "internal/sharedir"},
 		"a driver is stateless: the truth is the database and the host, and it must not reach for the first"},
-	"internal/driver/simulated": {[]string{"internal/phone", "internal/driver", "internal/adb", "internal/apps"},
+	"internal/driver/simulated": {[]string{"internal/phone", "internal/driver", "internal/adb", "internal/apps", "internal/sharedir"},
 		"a driver is stateless: the truth is the database and the host, and it must not reach for the first"},
 	"internal/driver/drivertest": {[]string{"internal/phone", "internal/driver"},
 		"the suite judges every driver by the contract alone, so it may know none of them"},
@@ -65,7 +66,7 @@ var rules = map[string]rule{
 	"internal/testenv": {[]string{"internal/phone", "internal/imagetar", "internal/simphone"},
 		"it gives the tests of every package the services they need, so it may know hardly any of them"},
 	"test/simphone":     {[]string{"internal/simphone"}, "only the program around the test phone"},
-	"test/volumehelper": {[]string{"internal/emptydir"}, "only the program around it"},
+	"test/volumehelper": {[]string{"internal/emptydir", "internal/sharedir"}, "only the program around it"},
 	"test/services":     {nil, "it starts services for any program and needs nothing of this one"},
 }
 

@@ -6,12 +6,14 @@ import (
 	"regexp"
 )
 
-// Bucket is a place that files for phones come from, which belongs to one project. It is set in the configuration file only, as one
+// Bucket is a place that files for phones come from and phones' data goes to, which belongs to one project. It is set in the configuration file only, as one
 // [[buckets]] table each.
 type Bucket struct {
 	Name    string // as in obs://NAME/PATH: of the installation, whatever it is called where it lies
 	URL     string // file:///FOLDER, or s3://BUCKET?region=...&endpoint=...
 	Project string // its id
+	// ReadOnly keeps calls from writing and deleting in it.
+	ReadOnly bool
 }
 
 const bucketsKey = "buckets"
@@ -34,6 +36,10 @@ func readBucket(table map[string]any) (b Bucket, wrong []string) {
 			return ok && validBucketURL(b.URL)
 		}},
 		{"project", "must be a project's id: 32 lower-case hex digits", textKey(&b.Project, projectID)},
+		{"read_only", "must be true or false", func(v any) (ok bool) {
+			b.ReadOnly, ok = v.(bool)
+			return ok
+		}},
 	})
 	for _, key := range []string{"url", "project"} {
 		if table[key] == nil {

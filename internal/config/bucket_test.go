@@ -26,10 +26,11 @@ project = "` + aProject + `"
 name = "far.away-1"
 url = "s3://b?region=eu-1&endpoint=http://127.0.0.1:9000&use_path_style=true"
 project = "` + aProject + `"
+read_only = true
 `)
 	want := []config.Bucket{
 		{Name: "apps", URL: "file:///srv/apps", Project: aProject},
-		{Name: "far.away-1", URL: "s3://b?region=eu-1&endpoint=http://127.0.0.1:9000&use_path_style=true", Project: aProject},
+		{Name: "far.away-1", URL: "s3://b?region=eu-1&endpoint=http://127.0.0.1:9000&use_path_style=true", Project: aProject, ReadOnly: true},
 	}
 	if diff := cmp.Diff(want, got.Buckets); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
@@ -43,7 +44,7 @@ func TestBucketProblems(t *testing.T) {
 	for _, c := range []struct{ key, value, says string }{
 		{"name", `"Apps"`, "name must be"}, {"name", `"ab"`, "name must be"}, {"url", `"file://srv/apps"`, "url must be"}, {"url", `"srv/apps"`, "url must be"},
 		{"url", `"s3://key:secret@b"`, "url must be"}, {"url", `"mem://"`, "url must be"}, {"url", "7", "url must be"}, {"project", `"local-1"`, "project must be"},
-		{"url", "", "url is missing"}, {"project", "", "project is missing"}, {"size", "1", `unknown key "size"`},
+		{"url", "", "url is missing"}, {"project", "", "project is missing"}, {"size", "1", `unknown key "size"`}, {"read_only", `"yes"`, "read_only must be true or false"},
 	} {
 		var text strings.Builder
 		text.WriteString("[[buckets]]\n")
@@ -61,5 +62,12 @@ func TestBucketProblems(t *testing.T) {
 	}
 	if _, err := bucketsOf(`buckets = "apps"`); err == nil || !strings.Contains(err.Error(), "[[buckets]]") {
 		t.Errorf("no table: %v", err)
+	}
+}
+
+func TestObjectFolder(t *testing.T) {
+	t.Parallel()
+	if _, err := config.Load(source("f", map[string]string{"f": `object_folder = "objects"`}, nil, map[string]string{"data": "d"})); err == nil || !strings.Contains(err.Error(), "must be a folder's whole path") {
+		t.Errorf("a path that depends on where it is started: %v", err)
 	}
 }

@@ -29,11 +29,15 @@ type Config struct {
 	// MaxConcurrentTasks is how many commands and transfers of files run at once on one server, and TaskTimeout how long one may take.
 	MaxConcurrentTasks int
 	TaskTimeout        time.Duration
+	// TransferTimeout is how long the export or import of a phone's data may take.
+	TransferTimeout time.Duration
+	// ObjectFolder is where the buckets are that projects make; "": a folder of the data folder with SQLite, and nowhere with PostgreSQL.
+	ObjectFolder string
 	// HostDeadline is how long a job waits for a host that does not answer before it fails.
 	HostDeadline time.Duration
 	// BootTimeout is how long a phone may take to boot on a server that was added without a timeout of its own.
 	BootTimeout time.Duration
-	// Buckets are what files come from.
+	// Buckets are what files come from and data goes to, besides those that projects make.
 	Buckets      []Bucket
 	PhoneModels  []PhoneModel // of the file only, as ServerModels
 	ServerModels []ServerModel
@@ -62,7 +66,7 @@ func Default() Config {
 		MaxConnections:     4096,
 		RateLimit:          200,
 		Region:             "local-1",
-		MaxConcurrentTasks: 16, TaskTimeout: 10 * time.Minute,
+		MaxConcurrentTasks: 16, TaskTimeout: 10 * time.Minute, TransferTimeout: 2 * time.Hour,
 		HostDeadline:   10 * time.Minute,
 		BootTimeout:    5 * time.Minute,
 		JobRetention:   90 * day,
@@ -92,6 +96,7 @@ func (c Config) LogValue() slog.Value {
 		slog.String("database", database), slog.Bool("tls", c.TLS()), slog.String("key_file", c.KeyFile), slog.Int("max_batch", c.MaxBatch), slog.Int("rate_limit", c.RateLimit),
 		slog.Int("max_connections", c.MaxConnections), slog.Any("trusted_proxies", c.TrustedProxies),
 		slog.String("region", c.Region), slog.Duration("host_deadline", c.HostDeadline), slog.Int("max_concurrent_tasks", c.MaxConcurrentTasks), slog.Duration("task_timeout", c.TaskTimeout),
+		slog.Duration("transfer_timeout", c.TransferTimeout), slog.String("object_folder", c.ObjectFolder),
 		slog.Duration("boot_timeout", c.BootTimeout), slog.Duration("job_retention", c.JobRetention),
 		slog.Duration("audit_retention", c.AuditRetention),
 		slog.Duration("reconcile_every", c.ReconcileEvery), slog.Duration("reconcile_grace", c.ReconcileGrace),

@@ -79,11 +79,11 @@ func TestLoadTakesTheStrongestSource(t *testing.T) {
 			"every key by flag",
 			source("", nil, nil, map[string]string{
 				"data": "d", "listen": "[::1]:0", "advertise": "https://phones.example.com/", "database": "postgresql://h/n", "tls-cert": "c", "tls-key": "k", "key-file": "s",
-				"max-batch": "10000", "rate-limit": "7", "max-connections": "99", "trusted-proxies": "10.1.2.3/8, fd00::1", "region": "eu-7", "host-deadline": "1h", "job-retention": "0", "audit-retention": "30d", "reconcile-every": "1m", "reconcile-grace": "2h", "restart-dead": "never", "boot-timeout": "20m", "max-concurrent-tasks": "3", "task-timeout": "1m", "log-level": "error", "log-format": "json",
+				"max-batch": "10000", "rate-limit": "7", "max-connections": "99", "trusted-proxies": "10.1.2.3/8, fd00::1", "region": "eu-7", "host-deadline": "1h", "job-retention": "0", "audit-retention": "30d", "reconcile-every": "1m", "reconcile-grace": "2h", "restart-dead": "never", "boot-timeout": "20m", "max-concurrent-tasks": "3", "task-timeout": "1m", "transfer-timeout": "3h", "object-folder": "/srv/objects", "log-level": "error", "log-format": "json",
 			}),
 			config.Config{
 				Data: "d", Listen: "[::1]:0", Advertise: "https://phones.example.com", Database: "postgresql://h/n", TLSCert: "c", TLSKey: "k", KeyFile: "s",
-				JobRetention: 0, AuditRetention: 30 * 24 * time.Hour, ReconcileEvery: time.Minute, ReconcileGrace: 2 * time.Hour, MaxBatch: 10000, RateLimit: 7, MaxConnections: 99, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::1/128")}, Region: "eu-7", HostDeadline: time.Hour, BootTimeout: 20 * time.Minute, MaxConcurrentTasks: 3, TaskTimeout: time.Minute, LogLevel: slog.LevelError, LogFormat: "json",
+				JobRetention: 0, AuditRetention: 30 * 24 * time.Hour, ReconcileEvery: time.Minute, ReconcileGrace: 2 * time.Hour, MaxBatch: 10000, RateLimit: 7, MaxConnections: 99, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::1/128")}, Region: "eu-7", HostDeadline: time.Hour, BootTimeout: 20 * time.Minute, MaxConcurrentTasks: 3, TaskTimeout: time.Minute, TransferTimeout: 3 * time.Hour, ObjectFolder: "/srv/objects", LogLevel: slog.LevelError, LogFormat: "json",
 			},
 		},
 	}

@@ -30,7 +30,7 @@ type call struct {
 }
 
 // adapt makes a route's handler out of what it does: everything that all routes have in common is here.
-func (h *Handler) adapt(rt route) http.Handler {
+func (h *Handler) adapt(rt mounted) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
 		c := &call{Request: r, id: phone.NewID[phone.RequestID](), project: phone.ProjectID(r.PathValue("project_id"))}
@@ -48,7 +48,7 @@ func (h *Handler) noRoute(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve lets the call through the checks that come before every handler, in the order that the package comment gives.
-func (h *Handler) serve(w http.ResponseWriter, c *call, rt route) (out any, err error) {
+func (h *Handler) serve(w http.ResponseWriter, c *call, rt mounted) (out any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			out, err = nil, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -64,8 +64,8 @@ func (h *Handler) serve(w http.ResponseWriter, c *call, rt route) (out any, err 
 	if c.caller, err = h.Authenticate(c.Request, c.body); err != nil {
 		return nil, err
 	}
-	h.begin(c, rt)
-	if err := fleet.Authorise(c.caller, c.project, rt.action); err != nil {
+	h.begin(c, rt.route)
+	if err := fleet.AuthoriseOne(c.caller, c.project, rt.actions...); err != nil {
 		return nil, err
 	}
 	if err := h.users.enter(c.caller.User.ID); err != nil {

@@ -57,6 +57,10 @@ const (
 	reasonNotHere         phone.Reason = "cph_not_here"
 	reasonNoShare         phone.Reason = "cph_no_share"
 	reasonPath            phone.Reason = "cph_path"
+	reasonStorageInfos    phone.Reason = "cph_storage_infos"
+	reasonTooManyStorages phone.Reason = "cph_too_many_storage_infos"
+	reasonRestoreInfos    phone.Reason = "cph_restore_infos"
+	reasonShareServer     phone.Reason = "cph_share_server"
 )
 
 // line is what the wire says of one kind of error. In text {0} stands for the property key, as in the CPH API reference, and {1}
@@ -122,6 +126,13 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonCommandInvalid:   {400, "CPS.0117", "Parameter: command is invalid."},
 	phone.ReasonContentInvalid:   {400, "CPS.0118", "Parameter: content is invalid."},
 
+	phone.ReasonNoShare:           {400, "CPS.0137", "Server does not support push share files. {1}"},
+	phone.ReasonBucketInvalid:     {400, "CPS.0134", "Parameter: bucket_name is invalid. {1}"},
+	phone.ReasonObjectPathInvalid: {400, "CPS.0135", "Parameter: object_path is invalid. {1}"},
+	phone.ReasonPackageInvalid:    {400, "CPS.0173", "Parameter: package_name is invalid. {1}"},
+	phone.ReasonFilePathsInvalid:  {400, "CPS.0155", "The file_paths is invalid. {1}"},
+	phone.ReasonPathInvalid:       {400, "CPS.0199", "The path is invalid. {1}"},
+
 	// Why jobs fail; in a job no HTTP status applies.
 	phone.ReasonBootTimeout:    {500, "CPS.0054", "Handle job timeout."},
 	phone.ReasonHostGone:       {500, "CPS.0099", "Parameter: server is not ready."},
@@ -131,6 +142,17 @@ var byReason = map[phone.Reason]line{
 	phone.ReasonObjectNotFound: {400, "CPS.0104", "File doesn't exists in OBS."},
 	phone.ReasonObjectsGone:    {500, "CPS.0104", "File doesn't exists in OBS."},
 	phone.ReasonFileInvalid:    {500, "CPS.0118", "Parameter: content is invalid."},
+	// The reference has no code for what is wrong with a bucket or a checksum: these are the nearest.
+	phone.ReasonBucketNotFound: {400, "CPS.0103", "Failed to upload objects to OBS. {1}"},
+	phone.ReasonBucketReadOnly: {400, "CPS.0103", "Failed to upload objects to OBS. {1}"},
+	phone.ReasonStoreFull:      {500, "CPS.0103", "Failed to upload objects to OBS. {1}"},
+	phone.ReasonObjectTooLarge: {400, "CPS.0103", "Failed to upload objects to OBS. {1}"},
+	phone.ReasonObjectInvalid:  {400, "CPS.0107", "Parameters for upload files to obs is invalid. {1}"},
+	phone.ReasonBucketNotEmpty: {400, "CPS.0102", "Failed to create OBS bucket. {1}"}, // only the native API deletes and makes buckets
+	phone.ReasonNoObjectFolder: {501, "CPS.0102", "Failed to create OBS bucket. {1}"},
+	phone.ReasonIncludeInvalid: {400, "CPS.0168", "Parameter: include_files is invalid. {1}"},
+	phone.ReasonExcludeInvalid: {400, "CPS.0169", "Parameter: exclude_files is invalid. {1}"},
+	phone.ReasonChecksum:       {500, "CPS.0118", "Parameter: content is invalid."},
 	phone.ReasonTaskEnded:      {500, "CPS.0141", "Phone is not in running status."},
 	phone.ReasonTaskExpired:    {500, "CPS.0054", "Handle job timeout."},
 	phone.ReasonTaskUnknown:    internal,
@@ -194,6 +216,10 @@ var byReason = map[phone.Reason]line{
 	reasonOrder:           {400, "CPS.0062", "Create order failed. {1}"},
 	reasonNoShare:         {400, "CPS.0137", "Server does not support push share files. {1}"},
 	reasonPath:            {400, "CPS.0199", "The path is invalid."},
+	reasonStorageInfos:    {400, "CPS.0167", "Parameter: storage_infos is invalid. {1}"},
+	reasonTooManyStorages: {400, "CPS.0170", "Parameter: storage_infos exceeds the limit."},
+	reasonRestoreInfos:    {400, "CPS.0171", "Parameter: restore_infos is invalid. {1}"},
+	reasonShareServer:     {400, "CPS.0156", "The server_id is not found."},
 	// The reference has no code for these two.
 	reasonNoEvent: {404, "APIGW.0201", "API request error. {1}"},
 	reasonNotHere: {501, "CPS.0003", "Service internal error. {1}"},

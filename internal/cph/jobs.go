@@ -128,6 +128,10 @@ func serverJobOut(j phone.ServerJob) job {
 	}
 	if j.Status() == phone.JobFailed {
 		out.Code, out.Msg, out.Executed = failureOut(phone.Job{Phase: phone.PhaseFailed, Failure: j.Failure})
+		return out
+	}
+	if out.Executed = cut(j.Output, maxExecuteMsg); j.Listing != nil {
+		out.Executed = listingOut(*j.Listing)
 	}
 	return out
 }

@@ -13,9 +13,6 @@ func TestEveryOperationAsks(t *testing.T) {
 	t.Parallel()
 	const forbidden = "No permission to request resources."
 	for _, op := range cph.Operations() {
-		if op.State == cph.NotYet {
-			continue
-		}
 		t.Run(op.Name, func(t *testing.T) {
 			t.Parallel()
 			b := newBundle(t)
@@ -37,17 +34,5 @@ func TestEveryOperationAsks(t *testing.T) {
 				t.Errorf("with %s alone: %d %s", op.Action, got.status, got.body)
 			}
 		})
-	}
-}
-
-// What is not yet there is a path that does not exist, also where it could be taken for a server or a phone of that name.
-func TestOperationsNotYet(t *testing.T) {
-	t.Parallel()
-	b := newBundle(t)
-	for _, op := range cph.Operations() {
-		if op.State == cph.NotYet {
-			path := strings.NewReplacer("{project_id}", string(project), "{server_id}", string(serverID)).Replace(op.Path)
-			b.do(op.Method, path, "owner", `{"server_name":"a"}`).refused(t, 404, "APIGW.0101", "The API does not exist or has not been published in the environment.")
-		}
 	}
 }

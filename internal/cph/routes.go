@@ -17,7 +17,6 @@ const (
 	Done    State = "done"
 	Partly  State = "partly"
 	Refused State = "refused"
-	NotYet  State = "not yet" // answered as a path that does not exist
 )
 
 // Operation is one operation of the API and how far lethe has it.
@@ -38,7 +37,14 @@ type route struct {
 	action  fleet.Action
 	state   State
 	why     string
-	handle  func(*call) (any, error) // nil: not yet
+	handle  func(*call) (any, error)
+}
+
+// mounted is a route with the actions of all operations that share its method and path: before the body is read it is enough that the caller may
+// do one of them.
+type mounted struct {
+	route
+	actions []fleet.Action
 }
 
 // trace is what the audit trail calls what the route does: the operation's name as CTS writes it. "" is of what only reads.
@@ -62,7 +68,7 @@ func Operations() []Operation {
 // table is the whole API.
 func (h *Handler) table() []route {
 	var all []route
-	for _, part := range [][]route{h.phoneRoutes(), h.serverRoutes(), h.imageRoutes(), h.jobRoutes(), h.tagRoutes(), h.absentRoutes(), laterRoutes()} {
+	for _, part := range [][]route{h.phoneRoutes(), h.serverRoutes(), h.imageRoutes(), h.jobRoutes(), h.tagRoutes(), h.sharedRoutes(), h.absentRoutes()} {
 		all = append(all, part...)
 	}
 	return all
@@ -88,8 +94,12 @@ func (h *Handler) phoneRoutes() []route {
 			"a job_id names a run in its answer alone: nothing of it is kept, so ShowJob knows none", h.runSyncCommand},
 		{"RunShellCommand", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Done, "", h.runCommand},
 		{"UninstallApk", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Partly, "takes the name of one app, and no option", h.runCommand},
-		{"PushFile", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Partly, "from buckets that the operator has registered", h.runCommand},
-		{"InstallApk", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Partly, "from buckets that the operator has registered", h.runCommand},
+		{"PushFile", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Partly, "from buckets of this installation", h.runCommand},
+		{"InstallApk", "POST " + base + "/phones/commands", fleet.ActionPhonesCommand, Partly, "from buckets of this installation", h.runCommand},
+		{"BatchExportCloudPhoneData", "POST " + base + "/phones/batch-storage", fleet.ActionPhonesExport, Partly,
+			"into buckets of this installation; owners, modes and times are kept, extended attributes (labels) are not", h.exportData},
+		{"BatchImportCloudPhoneData", "POST " + base + "/phones/batch-restore", fleet.ActionPhonesImport, Partly,
+			"from buckets of this installation; extended attributes (labels) are not restored", h.importData},
 		{"ListCloudPhoneModels", "GET " + base + "/phone-models", fleet.ActionPhoneModelsList, Done, "", h.listPhoneModels},
 	}
 }
@@ -133,21 +143,20 @@ func (h *Handler) jobRoutes() []route {
 	}
 }
 
-// routes gives every pattern its handler. What is not yet there gets the one for unknown paths, for else some of it would be taken
-// for a server or a phone of that name.
+// routes gives every pattern its handler.
 func (h *Handler) routes() {
 	h.unknown = http.HandlerFunc(h.noRoute)
 	h.mux.Handle("/", h.unknown)
-	mounted := map[string]bool{}
+	actions := map[string][]fleet.Action{}
 	for _, rt := range h.table() {
-		if mounted[rt.pattern] {
+		actions[rt.pattern] = append(actions[rt.pattern], rt.action)
+	}
+	done := map[string]bool{}
+	for _, rt := range h.table() {
+		if done[rt.pattern] {
 			continue
 		}
-		mounted[rt.pattern] = true
-		if rt.state == NotYet {
-			h.mux.Handle(rt.pattern, h.unknown)
-		} else {
-			h.mux.Handle(rt.pattern, h.adapt(rt))
-		}
+		done[rt.pattern] = true
+		h.mux.Handle(rt.pattern, h.adapt(mounted{rt, actions[rt.pattern]}))
 	}
 }

@@ -4,11 +4,15 @@
 package driver
 
 import (
+	"archive/tar"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -74,7 +78,7 @@ type Driver interface {
 	// certain is the command's TimeLimit.
 	Exec(ctx context.Context, ref Ref, command Command) (Result, error)
 
-	// List gives every instance and volume that carries this installation's label, of this server.
+	// List gives every instance and volume that carries this installation's label, of this server, and its shared storage.
 	List(ctx context.Context) ([]Object, error)
 }
 
@@ -111,7 +115,8 @@ const (
 type Unpacker interface {
 	// Unpack unpacks a tar in the running instance: its names are below the phone's root directory. What is there is replaced, a folder
 	// that is there stays. The archive is read as it comes, and is never in memory as a whole. Whoever gives it has seen to it that no name leads
-	// out of the root directory; a driver must not follow one that does, nor a link in the phone that does. An archive that the phone
+	// out of the root directory; a driver must not follow one that does, nor a link in the phone that does. A link that is in the place of a folder
+	// or a file of the archive is not followed at all: the folder is refused as below, the file takes its place. An archive that the phone
 	// cannot hold is Invalid with ReasonFileInvalid, an absent instance NotFound, one that does not run Precondition; an error of the
 	// archive's own reader is given as it is. What was unpacked before an error stays.
 	Unpack(ctx context.Context, ref Ref, archive io.Reader) error
@@ -119,6 +124,72 @@ type Unpacker interface {
 
 // CapabilityFiles is the capability of an Unpacker.
 const CapabilityFiles = "files"
+
+// Packer is implemented by drivers that can read the files of a phone. Its name in Info.Capabilities is CapabilityExport.
+type Packer interface {
+	// Pack gives what is at an absolute path in the running instance to each, entry by entry: first the folders above it from the top on, then
+	// itself, then all that is below it, a folder before what is in it. Names are as in an archive of the phone's root directory (data/app/,
+	// with a slash at the end of a folder's), owner, mode, times and links as they are in the phone; a file's content is what each reads. Sockets and
+	// devices may be given, as tar has them, or not. No link is followed: one is given as a link, and what would be behind one is not there. What is not
+	// there gives nothing beyond the folders above it that are there. The first error of each ends it, and is given as it is. A file
+	// that becomes shorter while it is read may be Internal with ReasonHostFailed. An absent instance is NotFound, one that does not run
+	// Precondition.
+	Pack(ctx context.Context, ref Ref, path string, each func(*tar.Header, io.Reader) error) error
+}
+
+// CapabilityExport is the capability of a Packer.
+const CapabilityExport = "export"
+
+// Sharer is implemented by drivers whose servers can have a shared storage: files that all phones of the server read and none of them writes,
+// in a folder of the host that no reset touches. Its name in Info.Capabilities is CapabilityShare, where the server's settings give it one. Two
+// calls at once leave what each of them may have left; whoever calls sees to the order. Paths are below the storage's root.
+type Sharer interface {
+	// SharePath is where the server's phones see the shared storage, or "" when its settings give it none: then PushShared, RemoveShared and
+	// ListShared are Precondition with ReasonNoShare. It asks no host.
+	SharePath() string
+
+	// PushShared unpacks a tar in the shared storage, which it makes if it is not there: see Unpacker for what is replaced and for the errors.
+	PushShared(ctx context.Context, archive io.Reader) error
+
+	// RemoveShared removes files, and folders with all that is in them, and says how many of the paths led to something. Nothing to remove is a
+	// success. A link is removed itself, and one on the way to a path is followed within the storage alone.
+	RemoveShared(ctx context.Context, paths []string) (removed int, err error)
+
+	// ListShared gives the files of a folder in the order of their names, limit of them after offset, and how many there are. NotFound with
+	// ReasonPathInvalid: it is not there, or is no folder.
+	ListShared(ctx context.Context, folder string, offset, limit int) (phone.ShareListing, error)
+
+	// EraseShare destroys the shared storage, whatever the server's settings are now, and then looks for it on the host. It returns no error
+	// only when it is gone; else the error is as Erase has it. nil: there was none. What an instance still uses is not destroyed.
+	EraseShare(ctx context.Context) (*phone.ErasedShare, error)
+}
+
+// CapabilityShare is the capability of a Sharer whose server has a shared storage.
+const CapabilityShare = "share"
+
+// CheckSharePath says why no shared storage can be seen at a path of a phone, or "". Where Android mounts something itself at its start
+// it would be covered, or cover what Android needs.
+func CheckSharePath(name string) string {
+	clean := path.Clean(name)
+	first, _, _ := strings.Cut(strings.TrimPrefix(clean, "/"), "/")
+	switch {
+	case !path.IsAbs(name) || clean != name:
+		return "must be an absolute path without . and .. and with single slashes, such as /data/share"
+	case len(name) > 255 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"'\,:`, r) }):
+		return "must have at most 255 characters, and none but letters, digits and common signs"
+	case clean == "/" || clean == "/data":
+		return "must be a folder of its own, such as /data/share: it would hide the phone's"
+	case slices.Contains([]string{"acct", "apex", "bin", "config", "d", "dev", "etc", "init", "linkerconfig", "metadata", "mnt", "odm", "proc", "product", "sbin", "sdcard", "storage", "sys", "system", "system_ext", "vendor"}, first):
+		return "is where Android has files of its own: choose another, such as /data/share"
+	}
+	return ""
+}
+
+// ErrNoShare is the error of a server whose settings give it no shared storage.
+func ErrNoShare() *phone.Error {
+	return phone.Errorf(phone.Precondition, phone.ReasonNoShare,
+		"the server has no shared storage: an operator gives it one when the server is added, with share_path = \"/data/share\" in its template")
+}
 
 // Info is what a host says of itself.
 type Info struct {
@@ -201,6 +272,7 @@ type ObjectKind string
 const (
 	ObjectInstance ObjectKind = "instance"
 	ObjectVolume   ObjectKind = "volume"
+	ObjectShare    ObjectKind = "share" // the server's shared storage, which is no phone's
 )
 
 // Object is one thing on a host that carries this installation's label.

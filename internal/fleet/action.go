@@ -9,7 +9,7 @@ import (
 type Action string
 
 // The actions. The CPH API reference names cph:phones:reset, cph:phones:updateProperty, ims:images:get, cph:servers:list, cph:servers:get,
-// cph:servers:create, cph:servers:restart, cph:servers:change and cph:servers:delete; it leaves the others open, and they follow its pattern. Those of iam are named as in IAM where it has them.
+// cph:servers:create, cph:servers:restart, cph:servers:change, cph:servers:delete, cph:phones:storage and cph:phones:restore; it leaves the others open, and they follow its pattern. Those of iam are named as in IAM where it has them.
 const (
 	ActionPhonesList           Action = "cph:phones:list"
 	ActionPhonesGet            Action = "cph:phones:get"
@@ -19,6 +19,8 @@ const (
 	ActionPhonesUpdateProperty Action = "cph:phones:updateProperty"
 	ActionPhonesDelete         Action = "cph:phones:delete"
 	ActionPhonesCommand        Action = "cph:phones:runCommand"
+	ActionPhonesExport         Action = "cph:phones:storage"
+	ActionPhonesImport         Action = "cph:phones:restore"
 	ActionServersList          Action = "cph:servers:list"
 	ActionServersGet           Action = "cph:servers:get"
 	ActionServersCreate        Action = "cph:servers:create"
@@ -32,8 +34,8 @@ const (
 	ActionImagesGet            Action = "ims:images:get" // naming an image in a reset: images belong to the image service
 	ActionImagesCreate         Action = "ims:images:create"
 
-	// The CPH API's beyond these. The reference names cph:servers:updateName, cph:servers:changeType, cph:system:listServerTypes and
-	// cph:phones:execSyncCommands; the others follow its pattern.
+	// The CPH API's beyond these. The reference names cph:servers:updateName, cph:servers:changeType, cph:system:listServerTypes,
+	// cph:phones:execSyncCommands and those of shared files and apps; the others follow its pattern.
 	ActionPhonesUpdateName   Action = "cph:phones:updateName"
 	ActionPhonesConnect      Action = "cph:phones:connect"
 	ActionPhonesSyncCommand  Action = "cph:phones:execSyncCommands"
@@ -45,6 +47,11 @@ const (
 	ActionServersKeypair     Action = "cph:servers:updateKeypair"
 	ActionServersAttach      Action = "cph:servers:attachShareFilesystem"
 	ActionServersDetach      Action = "cph:servers:detachShareFilesystem"
+	ActionShareFilesPush     Action = "cph:servers:pushShareFiles"
+	ActionShareFilesDelete   Action = "cph:servers:deleteShareFiles"
+	ActionShareFilesList     Action = "cph:servers:getShareFiles"
+	ActionShareAppsPush      Action = "cph:servers:pushShareApps"
+	ActionShareAppsDelete    Action = "cph:servers:deleteShareApps"
 	ActionPhoneModelsList    Action = "cph:system:listPhoneTypes"
 	ActionServerModelsList   Action = "cph:system:listServerTypes"
 	ActionImagesDelete       Action = "cph:images:delete"
@@ -99,6 +106,15 @@ const (
 	ActionAccountsUpdate Action = "lethe:accounts:update"
 	ActionAccountsDelete Action = "lethe:accounts:delete"
 	ActionReplicasList   Action = "lethe:replicas:list"
+
+	// Buckets and objects are those of an object store, which is a service of its own in Huawei's cloud too: no policy of CPH's gives them.
+	ActionBucketsList   Action = "lethe:buckets:list"
+	ActionBucketsCreate Action = "lethe:buckets:create"
+	ActionBucketsDelete Action = "lethe:buckets:delete"
+	ActionObjectsList   Action = "lethe:objects:list"
+	ActionObjectsGet    Action = "lethe:objects:get"
+	ActionObjectsPut    Action = "lethe:objects:put"
+	ActionObjectsDelete Action = "lethe:objects:delete"
 
 	// ActionAuditList is looking at the account's audit trail. CTS has actions of its own in IAM; lethe has no such service. It is none
 	// of CPH's, whose ready-made policies must not show who was given what.
@@ -155,6 +171,8 @@ var permissions = []Permission{
 	{Action: ActionPhonesUpdateProperty, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionPhonesDelete, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionPhonesCommand, Resource: "phone", Scope: ScopeProject},
+	{Action: ActionPhonesExport, Resource: "phone", Scope: ScopeProject},
+	{Action: ActionPhonesImport, Resource: "phone", Scope: ScopeProject},
 	{Action: ActionServersList, Resource: "server", Scope: ScopeProject, Reads: true},
 	{Action: ActionServersGet, Resource: "server", Scope: ScopeProject, Reads: true},
 	{Action: ActionServersCreate, Resource: "server", Scope: ScopeProject},
@@ -179,6 +197,11 @@ var permissions = []Permission{
 	{Action: ActionServersKeypair, Resource: "server", Scope: ScopeProject},
 	{Action: ActionServersAttach, Resource: "server", Scope: ScopeProject},
 	{Action: ActionServersDetach, Resource: "server", Scope: ScopeProject},
+	{Action: ActionShareFilesPush, Resource: "server", Scope: ScopeProject},
+	{Action: ActionShareFilesDelete, Resource: "server", Scope: ScopeProject},
+	{Action: ActionShareFilesList, Resource: "server", Scope: ScopeProject, Reads: true},
+	{Action: ActionShareAppsPush, Resource: "server", Scope: ScopeProject},
+	{Action: ActionShareAppsDelete, Resource: "server", Scope: ScopeProject},
 	{Action: ActionPhoneModelsList, Resource: "phone model", Scope: ScopeProject, Reads: true},
 	{Action: ActionServerModelsList, Resource: "server model", Scope: ScopeProject, Reads: true},
 	{Action: ActionImagesDelete, Resource: "image", Scope: ScopeProject},
@@ -193,6 +216,14 @@ var permissions = []Permission{
 	{Action: ActionEncodersRestart, Resource: "encode server", Scope: ScopeProject},
 	{Action: ActionEventsList, Resource: "scheduled event", Scope: ScopeProject, Reads: true},
 	{Action: ActionEventsUpdate, Resource: "scheduled event", Scope: ScopeProject},
+
+	{Action: ActionBucketsList, Resource: "bucket", Scope: ScopeProject, Reads: true},
+	{Action: ActionBucketsCreate, Resource: "bucket", Scope: ScopeProject},
+	{Action: ActionBucketsDelete, Resource: "bucket", Scope: ScopeProject},
+	{Action: ActionObjectsList, Resource: "object", Scope: ScopeProject, Reads: true},
+	{Action: ActionObjectsGet, Resource: "object", Scope: ScopeProject, Reads: true},
+	{Action: ActionObjectsPut, Resource: "object", Scope: ScopeProject},
+	{Action: ActionObjectsDelete, Resource: "object", Scope: ScopeProject},
 
 	{Action: ActionUsersList, Resource: "user", Scope: ScopeAccount, Reads: true},
 	{Action: ActionUsersGet, Resource: "user", Scope: ScopeAccount, Reads: true},

@@ -20,8 +20,22 @@ func actionOf(kind phone.Kind) Action {
 		return ActionPhonesUpdateProperty
 	case phone.KindShell, phone.KindUninstall, phone.KindPush, phone.KindInstall:
 		return ActionPhonesCommand
+	case phone.KindExport:
+		return ActionPhonesExport
+	case phone.KindImport:
+		return ActionPhonesImport
 	case phone.KindDelete:
 		return ActionPhonesDelete
+	case phone.KindSharePush:
+		return ActionShareFilesPush
+	case phone.KindShareDelete:
+		return ActionShareFilesDelete
+	case phone.KindShareList:
+		return ActionShareFilesList
+	case phone.KindAppPush:
+		return ActionShareAppsPush
+	case phone.KindAppDelete:
+		return ActionShareAppsDelete
 	}
 	return ActionPhonesReset
 }
@@ -29,7 +43,7 @@ func actionOf(kind phone.Kind) Action {
 // authoriseControl refuses a caller who may not control jobs of any kind, before anything is looked up for it.
 func authoriseControl(caller account.Caller, project phone.ProjectID) error {
 	return AuthoriseOne(caller, project, ActionPhonesReset, ActionPhonesRestart, ActionPhonesStop, ActionPhonesUpdateProperty, ActionPhonesDelete, ActionPhonesCommand,
-		ActionServersCreate)
+		ActionPhonesExport, ActionPhonesImport, ActionServersCreate)
 }
 
 // CancelRequest cancels the jobs of a request on whose phones nothing has been done yet; the others go on. It needs the action

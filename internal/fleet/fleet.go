@@ -32,7 +32,7 @@ type Service struct {
 type Config struct {
 	Store Store
 	Hosts Hosts
-	// Objects are the buckets that files come from; nil: there is none.
+	// Objects are the buckets that files come from and data goes to; nil: there is none.
 	Objects Objects
 	// Check says whether a driver can give a phone its properties; nil lets all pass.
 	Check phone.PropertyCheck
@@ -66,6 +66,9 @@ func New(c Config) *Service {
 	}
 	if c.CheckKeys == nil {
 		c.CheckKeys = func(string) *phone.Error { return nil }
+	}
+	if c.Objects == nil {
+		c.Objects = noObjects{}
 	}
 	if c.MaxBatch == 0 {
 		c.MaxBatch = 1000

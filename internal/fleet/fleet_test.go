@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ type bundle struct {
 func newBundle(t *testing.T, change ...func(*fleet.Config)) bundle {
 	t.Helper()
 	b := bundle{store: &fleettest.Store{}, hosts: &oneHost{}, reconciler: &fleettest.Reconciler{}}
-	config := fleet.Config{Store: b.store, Hosts: b.hosts, Reconciler: b.reconciler, Now: func() time.Time { return now }}
+	config := fleet.Config{Store: b.store, Hosts: b.hosts, Reconciler: b.reconciler, Objects: someObjects(b.store), Now: func() time.Time { return now }}
 	for _, f := range change {
 		f(&config)
 	}
@@ -58,6 +59,7 @@ func newBundle(t *testing.T, change ...func(*fleet.Config)) bundle {
 		phone.Image{ID: "77777777777777777777777777777777", Name: "theirs", Project: other, Label: "cloud_phone"},
 		phone.ImageMember{Image: theirImage, Project: project, Status: phone.MemberPending},
 		phone.Image{ID: freeImage, Name: "free", Project: project, Label: "cloud_phone"},
+		phone.Bucket{ID: bucketID, Name: "ours", Project: project, CreatedAt: now},
 	)
 	return b
 }
@@ -84,16 +86,28 @@ type oneHost struct {
 	made   int
 	ref    driver.Ref
 	args   []string
+	bare   bool // it has no shared storage
 }
 
 func (h *oneHost) Driver(context.Context, phone.Server) (driver.Driver, error) {
 	return runner{host: h}, h.err
 }
 
+// sharer is embedded for what no use case calls.
+type sharer struct{ driver.Sharer }
+
 // runner can be made, say who it is, and run commands.
 type runner struct {
 	driver.Driver
+	sharer
 	host *oneHost
+}
+
+func (r runner) SharePath() string {
+	if r.host.bare {
+		return ""
+	}
+	return "/data/share"
 }
 
 func (r runner) Create(context.Context) error {
@@ -109,8 +123,33 @@ func (r runner) Exec(_ context.Context, ref driver.Ref, command driver.Command) 
 }
 
 // useCases calls each use case with input that is right in itself.
+const bucketID = "99999999999999999999999999999999"
+
+// someObjects are the buckets of the store's projects, of which the first has objects, and two of the configuration.
+func someObjects(store *fleettest.Store) *fleettest.Objects {
+	files := &fleettest.Objects{Store: store, Fixed: []phone.Bucket{{Name: "registered", Project: project, ReadOnly: true}, {Name: "theirs", Project: other}, {Name: "apps", Project: project}}}
+	files.Fill(bucketID, map[string]string{"kept": "kept", "gone": "gone", "gone.sha256": "sum"})
+	files.Fill("apps", map[string]string{"a.tar": "an app"})
+	return files
+}
+
 func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context) error {
+	share := func(kind phone.Kind, task phone.Task) func(context.Context) error {
+		return func(ctx context.Context) error {
+			_, outcomes, err := b.RunShareTask(ctx, c, fleet.ShareCall{Project: project, Kind: kind, Task: task, Servers: []string{string(serverID)}})
+			if err == nil && outcomes[0].Err != nil {
+				return outcomes[0].Err
+			}
+			return err
+		}
+	}
+	tarball := []phone.Object{{Bucket: "apps", Key: "a.tar"}}
 	return map[fleet.Action]func(context.Context) error{
+		fleet.ActionShareFilesPush:   share(phone.KindSharePush, phone.Task{Objects: tarball}),
+		fleet.ActionShareFilesDelete: share(phone.KindShareDelete, phone.Task{Share: &phone.ShareTask{Paths: []string{"/data/a"}}}),
+		fleet.ActionShareFilesList:   share(phone.KindShareList, phone.Task{Share: &phone.ShareTask{Path: "/data", Limit: 50}}),
+		fleet.ActionShareAppsPush:    share(phone.KindAppPush, phone.Task{Package: "com.example.app", Objects: tarball}),
+		fleet.ActionShareAppsDelete:  share(phone.KindAppDelete, phone.Task{Package: "com.example.app"}),
 		fleet.ActionPhonesList: func(ctx context.Context) error {
 			_, _, err := b.Phones(ctx, c, fleet.PhoneFilter{Project: project})
 			_, _, afterErr := b.PhonesAfter(ctx, c, fleet.PhoneFilter{Project: project}, fleet.Place{})
@@ -252,6 +291,52 @@ func useCases(b bundle, c account.Caller) map[fleet.Action]func(context.Context)
 			}
 			return b.RemoveTags(ctx, c, project, serverID, tags)
 		},
+		fleet.ActionPhonesExport: func(ctx context.Context) error {
+			_, _, err := b.TransferData(ctx, c, fleet.TransferData{
+				Project: project, Kind: phone.KindExport, Phones: []fleet.PhoneData{{Phone: string(firstID), Bucket: "ours", Key: "a", Include: []string{"/data"}}},
+			})
+			return err
+		},
+		fleet.ActionPhonesImport: func(ctx context.Context) error {
+			_, _, err := b.TransferData(ctx, c, fleet.TransferData{
+				Project: project, Kind: phone.KindImport, Phones: []fleet.PhoneData{{Phone: string(firstID), Bucket: "ours", Key: "kept"}},
+			})
+			return err
+		},
+		fleet.ActionBucketsCreate: func(ctx context.Context) error {
+			_, err := b.CreateBucket(ctx, c, project, "new-"+phone.NewID[string]())
+			return err
+		},
+		fleet.ActionBucketsList: func(ctx context.Context) error {
+			_, err := b.Buckets(ctx, c, project)
+			return err
+		},
+		fleet.ActionBucketsDelete: func(ctx context.Context) error {
+			err := b.DeleteBucket(ctx, c, project, "ours")
+			if phone.ReasonOf(err) == phone.ReasonBucketNotEmpty { // allowed, and refused for its objects
+				return nil
+			}
+			return err
+		},
+		fleet.ActionObjectsList: func(ctx context.Context) error {
+			_, _, err := b.ListObjects(ctx, c, fleet.ObjectFilter{Project: project, Bucket: "ours"})
+			return err
+		},
+		fleet.ActionObjectsGet: func(ctx context.Context) error {
+			content, _, err := b.OpenObject(ctx, c, project, "ours", "kept")
+			if err != nil {
+				return err
+			}
+			return content.Close()
+		},
+		fleet.ActionObjectsPut: func(ctx context.Context) error {
+			_, err := b.PutObject(ctx, c, project, "ours", "new", func(w io.Writer) error {
+				_, err := w.Write([]byte("new"))
+				return err
+			})
+			return err
+		},
+		fleet.ActionObjectsDelete: func(ctx context.Context) error { return b.DeleteObject(ctx, c, project, "ours", "gone") },
 		fleet.ActionTagsList: func(ctx context.Context) error {
 			_, tagsErr := b.ServerTags(ctx, c, project, serverID)
 			_, _, projectErr := b.ProjectTags(ctx, c, project, 0, 10)
@@ -329,7 +414,7 @@ func TestAuthorisation(t *testing.T) {
 			}
 			for name, allowed := range map[string]account.Caller{"with it": user(need...), "owner": owner()} {
 				switch action {
-				case fleet.ActionServersCreate, fleet.ActionPhonesReset, fleet.ActionImagesGet, fleet.ActionImagesDelete, fleet.ActionServersDelete, fleet.ActionServersChange:
+				case fleet.ActionServersCreate, fleet.ActionPhonesReset, fleet.ActionImagesGet, fleet.ActionImagesDelete, fleet.ActionServersDelete, fleet.ActionServersChange, fleet.ActionObjectsDelete:
 					b = newBundle(t)
 				}
 				if err := useCases(b, allowed)[action](t.Context()); err != nil {

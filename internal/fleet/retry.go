@@ -68,6 +68,18 @@ func traceOf(kind phone.Kind) audit.Trace {
 		return audit.PushFile
 	case phone.KindInstall:
 		return audit.InstallApk
+	case phone.KindExport:
+		return audit.ExportData
+	case phone.KindImport:
+		return audit.ImportData
+	case phone.KindSharePush:
+		return audit.PushShareFiles
+	case phone.KindShareDelete:
+		return audit.DeleteShareFiles
+	case phone.KindAppPush:
+		return audit.PushShareApps
+	case phone.KindAppDelete:
+		return audit.DeleteShareApps
 	}
 	return audit.ResetCloudPhone
 }

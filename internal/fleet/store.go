@@ -15,6 +15,7 @@ type Store interface {
 	ImageStore
 	TagStore
 	TicketStore
+	BucketStore
 
 	// AcceptReset reads the phones and the image, decides with phone.DecideReset, claims the accepted phones (status 3, next
 	// generation), writes the request and its jobs, and admits what has a slot: all of it or nothing. What the request's pace does not let
@@ -39,6 +40,8 @@ type Store interface {
 	// AcceptServers does to all phones of servers what the request's kind says (restart, reset, delete or update), decided by phone.DecideServers:
 	// each accepted server gets a job, which ends when the jobs of its phones have ended. The outcomes are in the order of the servers.
 	AcceptServers(ctx context.Context, in AcceptServers) ([]phone.ServerOutcome, error)
+	// AcceptShare writes a job about the shared storage of each server that phone.DecideShareTask accepts, and changes neither servers nor phones.
+	AcceptShare(ctx context.Context, in AcceptShare) ([]phone.ServerOutcome, error)
 	// AbandonServer removes a server and its phones without a look at its host: what is unfinished on them ends with the failure, jobs stay.
 	// It says how many phones there were.
 	AbandonServer(ctx context.Context, project phone.ProjectID, id phone.ServerID, failure phone.Failure) (int, error)
@@ -139,6 +142,14 @@ type AcceptServers struct {
 	CheckKeys func(driver string) *phone.Error
 }
 
+// AcceptShare is a call about the shared storages of servers on its way into the store.
+type AcceptShare struct {
+	Request phone.Request // it has the task; Refused is filled in by the store
+	Servers []string      // ids, as the caller wrote them
+	// Lacks says why servers of the project have no shared storage.
+	Lacks map[phone.ServerID]*phone.Error
+}
+
 // AcceptUpdate is a batch of property updates on its way into the store.
 type AcceptUpdate struct {
 	AcceptPower
@@ -147,7 +158,8 @@ type AcceptUpdate struct {
 
 // AcceptTask is a task for several phones on its way into the store.
 type AcceptTask struct {
-	AcceptPower                 // its Request has the task
+	AcceptPower                 // its Request has the task, unless Tasks do
+	Tasks       []phone.Task    // of each item, where each has its own; else nil
 	Refused     []phone.Outcome // elements that are refused already, and come after the others
 }
 

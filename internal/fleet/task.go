@@ -77,12 +77,6 @@ func errorOf(err error) *phone.Error {
 	return &phone.Error{Code: phone.CodeOf(err), Reason: phone.ReasonOf(err), Msg: err.Error(), Err: err}
 }
 
-// Objects reads the project's files; what is another project's does not exist. internal/objects has one.
-type Objects interface {
-	// Size gives an object's length in bytes; NotFound with ReasonObjectNotFound, or Unavailable.
-	Size(ctx context.Context, project phone.ProjectID, object phone.Object) (int64, error)
-}
-
 // objectPatience is how long an object store may take to say what a call's objects are.
 const objectPatience = 20 * time.Second
 
@@ -95,9 +89,6 @@ func (s *Service) checkObjects(ctx context.Context, in RunTask) error {
 	ctx, cancel := context.WithTimeout(ctx, objectPatience)
 	defer cancel()
 	for _, o := range in.Task.Objects {
-		if s.objects == nil {
-			return phone.Errorf(phone.NotFound, phone.ReasonObjectNotFound, "the installation has no bucket: its operator registers them in the configuration file")
-		}
 		size, err := s.objects.Size(ctx, in.Project, o)
 		if err != nil {
 			return err

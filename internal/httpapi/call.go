@@ -26,9 +26,11 @@ type call struct {
 	w         http.ResponseWriter
 	requestID phone.RequestID
 	body      []byte
-	caller    account.Caller
-	query     url.Values
-	audited   *audit.Entry
+	// contentHash is the SHA-256 in hex that the body of a streamed call must have; "": any.
+	contentHash string
+	caller      account.Caller
+	query       url.Values
+	audited     *audit.Entry
 }
 
 // readBody reads at most limit bytes.

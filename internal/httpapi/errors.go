@@ -28,10 +28,12 @@ var statuses = map[phone.Code]int{
 
 func statusOf(err error) int {
 	switch phone.ReasonOf(err) {
-	case reasonBodyTooLarge:
+	case reasonBodyTooLarge, phone.ReasonObjectTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case phone.ReasonPhonesTooMany:
 		return http.StatusBadRequest // 429 would say that the same call may succeed later
+	case phone.ReasonStoreFull:
+		return http.StatusInsufficientStorage
 	}
 	if status, ok := statuses[phone.CodeOf(err)]; ok {
 		return status

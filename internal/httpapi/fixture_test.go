@@ -20,6 +20,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/fleet"
 	"github.com/lethe-cloud/lethe/internal/fleet/fleettest"
 	"github.com/lethe-cloud/lethe/internal/httpapi"
+	"github.com/lethe-cloud/lethe/internal/objects"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -59,14 +60,20 @@ func newFixture(t *testing.T) *fixture {
 	}
 	now := func() time.Time { return clock }
 	f.api = httpapi.New(httpapi.Config{
-		Fleet:        fleet.New(fleet.Config{Store: f.store, Hosts: f.host, Reconciler: f.reconciler, Now: now, Pool: pool}),
+		Fleet: fleet.New(fleet.Config{
+			Store: f.store, Hosts: f.host, Reconciler: f.reconciler, Objects: objects.New(objects.Config{Folder: t.TempDir(), Owners: f.store}), Now: now, Pool: pool,
+		}),
 		Access:       fleet.NewAccess(fleet.AccessConfig{Store: f.users, Now: now}),
 		Authenticate: authenticate,
-		Trail:        fleet.NewAudit(&f.trail),
-		Ready:        func(context.Context) error { return nil },
-		Stopping:     f.stopping,
-		Version:      api.Version{Version: "v1.2.3", Revision: "abc", Go: "go1.26"},
-		Log:          slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		AuthenticateHead: func(r *http.Request) (account.Caller, string, error) {
+			caller, err := authenticate(r, nil)
+			return caller, r.Header.Get("X-Sdk-Content-Sha256"), err
+		},
+		Trail:    fleet.NewAudit(&f.trail),
+		Ready:    func(context.Context) error { return nil },
+		Stopping: f.stopping,
+		Version:  api.Version{Version: "v1.2.3", Revision: "abc", Go: "go1.26"},
+		Log:      slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	server := httptest.NewServer(f.api.Handler())
 	t.Cleanup(server.Close)

@@ -28,6 +28,8 @@ type Config struct {
 	// Authenticate says who sent the request, or fails with Unauthenticated. The body is given for a request with an Authorization
 	// header, whose signature covers it, and is nil otherwise.
 	Authenticate func(r *http.Request, body []byte) (account.Caller, error)
+	// AuthenticateHead is Authenticate for a request whose body is read later; it gives the SHA-256 in hex that was signed of it, or "".
+	AuthenticateHead func(r *http.Request) (account.Caller, string, error)
 	// Ready fails while the installation cannot serve, with a sentence that is safe to show.
 	Ready func(ctx context.Context) error
 	// Stopping is closed when the process begins to stop: calls that wait are answered then. nil: never.
@@ -101,6 +103,9 @@ func (a *API) handle(route route, c *call) (err error) {
 // admit finds out who is calling, whether he may, and reads the body. A signature covers the body, so it is read first when there
 // is one; a token's caller is known, and known to be allowed, before anything is read from him.
 func (a *API) admit(route route, c *call) (err error) {
+	if route.stream {
+		return a.admitStream(route, c)
+	}
 	limit := int64(maxBody)
 	if route.maxBody > 0 {
 		limit = route.maxBody
@@ -122,6 +127,18 @@ func (a *API) admit(route route, c *call) (err error) {
 		return err
 	}
 	return c.readBody(limit)
+}
+
+// admitStream leaves the body to the handler: whoever may not send it is refused before.
+func (a *API) admitStream(route route, c *call) (err error) {
+	if c.caller, c.contentHash, err = a.AuthenticateHead(c.Request); err != nil {
+		return err
+	}
+	a.begin(route, c)
+	if err := c.checkQuery(route); err != nil {
+		return err
+	}
+	return c.authorise(route)
 }
 
 func (c *call) checkQuery(route route) error {

@@ -117,6 +117,11 @@ func serverJobOut(j phone.ServerJob) api.ServerJob {
 	if j.Receipt != nil {
 		out.LookedForAt = j.Receipt.LookedFor.UTC()
 	}
+	if out.Output = j.Output; j.Listing != nil {
+		out.Listing = &api.SharedFiles{Path: j.Listing.Path, Total: j.Listing.Total, Offset: j.Listing.Offset, Files: each(j.Listing.Files, func(f phone.ShareFile) api.SharedFile {
+			return api.SharedFile{Name: f.Name, Type: f.Type, Size: f.Size, ModifyTime: f.ModifiedAt.UTC()}
+		})}
+	}
 	if f := j.Failure; f != nil {
 		out.Failure = &api.Failure{Reason: string(f.Reason), Msg: f.Msg, Detail: f.Detail}
 	}

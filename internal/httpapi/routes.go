@@ -22,6 +22,7 @@ type route struct {
 	open     bool  // nobody is asked who is calling
 	quiet    bool  // asked all the time: logged at debug
 	maxBody  int64 // 0: maxBody
+	stream   bool  // the handler reads the body
 	// trace names what the call does in the audit trail: every route has one that may change something.
 	trace  audit.Trace
 	handle func(*call) error
@@ -29,8 +30,9 @@ type route struct {
 
 func (a *API) routes() []route {
 	const (
-		user  = api.Prefix + "/users/{user_name}"
-		group = api.Prefix + "/groups/{group_name}"
+		user   = api.Prefix + "/users/{user_name}"
+		group  = api.Prefix + "/groups/{group_name}"
+		bucket = api.Prefix + "/buckets/{bucket_name}"
 	)
 	page := []string{"after", "offset", "limit"}
 	inProject := []string{"project_name"}
@@ -54,6 +56,11 @@ func (a *API) routes() []route {
 		{pattern: "GET " + api.Prefix + "/pool", action: fleet.ActionServerModelsList, handle: a.poolHosts},
 		{pattern: "POST " + api.Prefix + "/pool/servers", action: fleet.ActionServersCreate, trace: audit.CreateServer, handle: a.createServers},
 
+		{pattern: "POST " + api.Prefix + "/servers/{server_id}/shared-files", action: fleet.ActionShareFilesPush, trace: audit.PushShareFiles, handle: a.pushSharedFiles},
+		{pattern: "GET " + api.Prefix + "/servers/{server_id}/shared-files", query: []string{"path", "offset", "limit"}, action: fleet.ActionShareFilesList, handle: a.listSharedFiles},
+		{pattern: "POST " + api.Prefix + "/servers/{server_id}/shared-files/delete", action: fleet.ActionShareFilesDelete, trace: audit.DeleteShareFiles, handle: a.deleteSharedFiles},
+		{pattern: "PUT " + api.Prefix + "/servers/{server_id}/shared-apps/{package_name}", action: fleet.ActionShareAppsPush, trace: audit.PushShareApps, handle: a.pushSharedApp},
+		{pattern: "DELETE " + api.Prefix + "/servers/{server_id}/shared-apps/{package_name}", action: fleet.ActionShareAppsDelete, trace: audit.DeleteShareApps, handle: a.deleteSharedApp},
 		{pattern: "GET " + api.Prefix + "/servers/{server_id}/tags", action: fleet.ActionTagsList, handle: a.serverTags},
 		{pattern: "PUT " + api.Prefix + "/servers/{server_id}/tags", action: fleet.ActionTagsUpdate, trace: audit.CreateTags, handle: a.setServerTags},
 		{pattern: "DELETE " + api.Prefix + "/servers/{server_id}/tags/{tag_key}", action: fleet.ActionTagsUpdate, trace: audit.DeleteTags, handle: a.deleteServerTag},
@@ -68,6 +75,14 @@ func (a *API) routes() []route {
 		{pattern: "PUT " + api.Prefix + "/images/{image_id}/members/{member_id}", action: fleet.ActionImagesShare, trace: audit.AddImageMember, handle: a.shareImage},
 		{pattern: "DELETE " + api.Prefix + "/images/{image_id}/members/{member_id}", action: fleet.ActionImagesShare, trace: audit.DeleteImageMember, handle: a.unshareImage},
 
+		{pattern: "POST " + api.Prefix + "/buckets", action: fleet.ActionBucketsCreate, trace: audit.CreateBucket, handle: a.addBucket},
+		{pattern: "GET " + api.Prefix + "/buckets", action: fleet.ActionBucketsList, handle: a.buckets},
+		{pattern: "DELETE " + bucket, action: fleet.ActionBucketsDelete, trace: audit.DeleteBucket, handle: a.deleteBucket},
+		{pattern: "GET " + bucket + "/objects", query: []string{"prefix", "mark", "limit"}, action: fleet.ActionObjectsList, handle: a.objects},
+		{pattern: "GET " + bucket + "/object", query: []string{"key"}, action: fleet.ActionObjectsGet, handle: a.getObject},
+		{pattern: "PUT " + bucket + "/object", query: []string{"key"}, stream: true, action: fleet.ActionObjectsPut, trace: audit.PutObject, handle: a.putObject},
+		{pattern: "DELETE " + bucket + "/object", query: []string{"key"}, action: fleet.ActionObjectsDelete, trace: audit.DeleteObject, handle: a.deleteObject},
+
 		{pattern: "GET " + api.Prefix + "/phones", query: append(page, "phone_name", "server_id", "status"), action: fleet.ActionPhonesList, handle: a.phones},
 		{pattern: "GET " + api.Prefix + "/phones/{phone_id}", action: fleet.ActionPhonesGet, handle: a.phone},
 		{pattern: "PUT " + api.Prefix + "/phones/{phone_id}", action: fleet.ActionPhonesUpdateName, trace: audit.UpdatePhoneName, handle: a.renamePhone},
@@ -80,9 +95,9 @@ func (a *API) routes() []route {
 
 		{pattern: "GET " + api.Prefix + "/jobs", query: append(page, "request_id", "phone_id", "server_id", "order"), action: fleet.ActionJobsList, handle: a.jobs},
 		{pattern: "GET " + api.Prefix + "/jobs/{job_id}", action: fleet.ActionJobsGet, handle: a.job},
-		{pattern: "POST " + api.Prefix + "/jobs/{job_id}/cancel", action: fleet.ActionPhonesReset, or: append(power(), fleet.ActionPhonesUpdateProperty, fleet.ActionPhonesCommand, fleet.ActionServersCreate), trace: audit.CancelJob, handle: a.cancelJob},
+		{pattern: "POST " + api.Prefix + "/jobs/{job_id}/cancel", action: fleet.ActionPhonesReset, or: append(power(), fleet.ActionPhonesUpdateProperty, fleet.ActionPhonesCommand, fleet.ActionPhonesExport, fleet.ActionPhonesImport, fleet.ActionServersCreate), trace: audit.CancelJob, handle: a.cancelJob},
 		{pattern: "GET " + api.Prefix + "/requests/{request_id}", query: []string{"wait"}, action: fleet.ActionJobsList, handle: a.progress},
-		{pattern: "POST " + api.Prefix + "/requests/{request_id}/cancel", action: fleet.ActionPhonesReset, or: append(power(), fleet.ActionPhonesUpdateProperty, fleet.ActionPhonesCommand, fleet.ActionServersCreate), trace: audit.CancelRequest, handle: a.cancelRequest},
+		{pattern: "POST " + api.Prefix + "/requests/{request_id}/cancel", action: fleet.ActionPhonesReset, or: append(power(), fleet.ActionPhonesUpdateProperty, fleet.ActionPhonesCommand, fleet.ActionPhonesExport, fleet.ActionPhonesImport, fleet.ActionServersCreate), trace: audit.CancelRequest, handle: a.cancelRequest},
 		{pattern: "POST " + api.Prefix + "/requests/{request_id}/retry", keyed: true, action: fleet.ActionPhonesReset, or: power(), trace: audit.ResetCloudPhone, handle: a.retryRequest},
 
 		{pattern: "GET " + api.Prefix + "/replicas", action: fleet.ActionReplicasList, handle: a.replicas},

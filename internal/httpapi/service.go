@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"io"
 
 	"github.com/lethe-cloud/lethe/internal/account"
 	"github.com/lethe-cloud/lethe/internal/fleet"
@@ -30,6 +31,14 @@ type Fleet interface {
 	AnswerShare(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID, status phone.MemberStatus) error
 	UnshareImage(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ImageID, member phone.ProjectID) error
 
+	CreateBucket(ctx context.Context, caller account.Caller, project phone.ProjectID, name string) (phone.Bucket, error)
+	Buckets(ctx context.Context, caller account.Caller, project phone.ProjectID) ([]phone.Bucket, error)
+	DeleteBucket(ctx context.Context, caller account.Caller, project phone.ProjectID, name string) error
+	ListObjects(ctx context.Context, caller account.Caller, f fleet.ObjectFilter) ([]phone.ObjectInfo, string, error)
+	OpenObject(ctx context.Context, caller account.Caller, project phone.ProjectID, bucket, key string) (io.ReadCloser, int64, error)
+	PutObject(ctx context.Context, caller account.Caller, project phone.ProjectID, bucket, key string, write func(io.Writer) error) (int64, error)
+	DeleteObject(ctx context.Context, caller account.Caller, project phone.ProjectID, bucket, key string) error
+
 	ServerTags(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID) ([]phone.Tag, error)
 	AddTags(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID, tags []phone.Tag) error
 	RemoveTags(ctx context.Context, caller account.Caller, project phone.ProjectID, id phone.ServerID, tags []phone.Tag) error
@@ -45,6 +54,7 @@ type Fleet interface {
 	RestartPhones(ctx context.Context, caller account.Caller, in fleet.RestartPhones) (phone.RequestID, []phone.Outcome, error)
 	DeletePhones(ctx context.Context, caller account.Caller, in fleet.DeletePhones) (phone.RequestID, []phone.Outcome, error)
 	RestartServers(ctx context.Context, caller account.Caller, in fleet.ServersCall) (phone.RequestID, []phone.ServerOutcome, error)
+	RunShareTask(ctx context.Context, caller account.Caller, in fleet.ShareCall) (phone.RequestID, []phone.ServerOutcome, error)
 	DeleteServers(ctx context.Context, caller account.Caller, in fleet.ServersCall) (phone.RequestID, phone.JobID, error)
 	ChangeServer(ctx context.Context, caller account.Caller, in fleet.ChangeServer) (phone.RequestID, phone.JobID, error)
 	PoolHosts(ctx context.Context, caller account.Caller, project phone.ProjectID) ([]fleet.PoolHost, error)

@@ -32,14 +32,29 @@ const (
 // words, and phone.ReasonTokenExpired for a token that was valid once; it is the same whether an access key does not exist, is
 // disabled, or its signature is wrong. A caller who is known, and makes too many calls, is Exhausted.
 func (s *Service) Authenticate(r *http.Request, body []byte) (account.Caller, error) {
-	caller, err := s.identify(r, body)
+	caller, err := s.identify(r, func() (signature.Claim, error) { return signature.Read(r, body, s.now()) })
 	if err != nil {
 		return account.Caller{}, err
 	}
 	return caller, s.rates.take(caller.User.ID)
 }
 
-func (s *Service) identify(r *http.Request, body []byte) (account.Caller, error) {
+// AuthenticateHead is Authenticate for a request whose body is read later, because it is too big to be held. It gives the SHA-256 in hex that the body
+// must have, if it was signed; "" of a request with a token.
+func (s *Service) AuthenticateHead(r *http.Request) (account.Caller, string, error) {
+	hash := ""
+	caller, err := s.identify(r, func() (signature.Claim, error) {
+		claim, err := signature.ReadHead(r, s.now())
+		hash = claim.ContentHash
+		return claim, err
+	})
+	if err != nil {
+		return account.Caller{}, "", err
+	}
+	return caller, hash, s.rates.take(caller.User.ID)
+}
+
+func (s *Service) identify(r *http.Request, read func() (signature.Claim, error)) (account.Caller, error) {
 	tokens := r.Header.Values(headerAuthToken)
 	switch {
 	case len(tokens) > 1:
@@ -47,7 +62,7 @@ func (s *Service) identify(r *http.Request, body []byte) (account.Caller, error)
 	case len(tokens) == 1 && tokens[0] != "":
 		return s.byToken(r.Context(), tokens[0])
 	case r.Header.Get("Authorization") != "":
-		return s.bySignature(r, body)
+		return s.bySignature(r, read)
 	}
 	return account.Caller{}, unauthenticated(errNoCredentials, "x-auth-token not found")
 }
@@ -71,8 +86,8 @@ func (s *Service) byToken(ctx context.Context, text string) (account.Caller, err
 	return account.Caller{Identity: identity, Scope: token.Project, Token: &token}, nil
 }
 
-func (s *Service) bySignature(r *http.Request, body []byte) (account.Caller, error) {
-	claim, err := signature.Read(r, body, s.now())
+func (s *Service) bySignature(r *http.Request, read func() (signature.Claim, error)) (account.Caller, error) {
+	claim, err := read()
 	if err != nil {
 		return account.Caller{}, unauthenticated(errSignature, "verify aksk signature fail, %s", err)
 	}

@@ -66,6 +66,32 @@ func TestAuthenticateBySignature(t *testing.T) {
 	}
 }
 
+// Whoever sends a body that is read later is known before: by a token, or by a signature over the body's hash.
+func TestAuthenticateHead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	r := httptest.NewRequest("PUT", "http://h/x", nil)
+	r.Header.Set(signature.HeaderContentHash, hash)
+	signature.Sign(r, nil, signature.Key{ID: w.robotKey.ID, Secret: w.robotKey.Secret}, w.clock.now())
+	if got, of, err := w.AuthenticateHead(r); err != nil || of != hash || got.AccessKey != w.robotKey.ID {
+		t.Errorf("%+v, %q, %v", got, of, err)
+	}
+	if _, _, err := w.AuthenticateHead(signed(w, w.robotKey, "")); phone.CodeOf(err) != phone.Unauthenticated {
+		t.Errorf("without the body's hash: %v", err)
+	}
+	r.Header.Set("X-Project-Id", "x")
+	signature.Sign(r, nil, signature.Key{ID: w.robotKey.ID, Secret: "another"}, w.clock.now())
+	if _, of, err := w.AuthenticateHead(r); phone.CodeOf(err) != phone.Unauthenticated || of != "" {
+		t.Errorf("with another key: %q, %v", of, err)
+	}
+	r = httptest.NewRequest("PUT", "/", nil)
+	r.Header.Set("X-Auth-Token", w.token(t, w.robot, ""))
+	if got, of, err := w.AuthenticateHead(r); err != nil || of != "" || got.Token == nil {
+		t.Errorf("by a token: %+v, %q, %v", got, of, err)
+	}
+}
+
 func TestAuthenticateRefuses(t *testing.T) {
 	t.Parallel()
 	const prefix = "Incorrect IAM authentication information: "

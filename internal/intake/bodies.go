@@ -91,13 +91,18 @@ type body struct {
 	read    int64 // bytes that were read
 	taken   int64 // bytes that are counted
 	ended   bool
+	passes  bool // nothing of it is held
 }
+
+// Stream says that whoever reads the body holds nothing of it, but passes it on as it comes: then it takes no room. It is called before the first
+// Read.
+func (b *body) Stream() { b.passes = true }
 
 // Read takes room for all of the body before it reads more than what is free.
 func (b *body) Read(p []byte) (int, error) {
-	if room := freeBytes - b.read; room > 0 {
+	if room := freeBytes - b.read; room > 0 && !b.passes {
 		p = p[:min(int64(len(p)), room)]
-	} else if b.taken == 0 {
+	} else if b.taken == 0 && !b.passes {
 		length := b.request.ContentLength
 		if length < 0 || length > b.of.most {
 			length = b.of.most

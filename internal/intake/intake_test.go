@@ -244,3 +244,24 @@ func TestBodiesThatBreakOff(t *testing.T) {
 		t.Errorf("%d bytes are counted of a body that never came", bodies.used)
 	}
 }
+
+// A body that is passed on takes no room, however long it is.
+func TestStreamedBody(t *testing.T) {
+	t.Parallel()
+	bodies := NewBodies(1<<20, 1<<20)
+	bodies.wait = time.Millisecond
+	var n int64
+	handler := bodies.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		r.Body.(interface{ Stream() }).Stream()
+		n, _ = io.Copy(io.Discard, r.Body)
+		bodies.mu.Lock()
+		defer bodies.mu.Unlock()
+		if bodies.used != 0 {
+			t.Errorf("%d bytes are counted", bodies.used)
+		}
+	}))
+	post(handler, "192.0.2.1:1", bytes.NewReader(make([]byte, 8<<20)))
+	if n != 8<<20 {
+		t.Errorf("%d bytes were read", n)
+	}
+}

@@ -37,11 +37,11 @@ func TestStore(t *testing.T) {
 	put(t, s3.URL, "remote", "", nil)
 	put(t, s3.URL, "remote", "a/b.tar", content)
 
-	store := objects.New([]objects.Bucket{
+	store := objects.New(objects.Config{Buckets: []objects.Bucket{
 		{Name: "folder", URL: "file://" + filepath.Join(dir, "in"), Project: "p"},
 		{Name: "s3bucket", URL: "s3://remote?region=us-east-1&use_path_style=true&endpoint=" + s3.URL, Project: "p"},
 		{Name: "nowhere", URL: "s3://remote?region=us-east-1&use_path_style=true&endpoint=http://127.0.0.1:1", Project: "p"},
-	})
+	}})
 	defer func() {
 		if err := store.Close(); err != nil {
 			t.Error(err)

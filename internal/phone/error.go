@@ -108,6 +108,22 @@ const (
 	ReasonObjectNotFound      Reason = "object_not_found"  // or of another project's bucket
 	ReasonObjectsGone         Reason = "objects_gone"      // the object store does not answer
 	ReasonFileInvalid         Reason = "file_invalid"      // it cannot be unpacked in a phone
+	ReasonObjectInvalid       Reason = "object_invalid"    // the name of a bucket or of an object, against its rule
+	ReasonObjectTooLarge      Reason = "object_too_large"  //
+	ReasonBucketNotFound      Reason = "bucket_not_found"  // or of another project
+	ReasonBucketReadOnly      Reason = "bucket_read_only"  //
+	ReasonBucketNotEmpty      Reason = "bucket_not_empty"  //
+	ReasonNoObjectFolder      Reason = "no_object_folder"  // the installation has no place in which buckets could be made
+	ReasonStoreFull           Reason = "store_full"        // the object store has no room
+	ReasonIncludeInvalid      Reason = "include_invalid"   // what an export reads, against its rule
+	ReasonExcludeInvalid      Reason = "exclude_invalid"   //
+	ReasonChecksum            Reason = "checksum_mismatch" // an object is not what was exported
+	ReasonNoShare             Reason = "no_share"          // the server has no shared storage
+	ReasonBucketInvalid       Reason = "bucket_invalid"
+	ReasonObjectPathInvalid   Reason = "object_path_invalid"
+	ReasonPackageInvalid      Reason = "package_invalid"    // the name of an app
+	ReasonFilePathsInvalid    Reason = "file_paths_invalid" // what is to be deleted from a shared storage
+	ReasonPathInvalid         Reason = "path_invalid"       // what is to be listed of a shared storage, or it is no folder there
 )
 
 // Reasons lists every Reason, so that a test can walk them through each edge's table.
@@ -124,7 +140,9 @@ func Reasons() []Reason {
 		ReasonImageInUse, ReasonMemberInvalid, ReasonMemberNotFound, ReasonMembersTooMany, ReasonMemberStatus, ReasonTagInvalid,
 		ReasonTagsTooMany, ReasonPhoneUnreachable, ReasonTicketInvalid, ReasonModelInvalid,
 		ReasonKeyForeign, ReasonRateExceeded, ReasonTaskEnded, ReasonTaskUnknown, ReasonTaskExpired, ReasonCommandFailed, ReasonCommandInvalid, ReasonContentInvalid,
-		ReasonNotAPK, ReasonObjectNotFound, ReasonObjectsGone, ReasonFileInvalid,
+		ReasonNotAPK, ReasonObjectNotFound, ReasonObjectsGone, ReasonFileInvalid, ReasonObjectInvalid, ReasonObjectTooLarge, ReasonBucketNotFound, ReasonBucketReadOnly,
+		ReasonBucketNotEmpty, ReasonNoObjectFolder, ReasonStoreFull, ReasonIncludeInvalid, ReasonExcludeInvalid, ReasonChecksum,
+		ReasonNoShare, ReasonBucketInvalid, ReasonObjectPathInvalid, ReasonPackageInvalid, ReasonFilePathsInvalid, ReasonPathInvalid,
 	}
 }
 

@@ -27,6 +27,8 @@ const (
 	KindUninstall Kind = "uninstall"
 	KindPush      Kind = "push"
 	KindInstall   Kind = "install"
+	KindExport    Kind = "export"
+	KindImport    Kind = "import"
 )
 
 // Kinds lists every kind.
@@ -35,14 +37,16 @@ func Kinds() []Kind {
 }
 
 // Tasks lists the kinds of tasks.
-func Tasks() []Kind { return []Kind{KindShell, KindUninstall, KindPush, KindInstall} }
+func Tasks() []Kind {
+	return []Kind{KindShell, KindUninstall, KindPush, KindInstall, KindExport, KindImport}
+}
 
 // Task reports whether a job of this kind is a task.
 func (k Kind) Task() bool { return slices.Contains(Tasks(), k) }
 
 // Retryable reports whether a retry of a request does once more what a job of this kind failed to do. Nobody asked for a start; what an
-// update was to set, or a task to do, may be wrong by now.
-func (k Kind) Retryable() bool { return k != KindStart && k != KindUpdate && !k.Task() }
+// update was to set, or a task to do, may be wrong by now; so may what was to be done with a shared storage.
+func (k Kind) Retryable() bool { return k != KindStart && k != KindUpdate && !k.Task() && !k.Share() }
 
 // Retried is the kind of the jobs that do once more what one of this kind failed to do: what a creation left is replaced by a reset.
 func (k Kind) Retried() Kind {

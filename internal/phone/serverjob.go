@@ -6,7 +6,7 @@ import (
 )
 
 // ServerJob is one server's share of an accepted call about servers. What is done to the server's phones are ordinary jobs: those of the
-// same request on that server. It ends when the last of them has.
+// same request on that server. It ends when the last of them has. One about the server's shared storage is done by itself.
 type ServerJob struct {
 	ID      JobID // where a call answers with one job for several servers, each has it
 	Request RequestID
@@ -16,6 +16,8 @@ type ServerJob struct {
 	Phones  int // how many of the server's phones got a job
 	// EmptiedAt is of a deletion whose phones are gone: from then on it waits for a look at the host.
 	EmptiedAt time.Time
+	Output    string        // of a job about a shared storage: what was done, in one sentence
+	Listing   *ShareListing // of a KindShareList that has succeeded
 	Failure   *Failure
 	Receipt   *ServerReceipt
 	CreatedAt time.Time
@@ -26,6 +28,8 @@ type ServerJob struct {
 type ServerReceipt struct {
 	Phones    int       `json:"phones"`
 	LookedFor time.Time `json:"looked_for_at"` // when the host was asked for all it has of this server, and had nothing
+	// Share is the shared storage that was destroyed before that; nil when the host had none.
+	Share *ErasedShare `json:"share,omitempty"`
 }
 
 // Status is how the job stands on the wire.

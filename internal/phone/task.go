@@ -5,10 +5,16 @@ package phone
 type Task struct {
 	// Command is what the phone's shell runs, of a KindShell.
 	Command string `json:"command,omitempty"`
-	// Package is the app's name, of a KindUninstall.
+	// Package is the app's name, of a KindUninstall, a KindAppPush and a KindAppDelete.
 	Package string `json:"package,omitempty"`
-	// Objects are the tar that a KindPush unpacks, or the packages of the app that a KindInstall installs.
+	// Objects are the tar that a KindPush, a KindSharePush or a KindAppPush unpacks, the packages of the app that a KindInstall installs, what a
+	// KindExport writes or what a KindImport reads.
 	Objects []Object `json:"objects,omitempty"`
+	// Include and Exclude are the paths that a KindExport reads, and those below them that it leaves out: see ValidDataPath.
+	Include []string `json:"include,omitempty"`
+	Exclude []string `json:"exclude,omitempty"`
+	// Share is the rest of what a job about a shared storage does.
+	Share *ShareTask `json:"share,omitempty"`
 }
 
 const (

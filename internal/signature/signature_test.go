@@ -394,3 +394,33 @@ func TestKeyStaysOutOfLogs(t *testing.T) {
 		t.Errorf("written: %s", out.String())
 	}
 }
+
+// A request whose body comes later is signed with the body's hash, which it must name.
+func TestReadHead(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)
+	hash := hashOf([]byte("the body"))
+	for _, c := range []struct {
+		hashes []string
+		want   error
+	}{
+		{[]string{hash}, nil}, {nil, ErrBodyHash}, {[]string{hash, hash}, ErrBodyHash}, {[]string{"UNSIGNED-PAYLOAD"}, ErrUnsigned}, {[]string{strings.ToUpper(hash)}, ErrUnsigned},
+		{[]string{hash[2:]}, ErrUnsigned}, {[]string{""}, ErrUnsigned},
+	} {
+		r := httptest.NewRequest("PUT", "http://h/x?key=a", nil)
+		if c.hashes != nil {
+			r.Header[HeaderContentHash] = c.hashes
+		}
+		Sign(r, nil, testKey, now)
+		claim, err := ReadHead(r, now)
+		if !errors.Is(err, c.want) || err == nil && (claim.ContentHash != hash || !claim.Verify(testKey.Secret)) {
+			t.Errorf("%q: %v, of the body %s", c.hashes, err, claim.ContentHash)
+		}
+		if err == nil { // the hash is what was signed
+			r.Header.Set(HeaderContentHash, hashOf([]byte("another")))
+			if claim, err := ReadHead(r, now); err != nil || claim.Verify(testKey.Secret) {
+				t.Errorf("with another hash: %v", err)
+			}
+		}
+	}
+}

@@ -2,6 +2,7 @@ package signature
 
 import (
 	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -106,6 +107,7 @@ func decodeSignature(to *[32]byte, value string) bool {
 type Claim struct {
 	Authorization
 	Date         time.Time
+	ContentHash  string // SHA-256 of the body in hex that was signed, or UnsignedPayload
 	stringToSign string
 }
 
@@ -113,6 +115,25 @@ type Claim struct {
 // be checked without the key: X-Sdk-Date is signed and within MaxSkew of now, each signed header is there, and the body is what
 // was hashed. The error is one of this package's.
 func Read(r *http.Request, body []byte, now time.Time) (Claim, error) {
+	return read(r, now, func() (string, error) { return contentHash(r, body) })
+}
+
+// ReadHead is Read for a request whose body comes later and is too big to be held: X-Sdk-Content-Sha256 must name its hash, which is signed with
+// everything else. Whoever reads the body compares it with the claim's.
+func ReadHead(r *http.Request, now time.Time) (Claim, error) {
+	return read(r, now, func() (string, error) {
+		named, err := one(r, HeaderContentHash, ErrBodyHash)
+		if err != nil {
+			return "", err
+		}
+		if decoded, err := hex.DecodeString(named); err != nil || len(decoded) != sha256.Size || strings.ToLower(named) != named {
+			return "", fmt.Errorf("%w: send the body's SHA-256 in lower-case hex", ErrUnsigned)
+		}
+		return named, nil
+	})
+}
+
+func read(r *http.Request, now time.Time, contentHash func() (string, error)) (Claim, error) {
 	authorization, err := one(r, headerAuthorization, ErrSyntax)
 	if err != nil {
 		return Claim{}, err
@@ -136,7 +157,7 @@ func Read(r *http.Request, body []byte, now time.Time) (Claim, error) {
 		return Claim{}, fmt.Errorf("%w: X-Sdk-Date is %s, the server's time is %s, and they may differ by 15 minutes at most: set the clock",
 			ErrSkew, date, now.UTC().Format(dateFormat))
 	}
-	hash, err := contentHash(r, body)
+	hash, err := contentHash()
 	if err != nil {
 		return Claim{}, err
 	}
@@ -153,7 +174,7 @@ func Read(r *http.Request, body []byte, now time.Time) (Claim, error) {
 		return Claim{}, err
 	}
 	return Claim{
-		Authorization: a, Date: at,
+		Authorization: a, Date: at, ContentHash: hash,
 		stringToSign: stringToSign(date, method(r), path, query, headers, a.SignedHeaders, hash),
 	}, nil
 }

@@ -48,7 +48,7 @@ func (s *Store) DeleteAccount(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		if err := t.empty(ctx, projects, "the account has a project with servers or phones: delete those first"); err != nil {
+		if err := t.empty(ctx, projects, "the account has a project with servers, phones or buckets: delete those first"); err != nil {
 			return err
 		}
 		const users = ` IN (SELECT id FROM users WHERE account_id = ?)`

@@ -38,7 +38,7 @@ func (s *Store) RenameProject(ctx context.Context, accountID, name, to string) e
 	})
 }
 
-// DeleteProject removes a project that has neither servers nor phones.
+// DeleteProject removes a project that has neither servers nor phones nor buckets.
 func (s *Store) DeleteProject(ctx context.Context, accountID, name string) error {
 	return s.change(ctx, accountID, func(t *tx) error {
 		id, err := t.projectID(ctx, accountID, name)
@@ -49,7 +49,7 @@ func (s *Store) DeleteProject(ctx context.Context, accountID, name string) error
 			return err
 		}
 		projects := []string{id}
-		if err := t.empty(ctx, projects, "the project has servers or phones: delete those first"); err != nil {
+		if err := t.empty(ctx, projects, "the project has servers, phones or buckets: delete those first"); err != nil {
 			return err
 		}
 		if err := t.outdate(ctx, withGrant("project_id"), id, id); err != nil {
@@ -62,14 +62,14 @@ func (s *Store) DeleteProject(ctx context.Context, accountID, name string) error
 	})
 }
 
-// empty refuses projects in which there is a server or a phone.
+// empty refuses projects in which there is a server, a phone or a bucket.
 func (t *tx) empty(ctx context.Context, projects []string, refusal string) error {
 	var n int
 	ids := list(t.dialect, projects)
-	err := t.row(ctx, `SELECT (SELECT count(*) FROM servers WHERE `+t.in("project_id")+`) + (SELECT count(*) FROM phones WHERE `+t.in("project_id")+`)`,
-		ids, ids).Scan(&n)
+	err := t.row(ctx, `SELECT (SELECT count(*) FROM servers WHERE `+t.in("project_id")+`) + (SELECT count(*) FROM phones WHERE `+t.in("project_id")+`)
+		+ (SELECT count(*) FROM buckets WHERE `+t.in("project_id")+`)`, ids, ids, ids).Scan(&n)
 	if err != nil {
-		return fmt.Errorf("look for servers and phones: %w", err)
+		return fmt.Errorf("look for servers, phones and buckets: %w", err)
 	}
 	if n > 0 {
 		return phone.Errorf(phone.Precondition, "", "%s", refusal)

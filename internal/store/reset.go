@@ -256,6 +256,7 @@ type jobInsert struct {
 	Properties  string           `json:"properties"`
 	Factory     bool             `json:"factory,omitempty"`
 	Rollback    bool             `json:"rollback,omitempty"`
+	Payload     string           `json:"payload,omitempty"` // a phone.Task of its own
 	Order       int              `json:"ord"`
 }
 
@@ -270,11 +271,12 @@ func (t *tx) insertJobs(ctx context.Context, r phone.Request, jobs []jobInsert, 
 		first = phone.PhaseWorking
 	}
 	n, err := t.exec(ctx, `INSERT INTO jobs (id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image,
-			image_id, properties, factory, rollback, paced, queued_at, created_at)
+			image_id, properties, factory, rollback, payload, paced, queued_at, created_at)
 		SELECT v.id, ?, ?, v.phone_id, v.server_id, ?, CASE WHEN v.ord < ? THEN CAST(? AS TEXT) ELSE 'held' END, ?, v.target, v.prior, v.prior_status, v.prior_image,
-			v.image_id, v.properties, coalesce(v.factory, false), coalesce(v.rollback, false), ?, CASE WHEN v.ord < ? THEN CAST(? AS BIGINT) END, ?
+			v.image_id, v.properties, coalesce(v.factory, false), coalesce(v.rollback, false), coalesce(v.payload, ''), ?,
+			CASE WHEN v.ord < ? THEN CAST(? AS BIGINT) END, ?
 		FROM `+t.records("id text", "phone_id text", "server_id text", "target bigint", "prior bigint", "prior_status bigint", "prior_image text", "image_id text",
-		"properties text", "factory boolean", "rollback boolean", "ord bigint")+` ORDER BY v.ord`,
+		"properties text", "factory boolean", "rollback boolean", "payload text", "ord bigint")+` ORDER BY v.ord`,
 		r.ID, r.Project, r.Kind, free, first, erase, !r.Pace.Empty(), free, micros(r.CreatedAt), micros(r.CreatedAt), asJSON(jobs))
 	if err != nil {
 		return fmt.Errorf("write jobs: %w", err)

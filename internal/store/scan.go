@@ -13,7 +13,7 @@ import (
 const (
 	phoneColumns     = "id, name, project_id, server_id, model, image_id, status, generation, last_generation, properties, adb_port, cause, created_at, updated_at"
 	serverColumns    = "id, name, project_id, driver, endpoint, config, image_label, model, phone_model, status, max_concurrent_boots, boot_timeout, port_base, capacity, created_at, updated_at, doing, pool_host, keypair"
-	serverJobColumns = "id, request_id, project_id, server_id, kind, phones, emptied_at, failure, receipt, created_at, ended_at"
+	serverJobColumns = "id, request_id, project_id, server_id, kind, phones, emptied_at, failure, receipt, created_at, ended_at, output"
 	imageColumns     = "id, name, project_id, label, os_name, reference, created_at"
 	requestColumns   = "id, project_id, kind, caller, refused, pace, stopped, created_at"
 	jobColumns       = "id, request_id, project_id, phone_id, server_id, kind, phase, erase, target, prior, prior_status, prior_image, image_id, properties, factory, rollback, rolled_back, " +
@@ -201,31 +201,54 @@ func scanJob(row scanner) (phone.Job, error) {
 	return r.job()
 }
 
-// scanServerJob reads a row of server_jobs.
-func scanServerJob(row scanner) (phone.ServerJob, error) {
-	var j phone.ServerJob
-	var emptied, ended *int64
-	var failure, receipt *string
-	var created int64
-	if err := row.Scan(&j.ID, &j.Request, &j.Project, &j.Server, &j.Kind, &j.Phones, &emptied, &failure, &receipt, &created, &ended); err != nil {
-		return j, err
+// serverJobRow collects the columns of a server's job.
+type serverJobRow struct {
+	j                phone.ServerJob
+	emptied, ended   *int64
+	failure, receipt *string
+	created          int64
+	output           string
+}
+
+func (r *serverJobRow) into() []any {
+	j := &r.j
+	return []any{&j.ID, &j.Request, &j.Project, &j.Server, &j.Kind, &j.Phones, &r.emptied, &r.failure, &r.receipt, &r.created, &r.ended, &r.output}
+}
+
+func (r *serverJobRow) job() (phone.ServerJob, error) {
+	j := r.j
+	j.CreatedAt = timeOf(r.created)
+	if r.emptied != nil {
+		j.EmptiedAt = timeOf(*r.emptied)
 	}
-	j.CreatedAt = timeOf(created)
-	if emptied != nil {
-		j.EmptiedAt = timeOf(*emptied)
+	if r.ended != nil {
+		j.EndedAt = timeOf(*r.ended)
 	}
-	if ended != nil {
-		j.EndedAt = timeOf(*ended)
+	if j.Kind == phone.KindShareList && r.output != "" {
+		if err := fromJSON(r.output, &j.Listing); err != nil {
+			return j, err
+		}
+	} else {
+		j.Output = r.output
 	}
-	if failure != nil {
-		if err := fromJSON(*failure, &j.Failure); err != nil {
+	if r.failure != nil {
+		if err := fromJSON(*r.failure, &j.Failure); err != nil {
 			return j, err
 		}
 	}
-	if receipt == nil {
+	if r.receipt == nil {
 		return j, nil
 	}
-	return j, fromJSON(*receipt, &j.Receipt)
+	return j, fromJSON(*r.receipt, &j.Receipt)
+}
+
+// scanServerJob reads a row of server_jobs.
+func scanServerJob(row scanner) (phone.ServerJob, error) {
+	var r serverJobRow
+	if err := row.Scan(r.into()...); err != nil {
+		return phone.ServerJob{}, err
+	}
+	return r.job()
 }
 
 func scanAssignment(row scanner) (phone.Assignment, error) {

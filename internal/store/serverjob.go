@@ -93,6 +93,8 @@ type serverJobInsert struct {
 	Server phone.ServerID `json:"server_id"`
 	Phones int            `json:"phones"`
 	Order  int            `json:"ord"`
+	// Attempt is 0 of a job about the server's shared storage, and nil of others.
+	Attempt *int `json:"attempt"`
 }
 
 // saveServers writes what was decided: the request, the phones' jobs and the servers' own.
@@ -159,8 +161,8 @@ func (t *tx) saveKeypairs(ctx context.Context, servers []phone.ServerID, choices
 }
 
 func (t *tx) insertServerJobs(ctx context.Context, r phone.Request, rows []serverJobInsert) error {
-	n, err := t.exec(ctx, `INSERT INTO server_jobs (id, request_id, project_id, server_id, kind, phones, created_at)
-		SELECT v.id, ?, ?, v.server_id, ?, v.phones, ? FROM `+t.records("id text", "server_id text", "phones bigint", "ord bigint")+` WHERE true ORDER BY v.ord`,
+	n, err := t.exec(ctx, `INSERT INTO server_jobs (id, request_id, project_id, server_id, kind, phones, created_at, attempt)
+		SELECT v.id, ?, ?, v.server_id, ?, v.phones, ?, v.attempt FROM `+t.records("id text", "server_id text", "phones bigint", "ord bigint", "attempt bigint")+` WHERE true ORDER BY v.ord`,
 		r.ID, r.Project, r.Kind, micros(r.CreatedAt), asJSON(rows))
 	if err != nil {
 		return fmt.Errorf("write the servers' jobs: %w", err)
@@ -180,7 +182,7 @@ func serverNames(servers []phone.AcceptedServer) string {
 // idleServers gives the servers with an unfinished job none of whose phones' jobs is unfinished. Of each it looks through the phones for one
 // that has such a job, which most have until the last have ended.
 func (t *tx) idleServers(ctx context.Context) ([]phone.ServerID, error) {
-	return all(ctx, t, one[phone.ServerID], `SELECT s.server_id FROM server_jobs s WHERE s.ended_at IS NULL AND s.emptied_at IS NULL
+	return all(ctx, t, one[phone.ServerID], `SELECT s.server_id FROM server_jobs s WHERE s.ended_at IS NULL AND s.emptied_at IS NULL AND s.attempt IS NULL
 		AND NOT EXISTS (SELECT 1 FROM phones p JOIN jobs j ON j.phone_id = p.id AND j.stage NOT IN ('ended', 'working')
 			WHERE p.server_id = s.server_id AND j.request_id = s.request_id) ORDER BY s.server_id`)
 }
@@ -202,7 +204,7 @@ func (t *tx) endServerJobs(ctx context.Context, servers []phone.ServerID) error 
 	if err := t.lockServers(ctx, servers); err != nil {
 		return err
 	}
-	jobs, err := all(ctx, t, scanServerJob, `SELECT `+serverJobColumns+` FROM server_jobs WHERE `+t.in("server_id")+` AND ended_at IS NULL AND emptied_at IS NULL ORDER BY server_id`+t.lock,
+	jobs, err := all(ctx, t, scanServerJob, `SELECT `+serverJobColumns+` FROM server_jobs WHERE `+t.in("server_id")+` AND ended_at IS NULL AND emptied_at IS NULL AND attempt IS NULL ORDER BY server_id`+t.lock,
 		list(t.dialect, servers))
 	if err != nil {
 		return fmt.Errorf("lock the servers' jobs: %w", err)
@@ -322,7 +324,8 @@ func (s *Store) ServerJob(ctx context.Context, project phone.ProjectID, id phone
 	return found, err
 }
 
-// EmptiedServers gives the servers that are to be deleted, whose phones are all gone and whose hosts have not been looked at since.
+// EmptiedServers gives the servers that are to be deleted, whose phones are all gone and whose hosts have not been looked at since. What is at
+// work on a server's shared storage ends first: it could write what was looked for.
 func (s *Store) EmptiedServers(ctx context.Context) ([]phone.Emptied, error) {
 	return readAll(ctx, s, func(row scanner) (phone.Emptied, error) {
 		var r serverRow
@@ -331,7 +334,8 @@ func (s *Store) EmptiedServers(ctx context.Context) ([]phone.Emptied, error) {
 		err := row.Scan(append(r.into(), &e.Job, &at)...)
 		e.Server, e.At = r.server(), timeOf(at)
 		return e, err
-	}, `SELECT `+columns("s", serverColumns)+`, j.id, j.emptied_at FROM server_jobs j JOIN servers s ON s.id = j.server_id WHERE j.ended_at IS NULL AND j.emptied_at IS NOT NULL ORDER BY j.seq`)
+	}, `SELECT `+columns("s", serverColumns)+`, j.id, j.emptied_at FROM server_jobs j JOIN servers s ON s.id = j.server_id WHERE j.ended_at IS NULL AND j.attempt IS NULL AND j.emptied_at IS NOT NULL AND NOT EXISTS
+		(SELECT 1 FROM server_jobs w WHERE w.server_id = j.server_id AND w.ended_at IS NULL AND w.attempt IS NOT NULL) ORDER BY j.seq`)
 }
 
 // RemoveServer ends the deletion of an emptied server: with a failure the server stays, without one it goes, and the receipt is kept. It

@@ -169,7 +169,7 @@ func (t *tx) loadAssignments(ctx context.Context, steps []*step) error {
 		return err
 	}, `SELECT `+columns("j", jobColumns)+`, `+columns("p", phoneColumns)+`, `+columns("s", serverColumns)+`, `+columns("i", imageColumns)+`,
 		coalesce(h.identity_id, ''), coalesce(h.identity_digest, ''), j.erased,
-		CASE WHEN j.kind IN (`+tasks+`) THEN (SELECT r.payload FROM requests r WHERE r.id = j.request_id) ELSE '' END
+		CASE WHEN j.kind IN (`+tasks+`) THEN coalesce(nullif(j.payload, ''), (SELECT r.payload FROM requests r WHERE r.id = j.request_id)) ELSE '' END
 		FROM jobs j JOIN phones p ON p.id = j.phone_id JOIN servers s ON s.id = j.server_id JOIN images i ON i.id = j.image_id
 		LEFT JOIN host_images h ON h.server_id = j.server_id AND h.image_id = j.image_id
 		WHERE `+t.in("j.id"), list(t.dialect, slices.Sorted(maps.Keys(claims))))

@@ -35,6 +35,9 @@ func (t *tx) acceptTask(ctx context.Context, in fleet.AcceptTask) ([]phone.Outco
 	jobs, servers := make([]jobInsert, len(accepted)), map[phone.ServerID]bool{}
 	for i, a := range accepted {
 		jobs[i] = jobOn(a.Phone, i)
+		if in.Tasks != nil {
+			jobs[i].Payload = asJSON(in.Tasks[a.Index])
+		}
 		outcomes[a.Index].Job = jobs[i].ID
 		servers[a.Phone.Server] = true
 	}

@@ -30,6 +30,10 @@ func (t *task) taskEnd() (phone.TaskEnd, error) {
 		return t.push()
 	case phone.KindInstall:
 		return t.install()
+	case phone.KindExport:
+		return t.export()
+	case phone.KindImport:
+		return t.importData()
 	default:
 		return t.shell()
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,7 +36,9 @@ type Config struct {
 	Unclaimed    time.Duration // a delivery that nobody claimed for this long is repeated; 30 s
 	HostDeadline time.Duration // how long a step waits for a host that does not answer; 10 min
 	TaskTimeout  time.Duration // how long a task may work in its phone; 10 min
-	JobRetention time.Duration // how long a finished job is kept, at least; 0 keeps all for ever
+	// TransferTimeout is how long the export or import of a phone's data may take; 2 h.
+	TransferTimeout time.Duration
+	JobRetention    time.Duration // how long a finished job is kept, at least; 0 keeps all for ever
 	// AuditRetention is how long an event of the audit trail is kept, at least; 0 keeps all for ever.
 	AuditRetention time.Duration
 	PruneEvery     time.Duration // how often what is older is looked for; 1 h
@@ -63,6 +66,7 @@ func New(c Config) *Engine {
 	c.Unclaimed = orDefault(c.Unclaimed, 30*time.Second)
 	c.HostDeadline = orDefault(c.HostDeadline, 10*time.Minute)
 	c.TaskTimeout = orDefault(c.TaskTimeout, 10*time.Minute)
+	c.TransferTimeout = orDefault(c.TransferTimeout, 2*time.Hour)
 	c.PruneEvery = orDefault(c.PruneEvery, time.Hour)
 	c.ReconcileGrace = orDefault(c.ReconcileGrace, time.Hour)
 	c.StopGrace = orDefault(c.StopGrace, 8*time.Second)
@@ -142,8 +146,19 @@ func (e *Engine) runLease(ctx context.Context) error {
 	group.Go(func() error { return e.pruneAudit(groupCtx) })
 	group.Go(func() error { return e.reconcile(groupCtx) })
 	group.Go(func() error { return e.removeServers(groupCtx) })
+	var working sync.WaitGroup // what works jobs under the lease, which is renewed for as long as one of them does
+	working.Add(2)
 	group.Go(func() error {
-		defer delivered()
+		working.Wait()
+		delivered()
+		return nil
+	})
+	group.Go(func() error {
+		defer working.Done()
+		return e.workShares(attempt{stop: groupCtx, hard: hard, lease: lease})
+	})
+	group.Go(func() error {
+		defer working.Done()
 		defer e.state.delivers(lease)()
 		return e.Queue.Deliver(groupCtx, e.Workers, e.TaskWorkers, func(stop context.Context, d phone.Delivery) {
 			e.work(attempt{stop: stop, hard: hard, lease: lease}, d)

@@ -26,6 +26,12 @@ var cures = map[phone.Reason]string{
 	phone.ReasonObjectNotFound:   "the object was there when the call was accepted: put it back into its bucket, then reset the phone again",
 	phone.ReasonObjectsGone:      "bring the object store back, then reset the phone again",
 	phone.ReasonFileInvalid:      "put an archive into the bucket that the phone can hold, then reset the phone again",
+	phone.ReasonBucketNotFound:   "the bucket was there when the call was accepted: make it again, then reset the phone again",
+	phone.ReasonBucketReadOnly:   "choose a bucket that may be written to, then reset the phone again",
+	phone.ReasonStoreFull:        "delete objects or give the object store more room, then reset the phone again",
+	phone.ReasonObjectTooLarge:   "export less of the phone at once: name fewer paths, then reset the phone again",
+	phone.ReasonObjectInvalid:    "choose another name for the object, then reset the phone again",
+	phone.ReasonChecksum:         "the object or its checksum was changed or damaged: put back what was exported, or delete the checksum if the object is right, then reset the phone again",
 	phone.ReasonCommandFailed:    "what its program said stands in the job's output",
 	phone.ReasonNoKeypair:        "give the configuration of every replica a [[keypairs]] table of that name, or the server another key pair, then reset the phone again",
 	phone.ReasonNoADBKeys:        "only servers whose driver announces adb_keys can have a key pair: delete the server, and add it with another driver",
@@ -44,7 +50,15 @@ var againOf = map[phone.Kind]string{
 	phone.KindUninstall: "call again",
 	phone.KindPush:      "call again; what was unpacked before this stays in the phone",
 	phone.KindInstall:   "call again",
-	phone.KindUpdate:    "update the phone's properties again; values that were set before this failed may stay until its next boot",
+	phone.KindExport:    "call again",
+	phone.KindImport:    "call again; what was imported before this stays in the phone",
+	// What was done of it before stays; doing all of it again is the same as once.
+	phone.KindSharePush:   "call again",
+	phone.KindShareDelete: "call again",
+	phone.KindShareList:   "call again",
+	phone.KindAppPush:     "call again",
+	phone.KindAppDelete:   "call again",
+	phone.KindUpdate:      "update the phone's properties again; values that were set before this failed may stay until its next boot",
 }
 
 // failure is failureOf with the cure for the job's kind.

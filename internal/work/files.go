@@ -16,11 +16,17 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// Objects reads the files that tasks put into phones; what is another project's does not exist.
+// Objects keeps the files that tasks put into phones, and those that they make of what is in phones; what is another project's does not exist.
 type Objects interface {
 	// Open reads an object from its beginning, and gives its length in bytes. NotFound with ReasonObjectNotFound, or Unavailable with
 	// ReasonObjectsGone, also while it is read.
 	Open(ctx context.Context, project phone.ProjectID, object phone.Object) (io.ReadCloser, int64, error)
+	// Put makes an object of what write writes: nobody sees it before it is whole, and when write fails what was there before is there. NotFound
+	// with ReasonBucketNotFound, Forbidden with ReasonBucketReadOnly, Invalid with ReasonObjectTooLarge, Exhausted with ReasonStoreFull, or
+	// Unavailable with ReasonObjectsGone.
+	Put(ctx context.Context, project phone.ProjectID, object phone.Object, write func(io.Writer) error) (int64, error)
+	// Delete removes an object: NotFound with ReasonObjectNotFound, and otherwise as Put.
+	Delete(ctx context.Context, project phone.ProjectID, object phone.Object) error
 }
 
 // push unpacks a tar below the phone's root directory. It is read twice: what may not be unpacked is seen before anything is. Both again is the
@@ -111,18 +117,41 @@ const transfers = 5
 // transfer is call for what reads objects: an object store that does not answer is no host that does not, and the whole may take as long as a
 // task may.
 func (t *task) transfer(what string, do func(context.Context) error) error {
+	return t.transferWithin(t.engine.TaskTimeout, what, do)
+}
+
+// transferData is transfer for exports and imports, which may take longer, but are left at once when the process stops: whoever takes them over begins
+// them anew. It ends soon after the job has become somebody else's.
+func (t *task) transferData(what string, do func(context.Context) error) error {
+	return t.transferWithin(t.engine.TransferTimeout, what, func(ctx context.Context) error {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer context.AfterFunc(t.stop, func() { cancel(errStopped) })()
+		ctx, stop := t.whileHeld(ctx)
+		defer stop()
+		err := do(ctx)
+		cause := context.Cause(ctx)
+		if t.lost = phone.ReasonOf(cause) == phone.ReasonFenced; err != nil && (t.lost || errors.Is(cause, errStopped)) {
+			return cause
+		}
+		return err
+	})
+}
+
+func (t *task) transferWithin(limit time.Duration, what string, do func(context.Context) error) error {
 	wait := newBackoff(100*time.Millisecond, 5*time.Second)
 	for try := 1; ; try++ {
 		err := t.call(what, func(hard context.Context) error {
-			ctx, cancel := context.WithTimeout(hard, t.engine.TaskTimeout)
+			ctx, cancel := context.WithTimeout(hard, limit)
 			defer cancel()
 			err := do(ctx)
 			switch {
 			case err != nil && ctx.Err() != nil && hard.Err() == nil:
-				return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonTaskExpired, Err: err, Msg: fmt.Sprintf("it took longer than %s to %s", t.engine.TaskTimeout, what)}
+				return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonTaskExpired, Err: err, Msg: fmt.Sprintf("it took longer than %s to %s", limit, what)}
 			case phone.ReasonOf(err) == phone.ReasonObjectsGone:
 				return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonObjectsGone, Err: err, Msg: said(err)}
-			case phone.CodeOf(err) == phone.NotFound && phone.ReasonOf(err) != phone.ReasonObjectNotFound, phone.CodeOf(err) == phone.Precondition && phone.ReasonOf(err) == "":
+			case phone.CodeOf(err) == phone.NotFound && phone.ReasonOf(err) != phone.ReasonObjectNotFound && phone.ReasonOf(err) != phone.ReasonBucketNotFound,
+				phone.CodeOf(err) == phone.Precondition && phone.ReasonOf(err) == "":
 				return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonPhoneNotRunning, Err: err, Msg: "the phone does not run on server " + t.Server.Name + " any more"}
 			}
 			return err
@@ -146,14 +175,19 @@ func (t *task) unpack(ctx context.Context, write func(io.Writer) error) error {
 	ctx, stop := t.whileHeld(ctx)
 	defer stop()
 	r, w := io.Pipe()
+	var wrong error
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		w.CloseWithError(t.guarded(func() error { return write(w) }))
+		wrong = t.guarded(func() error { return write(w) })
+		w.CloseWithError(wrong)
 	}()
 	err := into.Unpack(ctx, t.ref(), r)
 	r.CloseWithError(io.ErrClosedPipe)
 	<-written
+	if err == nil && !errors.Is(wrong, io.ErrClosedPipe) { // seen after the archive's end, where the driver had stopped reading
+		err = wrong
+	}
 	if t.lost = phone.ReasonOf(context.Cause(ctx)) == phone.ReasonFenced; t.lost {
 		return context.Cause(ctx)
 	}
@@ -181,7 +215,7 @@ func (t *task) whileHeld(ctx context.Context) (context.Context, func()) {
 			}
 			held, err := t.engine.Store.Holds(ctx, t.Fence)
 			if err == nil && !held {
-				cancel(phone.Errorf(phone.Conflict, phone.ReasonFenced, "the job is not this attempt's any more"))
+				cancel(errNotHeld())
 				return
 			}
 		}
@@ -223,7 +257,7 @@ func (t *task) pack(ctx context.Context, name string, object phone.Object, archi
 
 func (t *task) openObject(ctx context.Context, object phone.Object, most int64) (io.ReadCloser, int64, error) {
 	if t.engine.Objects == nil {
-		return nil, 0, phone.Errorf(phone.NotFound, phone.ReasonObjectNotFound, "the installation has no bucket any more")
+		return nil, 0, errNoBuckets()
 	}
 	content, size, err := t.engine.Objects.Open(ctx, t.Job.Project, object)
 	if err == nil && size > most {
@@ -249,6 +283,11 @@ func (t *task) copyArchive(ctx context.Context, object phone.Object, to io.Write
 // cleanArchive copies a tar and refuses one with a name or a link that leads out of its root directory, with anything but files, folders and
 // links, or whose files have more than most bytes in all: an archive may say that a file is sparse and be small itself.
 func cleanArchive(from io.Reader, to io.Writer, most int64) (int, error) {
+	return copyCleaned(from, to, most, cleanHeader)
+}
+
+// copyCleaned is cleanArchive with what clean makes of each entry; nil leaves one out.
+func copyCleaned(from io.Reader, to io.Writer, most int64, clean func(*tar.Header) (*tar.Header, error)) (int, error) {
 	source := &driver.Source{Reader: from}
 	in, out := tar.NewReader(source), tar.NewWriter(to)
 	for files := 0; ; files++ {
@@ -263,8 +302,12 @@ func cleanArchive(from io.Reader, to io.Writer, most int64) (int, error) {
 			files--
 			continue
 		}
-		if header, err = cleanHeader(header); err != nil {
+		if header, err = clean(header); err != nil {
 			return files, err
+		}
+		if header == nil {
+			files--
+			continue
 		}
 		if most -= header.Size; most < 0 {
 			return files, unfit("the archive's files have too many bytes in all")

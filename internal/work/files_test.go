@@ -19,6 +19,8 @@ type memoryObjects struct {
 	mu    sync.Mutex
 	files map[string][]byte
 	away  int // so many openings fail
+	full  bool
+	then  map[string][]byte // what objects become once they were opened
 }
 
 func (o *memoryObjects) Open(_ context.Context, _ phone.ProjectID, object phone.Object) (io.ReadCloser, int64, error) {
@@ -32,7 +34,41 @@ func (o *memoryObjects) Open(_ context.Context, _ phone.ProjectID, object phone.
 	if !there {
 		return nil, 0, phone.Errorf(phone.NotFound, phone.ReasonObjectNotFound, "the project has no object %s", object)
 	}
+	if next, changes := o.then[object.Key]; changes {
+		o.files[object.Key] = next
+	}
 	return io.NopCloser(bytes.NewReader(content)), int64(len(content)), nil
+}
+
+func (o *memoryObjects) Put(_ context.Context, _ phone.ProjectID, object phone.Object, write func(io.Writer) error) (int64, error) {
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		return 0, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.full {
+		return 0, phone.Errorf(phone.Exhausted, phone.ReasonStoreFull, "the object store is full")
+	}
+	o.files[object.Key] = b.Bytes()
+	return int64(b.Len()), nil
+}
+
+func (o *memoryObjects) Delete(_ context.Context, _ phone.ProjectID, object phone.Object) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, there := o.files[object.Key]; !there {
+		return phone.Errorf(phone.NotFound, phone.ReasonObjectNotFound, "the project has no object %s", object)
+	}
+	delete(o.files, object.Key)
+	return nil
+}
+
+func (o *memoryObjects) content(key string) (string, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	content, there := o.files[key]
+	return string(content), there
 }
 
 // entry is one of an archive.

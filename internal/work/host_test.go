@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -26,6 +28,7 @@ type memoryHost struct {
 	hook      func(ctx context.Context, call string, ref driver.Ref) error
 	identity  func(reference string) string
 	space     phone.Space
+	shared    map[string]string // the shared storage, by path; nil: it is not there
 }
 
 type memoryInstance struct {
@@ -394,6 +397,39 @@ func (h *memoryHost) Unpack(ctx context.Context, ref driver.Ref, archive io.Read
 	}
 }
 
+// Pack gives the files that were put into the instance, and the folders above a path.
+func (h *memoryHost) Pack(ctx context.Context, ref driver.Ref, path string, each func(*tar.Header, io.Reader) error) error {
+	if err := h.enter(ctx, "pack", ref); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	i := h.instances[ref]
+	if i == nil || !i.running {
+		h.mu.Unlock()
+		return phone.Errorf(phone.NotFound, "", "no instance runs")
+	}
+	files := maps.Clone(i.files)
+	h.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(name, "./"), Mode: 0o640, Uid: 1000, Size: int64(len(files[name]))}
+		at := "/" + strings.TrimSuffix(header.Name, "/")
+		folder := strings.HasSuffix(name, "/")
+		if below := at == path || strings.HasPrefix(at, path+"/"); !below && !(folder && strings.HasPrefix(path, at+"/")) {
+			continue
+		}
+		if folder {
+			header.Typeflag, header.Size = tar.TypeDir, 0
+		}
+		if err := each(header, bytes.NewReader(files[name])); err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return &phone.Error{Code: phone.Unavailable, Msg: "no more time", Err: err}
+		}
+	}
+	return nil
+}
+
 func (h *memoryHost) List(ctx context.Context) ([]driver.Object, error) {
 	if err := h.enter(ctx, "list", driver.Ref{}); err != nil {
 		return nil, err
@@ -406,6 +442,9 @@ func (h *memoryHost) List(ctx context.Context) ([]driver.Object, error) {
 	}
 	for ref, job := range h.volumes {
 		all = append(all, driver.Object{Kind: driver.ObjectVolume, Phone: ref.Phone, Generation: ref.Generation, Job: job})
+	}
+	if h.shared != nil {
+		all = append(all, driver.Object{Kind: driver.ObjectShare, Name: "shared"})
 	}
 	sort.Slice(all, func(i, j int) bool { return fmt.Sprint(all[i]) < fmt.Sprint(all[j]) })
 	return all, nil

@@ -3,6 +3,7 @@ package work
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,7 +16,8 @@ import (
 const removers = 8
 
 // removeServers looks at the hosts of servers that are to be deleted and have no phones any more, again and again until ctx ends. Every
-// replica does: looking changes nothing, and what two find out at once, one of them saves.
+// replica does: looking changes nothing but a shared storage, which is destroyed by two as by one, and what they find out at once, one of them
+// saves.
 func (e *Engine) removeServers(ctx context.Context) error {
 	for pause(ctx, e.SweepEvery) {
 		emptied, err := e.Store.EmptiedServers(ctx)
@@ -42,7 +44,7 @@ func (e *Engine) removeServers(ctx context.Context) error {
 // a host that does not answer is asked again, until host_deadline.
 func (e *Engine) removeServer(ctx context.Context, emptied phone.Emptied) {
 	log := e.Logger.With("server_id", emptied.Server.ID, "driver", emptied.Server.Driver, "job_id", emptied.Job)
-	objects, lookedAt, err := e.whatIsLeft(ctx, emptied.Server)
+	objects, share, lookedAt, err := e.whatIsLeft(ctx, emptied.Server)
 	var failure *phone.Failure
 	var receipt *phone.ServerReceipt
 	switch {
@@ -63,7 +65,7 @@ func (e *Engine) removeServer(ctx context.Context, emptied phone.Emptied) {
 	case len(objects) > 0:
 		failure = leftOver(emptied.Server, objects)
 	default:
-		receipt = &phone.ServerReceipt{LookedFor: lookedAt}
+		receipt = &phone.ServerReceipt{LookedFor: lookedAt, Share: share}
 	}
 	if failure != nil {
 		log.Warn("a server is kept", "reason", failure.Reason, "msg", failure.Msg)
@@ -73,21 +75,39 @@ func (e *Engine) removeServer(ctx context.Context, emptied phone.Emptied) {
 	}
 }
 
-// whatIsLeft asks the host for everything that it has of the server, and says when.
-func (e *Engine) whatIsLeft(ctx context.Context, server phone.Server) (objects []driver.Object, lookedAt time.Time, err error) {
+// whatIsLeft asks the host for everything that it has of the server, and says when. When that is the shared storage alone, it destroys that and
+// asks again: what else is left may use it.
+func (e *Engine) whatIsLeft(ctx context.Context, server phone.Server) (objects []driver.Object, share *phone.ErasedShare, lookedAt time.Time, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic while the host of server %s was looked at: %v", server.Name, r)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, hostPatience)
-	defer cancel()
 	host, err := e.Hosts.Driver(ctx, server)
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, nil, time.Time{}, err
 	}
-	lookedAt = e.Now()
-	objects, err = host.List(ctx)
+	if objects, lookedAt, err = e.listed(ctx, host); err != nil || len(objects) == 0 {
+		return objects, nil, lookedAt, err
+	}
+	sharer, can := host.(driver.Sharer)
+	if !can || slices.ContainsFunc(objects, func(o driver.Object) bool { return o.Kind != driver.ObjectShare }) {
+		return objects, nil, lookedAt, nil
+	}
+	erasing, cancel := context.WithTimeout(ctx, e.HostDeadline)
+	defer cancel()
+	if share, err = sharer.EraseShare(erasing); err != nil {
+		return nil, nil, time.Time{}, err
+	}
+	objects, lookedAt, err = e.listed(ctx, host)
+	return objects, share, lookedAt, err
+}
+
+func (e *Engine) listed(ctx context.Context, host driver.Driver) ([]driver.Object, time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, hostPatience)
+	defer cancel()
+	lookedAt := e.Now()
+	objects, err := host.List(ctx)
 	return objects, lookedAt, err
 }
 

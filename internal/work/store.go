@@ -69,6 +69,13 @@ type Store interface {
 	EmptiedServers(ctx context.Context) ([]phone.Emptied, error)
 	RemoveServer(ctx context.Context, server phone.Emptied, failure *phone.Failure, receipt *phone.ServerReceipt) error
 
+	// ClaimShares makes the replica the owner of up to most jobs about shared storages that nobody works on, and that are the oldest of their
+	// servers. held are those that it works on already. HoldsShare reports whether a job is unfinished and still the fence's, and whether its
+	// server is to be deleted, which waits for it. EndShare ends it.
+	ClaimShares(ctx context.Context, replica phone.ReplicaID, held []phone.JobID, most int) ([]phone.ServerTask, error)
+	HoldsShare(ctx context.Context, fence phone.Fence) (held, deleting bool, err error)
+	EndShare(ctx context.Context, fence phone.Fence, end phone.ShareEnd) error
+
 	// DueServer claims, for ttl, the normal server whose comparison with its host is due longest, and makes it due again after
 	// every; false: there is none. ClaimServer claims one now; while another pass has it, it fails with Conflict. ReleaseServer ends
 	// the claim.

@@ -171,6 +171,8 @@ func (t *task) call(what string, do func(context.Context) error) error {
 			return nil
 		case t.dropped() != nil:
 			return t.dropped()
+		case errors.Is(err, errStopped):
+			return err
 		case code == phone.Unavailable:
 			if away.IsZero() {
 				away = time.Now()

@@ -45,6 +45,7 @@ init_args = ["androidboot.simphone_boot_ms=50", "androidboot.simphone_files=8"]
 	server = *p.ServerId
 
 	w.prints(id, "tee /data/kept", "")
+	backup := w.backedUp(id, "/data/kept")
 	stopped := answered(w.client.StopCloudPhone(stop(id)))(w)
 	w.one(stopped.RequestId, stopped.Jobs, id)
 	w.status(id, 8)
@@ -92,6 +93,8 @@ init_args = ["androidboot.simphone_boot_ms=50", "androidboot.simphone_files=8"]
 	if job := (*gone.Jobs)[0]; *job.Status != -1 || *job.ErrorCode != "CPS.0191" {
 		t.Errorf("after the reset: %s", job)
 	}
+	w.restored(backup) // what was exported before the reset, into the life after it
+	w.prints(id, "cat /data/kept", "")
 }
 
 // sweepDocker removes what the server has left on the daemon, containers before volumes.

@@ -34,7 +34,7 @@ type judgement struct {
 
 // judgements has every operation of the SDK that lethe answers; TestCoverage sees that none is missing.
 var judgements = merge(readJudgements, resetJudgements, nameJudgements, modelJudgements, imageJudgements, tagJudgements,
-	connectionJudgements, commandJudgements, absentJudgements, powerJudgements, taskJudgements, serverJudgements)
+	connectionJudgements, commandJudgements, absentJudgements, powerJudgements, taskJudgements, transferJudgements, serverJudgements, sharedJudgements)
 
 func merge(parts ...map[string]judgement) map[string]judgement {
 	all := map[string]judgement{}

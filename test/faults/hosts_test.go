@@ -82,7 +82,7 @@ func named(phones []phoneRow, names map[string]string) []phoneRow {
 // what to do, its neighbours run, and when the cause is gone it is reset like any other.
 func TestPhonesThatFail(t *testing.T) {
 	t.Parallel()
-	in := install(t, config{database: testenv.Postgres(t), flags: []string{"--boot-timeout", "2s"}})
+	in := install(t, config{database: testenv.Postgres(t), flags: []string{"--boot-timeout", "6s"}})
 	image, missing := in.addImage("first", "first"), in.addImage("ghost", "ghost")
 	h := in.addSimulated("rack", image, 10, 3, `{"boot_time":"30ms","missing_images":["ghost"]}`)
 	bad := map[string]string{"rack-0001": "CPS.0003", "rack-0002": "CPS.0054", "rack-0003": "CPS.0003", "rack-0004": "CPS.0003"}

@@ -82,9 +82,12 @@ func newRandom(t testing.TB) *rand.Rand {
 // eventually polls until done reports true, and fails the test when that takes longer than anything may.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	began := time.Now()
+	for !done() {
+		took := time.Since(began)
+		if took > patience {
 			t.Fatalf("not within %s: %s", patience, what)
 		}
+		time.Sleep(min(max(5*time.Millisecond, took/50), 50*time.Millisecond)) // what takes longer is looked for less often
 	}
 }

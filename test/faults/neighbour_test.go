@@ -66,6 +66,7 @@ func neighboursAreNotHeldUp(t *testing.T, c config) {
 	in.settle()
 	in.wantFailed(hanging.id, nil)
 	in.wantFailed(mixed.id, map[string]string{stuck.name: "CPS.0054"})
+	in.exec(`UPDATE servers SET boot_timeout = 300000000 WHERE id = $1`, mixed.id)
 	in.resetAll(in.replicas[0], mixed)
 	in.settle()
 	in.wantFailed(mixed.id, nil)

@@ -30,7 +30,7 @@ func TestRollbackAndKills(t *testing.T) {
 	server, h := in.simulated("rack", images[0], 12, 4, `{"boot_time":"40ms","boot_spread":0.5,"faults":[`+
 		fault("rack-0001", "never")+`,`+fault("rack-0002", "exit")+`,`+fault("rack-0003", "exit")+`,`+fault("rack-0004", "vanish")+
 		`,{"operation":"discard","effect":"slow","duration":"50ms"}]}`)
-	server.BootTimeoutMS = 2000
+	server.BootTimeoutMS = 6000
 	h.id = in.addServer(server)
 	h.plant(t, in.phones(`server_id = $1`, h.id))
 	in.hosts = append(in.hosts, h)
@@ -80,9 +80,9 @@ func TestDockerRollback(t *testing.T) {
 		return in.addDocker(d, endpoint, api.AddServer{ServerName: name, PhoneCount: phones, ImageID: image, MaxConcurrentBoots: 2, Config: template()})
 	}
 	exits, hangs := add("exits", 2), add("hangs", 1)
-	// From now on each server's new containers are as this says; the old ones are what they are.
+	// From now on each server's new containers are as this says; the old ones are what they are, and boot within this time on a slow machine too.
 	in.exec(`UPDATE servers SET config = $1 WHERE id = $2`, string(template(simphone.ArgExitCode+"=7")), exits.id)
-	in.exec(`UPDATE servers SET config = $1, boot_timeout = 3000000 WHERE id = $2`, string(template(simphone.ArgHang+"="+simphone.HangBoot)), hangs.id)
+	in.exec(`UPDATE servers SET config = $1, boot_timeout = 30000000 WHERE id = $2`, string(template(simphone.ArgHang+"="+simphone.HangBoot)), hangs.id)
 	for i, h := range []*daemonHost{exits, hangs} {
 		phones := in.phones(`server_id = $1`, h.id)
 		h.mark(t, phones)

@@ -231,6 +231,19 @@ func (s gatedStore) RemoveServer(ctx context.Context, e phone.Emptied, failure *
 	return s.real.RemoveServer(ctx, e, failure, receipt)
 }
 
+// No history does anything with a shared storage.
+func (s gatedStore) ClaimShares(context.Context, phone.ReplicaID, []phone.JobID, int) ([]phone.ServerTask, error) {
+	return nil, nil
+}
+
+func (s gatedStore) HoldsShare(context.Context, phone.Fence) (held, deleting bool, err error) {
+	panic("the reference has no shared storages")
+}
+
+func (s gatedStore) EndShare(context.Context, phone.Fence, phone.ShareEnd) error {
+	panic("the reference has no shared storages")
+}
+
 func (s gatedStore) DueServer(ctx context.Context, pass string, every, ttl time.Duration) (phone.Server, bool, error) {
 	return s.real.DueServer(ctx, pass, every, ttl)
 }

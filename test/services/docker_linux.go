@@ -34,10 +34,13 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 `
 
 // startDocker starts both daemons; what it gives must be stopped, with an error too.
-func startDocker(ctx context.Context, in *folder, programs programs) (*docker, error) {
+func startDocker(ctx context.Context, in *folder, programs programs, durable bool, say func(string, ...any)) (*docker, error) {
 	home, err := in.sub("docker", nil)
 	if err != nil {
 		return nil, err
+	}
+	if !durable {
+		in.memory(home, say)
 	}
 	at := func(name string) string { return filepath.Join(home, name) }
 	socket, containerdSocket := at("docker.sock"), at("containerd.sock")

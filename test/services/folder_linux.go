@@ -74,6 +74,25 @@ func (f *folder) sub(name string, owner *syscall.Credential) (string, error) {
 	return path, os.Chown(path, int(owner.Uid), int(owner.Gid))
 }
 
+// memory puts a folder inside into memory: Docker waits for the disk some twenty times for each container and volume, which a busy disk
+// makes minutes of. It takes at most a quarter of what is free. Without that much, or without the right to mount, the folder stays on the disk,
+// where everything works too.
+func (f *folder) memory(path string, say func(string, ...any)) {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		say("%s stays on the disk: %v", filepath.Base(path), err)
+		return
+	}
+	size := min(uint64(info.Freeram+info.Bufferram)*uint64(info.Unit)/4, 4<<30)
+	if size < 1<<30 {
+		say("%s stays on the disk: too little memory is free", filepath.Base(path))
+		return
+	}
+	if err := unix.Mount("lethe-services", path, "tmpfs", 0, fmt.Sprintf("mode=0700,size=%d", size)); err != nil {
+		say("%s stays on the disk: mount: %v", filepath.Base(path), err)
+	}
+}
+
 // cgroup is the control group under which all containers of this copy are.
 func (f *folder) cgroup() string { return "/" + filepath.Base(f.path) }
 

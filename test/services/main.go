@@ -41,14 +41,14 @@ func main() { os.Exit(run(os.Args[1:], os.Stderr)) }
 type needs struct {
 	postgres bool
 	docker   bool
-	durable  bool // PostgreSQL waits for the disk, as it does in earnest
+	durable  bool // both wait for the disk, as they do in earnest
 }
 
 func run(args []string, stderr io.Writer) int {
 	say := func(format string, a ...any) { fmt.Fprintf(stderr, "services: "+format+"\n", a...) }
 	flags := flag.NewFlagSet("services", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	durable := flags.Bool("durable", false, "let PostgreSQL wait for the disk at each commit; without it a power cut may lose data, which no test needs")
+	durable := flags.Bool("durable", false, "let PostgreSQL and Docker wait for the disk, as they do in earnest; without it a power cut loses their data, which no test needs")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage
 	}

@@ -60,7 +60,7 @@ func start(ctx context.Context, need needs, say func(string, ...any)) (*services
 		say("PostgreSQL answers at %s", s.postgres.url)
 	}
 	if programs.dockerd != "" {
-		if s.docker, err = startDocker(ctx, s.folder, programs); err != nil {
+		if s.docker, err = startDocker(ctx, s.folder, programs, need.durable, say); err != nil {
 			return s, err
 		}
 		s.given = append(s.given, dockerVariable+"="+s.docker.address)

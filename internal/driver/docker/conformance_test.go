@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +21,10 @@ func TestConformance(t *testing.T) {
 	t.Parallel()
 	endpoint := testenv.Docker(t)
 	harness := drivertest.Harness{
-		Open:         func(t *testing.T, owner drivertest.Owner) driver.Driver { return open(t, endpoint, owner, fastBoot) },
+		Open: func(t *testing.T, owner drivertest.Owner) driver.Driver { return open(t, endpoint, owner, fastBoot) },
+		Share: func(t *testing.T, owner drivertest.Owner) driver.Driver {
+			return open(t, endpoint, owner, strings.Replace(fastBoot, "{", `{"share_path": "/data/share", `, 1))
+		},
 		Rules:        Rules(),
 		Image:        phone.Image{ID: phone.NewID[phone.ImageID](), Name: "boots", Reference: testenv.SimphoneImage(t)},
 		Other:        phone.Image{ID: phone.NewID[phone.ImageID](), Name: "boots too", Reference: otherImage(t)},

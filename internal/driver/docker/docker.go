@@ -29,7 +29,7 @@ type Config struct {
 	// Installation is the id that every object on a host is labelled with. Two installations may share a host.
 	Installation string
 	// HelperBinary gives the file of a static Linux program for the architecture (as GOARCH has it) that runs
-	// emptydir.Main when its first argument is HelperCommand. It is loaded into a host as an image when the first volume is
+	// emptydir.Main, or sharedir.Main, when its first argument is HelperCommand. It is loaded into a host as an image when the first volume is
 	// erased there, unless the server's template names a helper image. Its error is shown to operators: it says the cure.
 	HelperBinary func(arch string) (path string, err error)
 	// Holder names what only one process holds at a time and a restart keeps: the data folder. A helper container that an earlier
@@ -48,7 +48,7 @@ func (c Config) holder(of hostKey) string {
 }
 
 // HelperCommand is the first argument that the helper program is called with; the directories to empty follow, or
-// emptydir.MeasureFlag and the directory to measure.
+// emptydir.MeasureFlag and the directory to measure, or one argument for sharedir.Main.
 const HelperCommand = "volume-helper"
 
 // Pool gives the drivers of servers. Servers with one endpoint share a connection and the helper that erases volumes, so a
@@ -206,6 +206,7 @@ var (
 	_ driver.Driver    = (*Driver)(nil)
 	_ driver.Measurer  = (*Driver)(nil)
 	_ driver.KeySetter = (*Driver)(nil)
+	_ driver.Sharer    = (*Driver)(nil)
 )
 
 // Info asks the daemon for its version. A daemon that runs no Linux containers is Unsupported.
@@ -220,10 +221,14 @@ func (d *Driver) Info(ctx context.Context) (driver.Info, error) {
 	if version.Os != "linux" {
 		return driver.Info{}, phone.Errorf(phone.Unsupported, "", "the Docker host runs %s containers: phones need a Linux host", version.Os)
 	}
-	return driver.Info{
+	info := driver.Info{
 		Driver: Name, Version: fmt.Sprintf("%s (API %s)", version.Version, version.APIVersion), Architecture: version.Arch,
-		Capabilities: []string{driver.CapabilitySpace, driver.CapabilityADBKeys, driver.CapabilityFiles},
-	}, nil
+		Capabilities: []string{driver.CapabilitySpace, driver.CapabilityADBKeys, driver.CapabilityFiles, driver.CapabilityExport},
+	}
+	if d.template.SharePath != "" {
+		info.Capabilities = append(info.Capabilities, driver.CapabilityShare)
+	}
+	return info, nil
 }
 
 // lock is a mutex whose waiters watch their context; make it with newLock.

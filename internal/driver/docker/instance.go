@@ -30,6 +30,9 @@ func (d *Driver) Ensure(ctx context.Context, spec driver.Spec) (driver.Instance,
 	if err := d.makeVolume(ctx, spec); err != nil {
 		return driver.Instance{}, err
 	}
+	if err := d.wantShare(ctx); err != nil {
+		return driver.Instance{}, err
+	}
 	networkID, err := d.network(ctx, spec.Project)
 	if err != nil {
 		return driver.Instance{}, err

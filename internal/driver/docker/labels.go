@@ -32,6 +32,7 @@ const (
 	kindInstance = "instance"
 	kindVolume   = "volume"
 	kindNetwork  = "network"
+	kindShare    = "share"  // the volume with a server's shared storage
 	kindHelper   = "helper" // the container that empties volumes
 )
 

@@ -12,7 +12,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// List gives the containers, running or not, and the volumes of this server's phones.
+// List gives the containers, running or not, and the volumes of this server's phones, and the volume of its shared storage.
 func (d *Driver) List(ctx context.Context) ([]driver.Object, error) {
 	h := d.host
 	if err := h.negotiate(ctx); err != nil {
@@ -37,7 +37,11 @@ func (d *Driver) List(ctx context.Context) ([]driver.Object, error) {
 	for _, v := range volumes.Items {
 		objects = h.append(ctx, objects, driver.Object{Kind: driver.ObjectVolume, Name: v.Name}, v.Labels)
 	}
-	return objects, nil
+	shares, err := d.shares(ctx)
+	for _, v := range shares {
+		objects = append(objects, driver.Object{Kind: driver.ObjectShare, Name: v.Name})
+	}
+	return objects, err
 }
 
 // runs reports whether a container in this state has processes: as the daemon's own State.Running has it, also a paused one.

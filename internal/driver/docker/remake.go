@@ -28,6 +28,9 @@ func (d *Driver) Remake(ctx context.Context, spec driver.Spec) (driver.Instance,
 	if err := d.wantVolume(ctx, spec.Ref); err != nil {
 		return driver.Instance{}, err
 	}
+	if err := d.wantShare(ctx); err != nil {
+		return driver.Instance{}, err
+	}
 	networkID, err := d.network(ctx, spec.Project)
 	if err != nil {
 		return driver.Instance{}, err

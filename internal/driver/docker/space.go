@@ -61,9 +61,23 @@ const measuringPrefix = "lethe-space-"
 
 // measure runs the helper on one volume and gives what it printed.
 func (h *host) measure(ctx context.Context, name string, v volume.Volume) (stdout, stderr []byte, err error) {
-	id, err := h.makeMeasuring(ctx, name, v)
+	return h.runNamed(ctx, func(image string) client.ContainerCreateOptions { return h.measuringContainer(image, name, v) })
+}
+
+// runNamed runs a helper container that describe describes, in place of an earlier attempt's of its name, and gives what it printed.
+func (h *host) runNamed(ctx context.Context, describe func(image string) client.ContainerCreateOptions) (stdout, stderr []byte, err error) {
+	err = h.withNamed(ctx, describe, func(id string) (err error) {
+		stdout, stderr, err = h.watchHelper(ctx, id)
+		return err
+	})
+	return stdout, stderr, err
+}
+
+// withNamed makes such a container, not started, for as long as do does something with it.
+func (h *host) withNamed(ctx context.Context, describe func(image string) client.ContainerCreateOptions, do func(id string) error) (err error) {
+	id, err := h.makeNamed(ctx, describe)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	defer func() {
 		cleaning, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
@@ -72,16 +86,17 @@ func (h *host) measure(ctx context.Context, name string, v volume.Volume) (stdou
 			err = errors.Join(err, fmt.Errorf("remove the helper container: %w", removeErr))
 		}
 	}()
-	return h.watchHelper(ctx, id)
+	return do(id)
 }
 
-func (h *host) makeMeasuring(ctx context.Context, name string, v volume.Volume) (id string, err error) {
+func (h *host) makeNamed(ctx context.Context, describe func(image string) client.ContainerCreateOptions) (id string, err error) {
 	for tries := 0; ; tries++ {
 		image, err := h.helperImage(ctx)
 		if err != nil {
 			return "", err
 		}
-		made, err := h.api.ContainerCreate(ctx, h.measuringContainer(image, name, v))
+		options := describe(image)
+		made, err := h.api.ContainerCreate(ctx, options)
 		if err == nil {
 			return made.ID, nil
 		}
@@ -92,7 +107,7 @@ func (h *host) makeMeasuring(ctx context.Context, name string, v volume.Volume) 
 		case isNotFound(err): // somebody removed the image: bring it again
 			h.forgetHelperImage()
 		case isConflict(err): // an earlier attempt's, which was cut off
-			if err := h.dropNamed(ctx, name); err != nil {
+			if err := h.dropNamed(ctx, options.Name); err != nil {
 				return "", err
 			}
 		default:

@@ -18,7 +18,9 @@ func (w *world) leaveMeasuring(ref driver.Ref) (id string) {
 	if err != nil || len(volumes[ref.Generation]) != 1 {
 		w.t.Fatal(volumes, err)
 	}
-	id, err = w.d.host.makeMeasuring(w.ctx, measuringPrefix+instanceName(ref), volumes[ref.Generation][0])
+	id, err = w.d.host.makeNamed(w.ctx, func(image string) client.ContainerCreateOptions {
+		return w.d.host.measuringContainer(image, measuringPrefix+instanceName(ref), volumes[ref.Generation][0])
+	})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -101,6 +101,9 @@ func (d *Driver) container(spec driver.Spec, networkID string) (client.Container
 	for _, m := range t.Mounts {
 		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly})
 	}
+	if t.SharePath != "" {
+		host.Mounts = append(host.Mounts, d.shareMount())
+	}
 	for _, text := range t.Devices {
 		device, err := parseDevice(text)
 		if err != nil {

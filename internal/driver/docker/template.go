@@ -43,6 +43,10 @@ type Template struct {
 	// Mounts are folders of the host that every phone sees. None may lie in /data: it would outlive a reset.
 	Mounts []Mount `json:"mounts,omitempty"`
 
+	// SharePath gives the server a shared storage: a volume that lethe writes, and that every phone sees at this path, read-only. "/data/share"
+	// is a good place; "" is none.
+	SharePath string `json:"share_path,omitempty"`
+
 	// Network is an existing network for all phones. "" gives each project a bridge network of its own, made when needed, so
 	// that the phones of different projects do not reach each other.
 	Network string `json:"network,omitempty"`

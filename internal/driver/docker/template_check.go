@@ -10,6 +10,7 @@ import (
 	"github.com/docker/go-units"
 
 	"github.com/lethe-cloud/lethe/internal/adb"
+	"github.com/lethe-cloud/lethe/internal/driver"
 )
 
 // complete fills in the defaults and returns what is wrong, one sentence each.
@@ -52,6 +53,7 @@ func (t *Template) complete(endpoint string) []string {
 	}
 	problems = append(problems, t.checkArgs()...)
 	problems = append(problems, t.checkMounts()...)
+	problems = append(problems, t.checkShare()...)
 	problems = append(problems, t.completeADB(endpoint)...)
 	return append(problems, t.checkEndpoint(endpoint)...)
 }
@@ -111,6 +113,23 @@ func (t *Template) checkMounts() []string {
 		}
 	}
 	return problems
+}
+
+// checkShare refuses a place for the shared storage at which phones would not see it, or would lose something else.
+func (t *Template) checkShare() []string {
+	if t.SharePath == "" {
+		return nil
+	}
+	if wrong := driver.CheckSharePath(t.SharePath); wrong != "" {
+		return []string{fmt.Sprintf("share_path is %q and %s", t.SharePath, wrong)}
+	}
+	for _, m := range t.Mounts {
+		target := path.Clean(m.Target)
+		if target == t.SharePath || strings.HasPrefix(target, t.SharePath+"/") || strings.HasPrefix(t.SharePath, target+"/") {
+			return []string{fmt.Sprintf("share_path is %q and mounts has the target %q: one would hide the other", t.SharePath, m.Target)}
+		}
+	}
+	return nil
 }
 
 func (t *Template) completeADB(endpoint string) []string {

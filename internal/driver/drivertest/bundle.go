@@ -65,6 +65,9 @@ func clean(t *testing.T, d driver.Driver) {
 	}
 	last := map[phone.ID]phone.Generation{}
 	for _, o := range objects {
+		if o.Kind == driver.ObjectShare {
+			continue
+		}
 		last[o.Phone] = max(last[o.Phone], o.Generation)
 		if err := d.Remove(ctx, driver.Ref{Phone: o.Phone, Generation: o.Generation}); err != nil {
 			t.Errorf("clean up: Remove %s: %v", o.Name, err)
@@ -73,6 +76,11 @@ func clean(t *testing.T, d driver.Driver) {
 	for id, generation := range last {
 		if _, err := d.Erase(ctx, id, generation+1); err != nil {
 			t.Errorf("clean up: Erase phone %s below %d: %v", id, generation+1, err)
+		}
+	}
+	if s, can := d.(driver.Sharer); can {
+		if _, err := s.EraseShare(ctx); err != nil {
+			t.Errorf("clean up: EraseShare: %v", err)
 		}
 	}
 	if objects, err = d.List(ctx); err != nil || len(objects) > 0 {

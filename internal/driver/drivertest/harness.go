@@ -21,7 +21,7 @@ type Owner struct {
 	Server       phone.ServerID
 }
 
-// Harness is what a driver lends the suite. All of it is needed, except Phones; Run fails the test when something is missing.
+// Harness is what a driver lends the suite. All of it is needed, except Phones and Share; Run fails the test when something is missing.
 // What a function needs to undo it registers with t.Cleanup, and it reports its own failures with t.Fatal.
 type Harness struct {
 	// Open gives a handle on the suite's host. All calls during one Run give the same host; two calls for one owner give two
@@ -49,6 +49,9 @@ type Harness struct {
 	// would give to that object of spec. The function that it returns fails the test when the object is gone or was changed.
 	// Plant's cleanup removes the object.
 	Plant func(t *testing.T, kind driver.ObjectKind, spec driver.Spec) (intact func(t *testing.T))
+
+	// Share is Open for a server whose settings give it a shared storage; nil where the driver has none. Open gives one without.
+	Share func(t *testing.T, owner Owner) driver.Driver
 
 	// LostAnswers are the points at which an answer of the host can get lost after the host did the work. There must be at
 	// least one for OpEnsure.
@@ -114,6 +117,8 @@ func Run(t *testing.T, h Harness) {
 		{"life", testLife},
 		{"exec", testExec},
 		{"unpack", testUnpack},
+		{"pack", testPack},
+		{"share", testShare},
 		{"properties", testProperties},
 		{"erase", testErase},
 		{"discard", testDiscard},

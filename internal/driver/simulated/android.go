@@ -171,7 +171,7 @@ func pm(s *shell) (int, error) {
 	if !s.booted() {
 		return s.fail(20, "cmd: Can't find service: package")
 	}
-	result, err := apps.Manager{Data: s.data, System: systemApps()}.Run(s.args)
+	result, err := apps.Manager{Data: s.data, System: systemApps(), Shared: s.share, SharedAt: s.instance.Share}.Run(s.args)
 	if err != nil {
 		return 0, err
 	}

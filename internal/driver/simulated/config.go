@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
@@ -26,6 +27,8 @@ type Config struct {
 	// Disk is how many bytes the host has for volumes; 0, or left out, is what the file system of its folder has. It makes no write
 	// fail: it is what Space answers from.
 	Disk int64 `json:"disk"`
+	// SharePath gives the server a shared storage, which its phones see at this path; "", or left out, is none.
+	SharePath string `json:"share_path,omitempty"`
 	// DataFiles is how many files a phone's first boot writes into its volume; 24 when left out.
 	DataFiles int `json:"data_files"`
 	// MissingImages are the references that the host cannot get.
@@ -68,7 +71,7 @@ func ParseConfig(text []byte) (Config, error) {
 	var faults json.RawMessage
 	err := readObject(text, "", map[string]any{
 		"boot_time": &config.BootTime, "boot_spread": &config.BootSpread, "capacity": &config.Capacity,
-		"disk": &config.Disk, "data_files": &config.DataFiles, "missing_images": &config.MissingImages, "faults": &faults,
+		"disk": &config.Disk, "data_files": &config.DataFiles, "share_path": &config.SharePath, "missing_images": &config.MissingImages, "faults": &faults,
 	})
 	switch {
 	case err != nil:
@@ -81,6 +84,11 @@ func ParseConfig(text []byte) (Config, error) {
 		return Config{}, badConfig("disk", "must be a number of bytes, or 0 for what the file system has")
 	case config.DataFiles < 0 || config.DataFiles > maxDataFiles:
 		return Config{}, badConfig("data_files", fmt.Sprintf("must be from 0 to %d", maxDataFiles))
+	}
+	if config.SharePath != "" {
+		if wrong := driver.CheckSharePath(config.SharePath); wrong != "" {
+			return Config{}, badConfig("share_path", wrong)
+		}
 	}
 	if faults != nil {
 		if config.Faults, err = parseFaults(faults, "faults"); err != nil {
@@ -140,7 +148,7 @@ func (f Fault) wrong() (key, cure string) {
 		return "times", "must be how often the rule strikes, or 0 for every time"
 	case slices.ContainsFunc(f.Generations, func(g phone.Generation) bool { return g < 1 }):
 		return "generations", "must be numbers from 1"
-	case len(f.Generations) > 0 && slices.Contains([]Operation{OpInfo, OpPrepare, OpList, OpAll}, f.Operation):
+	case len(f.Generations) > 0 && slices.Contains([]Operation{OpInfo, OpPrepare, OpShare, OpList, OpAll}, f.Operation):
 		return "generations", fmt.Sprintf("cannot be given for the operation %s, which is about no one phone", f.Operation)
 	}
 	return "", ""

@@ -29,7 +29,12 @@ func TestConformance(t *testing.T) {
 	var port atomic.Int64
 	port.Store(20_000)
 	harness := drivertest.Harness{
-		Open:         func(t *testing.T, owner drivertest.Owner) driver.Driver { return with(t, owner) },
+		Open: func(t *testing.T, owner drivertest.Owner) driver.Driver { return with(t, owner) },
+		Share: func(t *testing.T, owner drivertest.Owner) driver.Driver {
+			config := config
+			config.SharePath = "/data/share"
+			return open(t, dir, owner, config)
+		},
 		Rules:        Rules(),
 		Image:        phone.Image{ID: phone.NewID[phone.ImageID](), Name: "boots", Reference: "example.test/phone:12"},
 		Other:        phone.Image{ID: phone.NewID[phone.ImageID](), Name: "boots too", Reference: "example.test/phone:13"},

@@ -148,7 +148,7 @@ func (d *Driver) newInstance(spec driver.Spec) *instance {
 		},
 		PhoneName: spec.Name, Project: spec.Project, Image: spec.Image.Reference, Identity: spec.Identity,
 		Properties: phone.Properties{}, ADBPort: spec.ADBPort, ADBKeys: spec.ADBKeys, CreatedAt: d.now().UTC(),
-		Made: Rules().Made(spec.Image.ID, spec.Properties),
+		Made: Rules().Made(spec.Image.ID, spec.Properties), Share: d.config.SharePath,
 	}
 	for key, value := range spec.Properties {
 		if timing(key) == driver.AtCreation {

@@ -67,6 +67,13 @@ func (d *Driver) exec(ctx context.Context, ref driver.Ref, p program, command dr
 	if err != nil {
 		return driver.Result{}, err
 	}
+	share, err := d.shareOf(i)
+	if err != nil {
+		return driver.Result{}, errors.Join(err, data.Close())
+	}
+	if share != nil {
+		defer func() { _ = share.Close() }() // it was only read
+	}
 	bound := command.MaxOutput
 	if bound <= 0 {
 		bound = defaultOutput
@@ -74,7 +81,7 @@ func (d *Driver) exec(ctx context.Context, ref driver.Ref, p program, command dr
 	limited, cancel := withTimeLimit(ctx, command.TimeLimit)
 	defer cancel()
 	s := &shell{
-		ctx: limited, d: d, instance: i, data: data, args: command.Args[1:], stdin: bytes.NewReader(command.Stdin),
+		ctx: limited, d: d, instance: i, data: data, share: share, args: command.Args[1:], stdin: bytes.NewReader(command.Stdin),
 		stdout: bounded{left: bound}, stderr: bounded{left: bound},
 	}
 	code, err := p.run(s)
@@ -104,6 +111,7 @@ type shell struct {
 	d              *Driver
 	instance       *instance
 	data           *os.Root // the phone's /data
+	share          *os.Root // the shared storage, where the instance has it; nil: it has none, or nothing is in it
 	args           []string // without the program's name
 	stdin          io.Reader
 	stdout, stderr bounded

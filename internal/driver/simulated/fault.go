@@ -48,6 +48,7 @@ const (
 	OpDiscard Operation = "discard"
 	OpSpace   Operation = "space"
 	OpADBKeys Operation = "adb_keys"
+	OpShare   Operation = "share" // whatever is done with the server's shared storage
 	OpInspect Operation = "inspect"
 	OpExec    Operation = "exec"
 	OpList    Operation = "list"
@@ -77,7 +78,7 @@ func Effects() []Effect {
 
 // operations says where an effect can strike, and whether there is such an effect.
 func (e Effect) operations() ([]Operation, bool) {
-	methods := []Operation{OpAll, OpInfo, OpPrepare, OpEnsure, OpRemake, OpStart, OpStop, OpRemove, OpErase, OpDiscard, OpSpace, OpADBKeys, OpInspect, OpExec, OpList}
+	methods := []Operation{OpAll, OpInfo, OpPrepare, OpEnsure, OpRemake, OpStart, OpStop, OpRemove, OpErase, OpDiscard, OpSpace, OpADBKeys, OpShare, OpInspect, OpExec, OpList}
 	switch e {
 	case EffectSlow:
 		return append(methods, OpBoot), true
@@ -88,7 +89,7 @@ func (e Effect) operations() ([]Operation, bool) {
 	case EffectIgnored:
 		return []Operation{OpExec}, true
 	case EffectLostAnswer, EffectLate: // only of what changes the host: another answer that is lost is the same as unavailable, and a late one as slow
-		return []Operation{OpPrepare, OpEnsure, OpRemake, OpStart, OpStop, OpRemove, OpErase, OpDiscard, OpADBKeys, OpExec}, true
+		return []Operation{OpPrepare, OpEnsure, OpRemake, OpStart, OpStop, OpRemove, OpErase, OpDiscard, OpADBKeys, OpShare, OpExec}, true
 	case EffectUnavailable, EffectFail:
 		return methods, true
 	}

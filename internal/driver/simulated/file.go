@@ -64,6 +64,8 @@ func reason(err error) string {
 		return "File name too long"
 	case errors.Is(err, syscall.EINVAL):
 		return "Invalid argument"
+	case errors.Is(err, errReadOnly):
+		return "Read-only file system"
 	}
 	return "No such file or directory"
 }
@@ -78,16 +80,44 @@ func hostFault(err error) bool {
 	return false
 }
 
-// each runs do for each path and says what went wrong with which. It gives 1 when anything did.
+// errReadOnly is the error of a program that would write into the shared storage.
+var errReadOnly = errors.New("it is mounted read-only")
+
+// place is where a path leads: into the phone's data, or into the server's shared storage, which phones read alone.
+func (s *shell) place(name string) (root *os.Root, below string, err error) {
+	if at := s.instance.Share; at != "" {
+		clean := path.Clean("/" + name)
+		if rest, is := strings.CutPrefix(clean+"/", at+"/"); is && len(clean) <= maxPath {
+			if s.share == nil && rest != "" {
+				return nil, "", fs.ErrNotExist
+			}
+			return s.share, path.Clean("./" + rest), nil
+		}
+	}
+	below, err = inside(name)
+	return s.data, below, err
+}
+
+// each runs do for each path, of the phone's data alone, and says what went wrong with which. It gives 1 when anything did.
 func (s *shell) each(program string, names []string, do func(name string) error) (int, error) {
+	return s.eachPlace(program, names, func(root *os.Root, name, below string) error {
+		if root != s.data {
+			return errReadOnly
+		}
+		return do(below)
+	})
+}
+
+// eachPlace is each for programs that only read.
+func (s *shell) eachPlace(program string, names []string, do func(root *os.Root, name, below string) error) (int, error) {
 	code := 0
 	for _, name := range names {
 		if err := s.ctx.Err(); err != nil {
 			return code, err
 		}
-		below, err := inside(name)
+		root, below, err := s.place(name)
 		if err == nil {
-			err = do(below)
+			err = do(root, name, below)
 		}
 		if hostFault(err) {
 			return code, err
@@ -137,9 +167,12 @@ func cat(s *shell) (int, error) {
 			return 0, s.say("%s", text)
 		}
 	}
-	return s.each("cat", s.args, func(name string) error {
+	return s.eachPlace("cat", s.args, func(root *os.Root, _, below string) error {
+		if root == nil { // an empty shared storage
+			return syscall.EISDIR
+		}
 		// Not waiting for a writer of something that is no file at all.
-		file, err := s.data.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		file, err := root.OpenFile(below, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 		if err != nil {
 			return err
 		}
@@ -167,15 +200,18 @@ func ls(s *shell) (int, error) {
 		return 0, s.say("data\n")
 	}
 	all := given['a'] || given['A']
-	return s.each("ls", names, func(name string) error {
-		info, err := s.data.Stat(name)
+	return s.eachPlace("ls", names, func(root *os.Root, name, below string) error {
+		if root == nil { // an empty shared storage
+			return nil
+		}
+		info, err := root.Stat(below)
 		if err != nil {
 			return err
 		}
 		if !info.IsDir() {
-			return s.say("/data/%s\n", name)
+			return s.say("%s\n", path.Clean("/"+name))
 		}
-		found, err := fs.ReadDir(s.data.FS(), name)
+		found, err := fs.ReadDir(root.FS(), below)
 		if err != nil {
 			return err
 		}

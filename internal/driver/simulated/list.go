@@ -38,7 +38,16 @@ func (d *Driver) List(ctx context.Context) ([]driver.Object, error) {
 			}
 			return nil
 		})
-		return objects, err
+		if err != nil {
+			return nil, err
+		}
+		switch _, err := os.Lstat(d.shareDir()); {
+		case err == nil:
+			objects = append(objects, driver.Object{Kind: driver.ObjectShare, Name: d.shareName()})
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		}
+		return objects, nil
 	})
 }
 

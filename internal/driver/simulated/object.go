@@ -49,6 +49,7 @@ type instance struct {
 	ADBKeys    []string            `json:"adb_keys,omitempty"`
 	Made       string              `json:"made,omitempty"`       // see driver.Instance
 	VolumeJob  phone.JobID         `json:"volume_job,omitempty"` // of the volume's label, where the instance was made anew by another job
+	Share      string              `json:"share,omitempty"`      // where it sees the server's shared storage; "": nowhere
 	CreatedAt  time.Time           `json:"created_at"`
 	Run        *run                `json:"run,omitempty"` // nil: never started
 }

@@ -14,6 +14,7 @@
 //	phones/AB/CD/ABCD.../N.instance.json       the instance of generation N
 //	phones/AB/CD/ABCD.../N.volume.LABEL/       the volume of generation N: what the phone sees as /data
 //	phones/AB/CD/ABCD.../trash~N.volume...     a volume on its way out
+//	shares/INSTALLATION.SERVER/                the shared storage of a server
 //	faults/, capacity/                         how often faults struck; how many instances a server has
 //
 // Opening a host costs nothing, and a call costs what its phone has, not what the host has; only List walks the host.
@@ -59,6 +60,7 @@ var (
 	_ driver.Creator   = (*Driver)(nil)
 	_ driver.Measurer  = (*Driver)(nil)
 	_ driver.KeySetter = (*Driver)(nil)
+	_ driver.Sharer    = (*Driver)(nil)
 )
 
 // Open gives a driver for a server whose Endpoint is sim://DIR (DIR absolute) and whose Config is a Config as JSON. It reads
@@ -141,10 +143,14 @@ type hostRecord struct {
 // Info says what a simulated host is.
 func (d *Driver) Info(ctx context.Context) (driver.Info, error) {
 	return call(ctx, d, OpInfo, subject{}, func() (driver.Info, error) {
-		return driver.Info{
+		info := driver.Info{
 			Driver: Name, Version: version, Architecture: runtime.GOARCH,
-			Capabilities: []string{driver.CapabilitySpace, driver.CapabilityADBKeys, driver.CapabilityFiles},
-		}, nil
+			Capabilities: []string{driver.CapabilitySpace, driver.CapabilityADBKeys, driver.CapabilityFiles, driver.CapabilityExport},
+		}
+		if d.config.SharePath != "" {
+			info.Capabilities = append(info.Capabilities, driver.CapabilityShare)
+		}
+		return info, nil
 	})
 }
 

@@ -83,22 +83,34 @@ func (d *Driver) unpackOne(ctx context.Context, ref driver.Ref, header *tar.Head
 	if err != nil {
 		return err
 	}
-	err = place(data, name, header, content)
+	err = place(data, name, header, content, inside)
 	if err != nil && !hostFault(err) && phone.CodeOf(err) == phone.Internal {
 		err = unfit("%s: %s", header.Name, reason(err))
 	}
 	return errors.Join(err, data.Close())
 }
 
-// place makes one entry of an archive. It follows no link: what lies behind one could be deeper than a path can be long, and nothing could erase it.
-func place(data *os.Root, name string, header *tar.Header, content io.Reader) error {
+// place makes one entry of an archive; below gives what a name of the archive is below the folder. It follows no link: what lies behind one could be deeper than a path can be long, and nothing could erase it.
+func place(data *os.Root, name string, header *tar.Header, content io.Reader, below func(string) (string, error)) error {
 	for folder := path.Dir(name); folder != "."; folder = path.Dir(folder) {
 		if info, err := data.Lstat(folder); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 			return unfit("%s leads through a link", header.Name)
 		}
 	}
-	if header.Typeflag == tar.TypeDir {
-		return data.MkdirAll(name, 0o700)
+	mode := fs.FileMode(header.Mode).Perm() | 0o600 // the host, which is no root, must be able to erase it
+	there, err := data.Lstat(name)
+	switch {
+	case header.Typeflag == tar.TypeDir && err == nil && !there.IsDir():
+		return unfit("%s is in the place of a folder", header.Name)
+	case header.Typeflag == tar.TypeDir:
+		if err := data.MkdirAll(name, 0o700); err != nil {
+			return err
+		}
+		return stamp(data, name, mode|0o100, header)
+	case err == nil && !there.IsDir(): // never through a link, and not into what a hard link shares
+		if err := data.Remove(name); err != nil {
+			return err
+		}
 	}
 	if err := data.MkdirAll(path.Dir(name), 0o700); err != nil {
 		return err
@@ -110,19 +122,30 @@ func place(data *os.Root, name string, header *tar.Header, content io.Reader) er
 			return err
 		}
 		_, err = io.Copy(file, content)
-		return errors.Join(err, file.Close())
-	case tar.TypeSymlink, tar.TypeLink:
-		if err := data.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err = errors.Join(err, file.Close()); err != nil {
 			return err
 		}
+		return stamp(data, name, mode, header)
+	case tar.TypeSymlink, tar.TypeLink:
 		if header.Typeflag == tar.TypeSymlink {
 			return data.Symlink(header.Linkname, name)
 		}
-		to, err := inside(header.Linkname)
+		to, err := below(header.Linkname)
 		if err != nil {
 			return err
 		}
 		return data.Link(to, name)
 	}
 	return unfit("%s is %s", header.Name, fmt.Sprintf("of the type %q", header.Typeflag))
+}
+
+// stamp gives what was unpacked its mode and time. The owner is whoever runs the simulated host.
+func stamp(data *os.Root, name string, mode fs.FileMode, header *tar.Header) error {
+	if err := data.Chmod(name, mode); err != nil {
+		return err
+	}
+	if header.ModTime.IsZero() {
+		return nil
+	}
+	return data.Chtimes(name, header.ModTime, header.ModTime)
 }

@@ -68,6 +68,34 @@ func (s *Store) AcceptServers(ctx context.Context, in fleet.AcceptServers) ([]ph
 	return outcomes, nil
 }
 
+// AcceptShare implements fleet.Store. Nothing works here, so that its jobs never end by themselves.
+func (s *Store) AcceptShare(ctx context.Context, in fleet.AcceptShare) ([]phone.ServerOutcome, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
+	servers, waiting := map[phone.ServerID]phone.Server{}, map[phone.ServerID]int{}
+	for id, target := range s.serverTargets(in.Request.Project) {
+		servers[id] = target.Server
+	}
+	for _, j := range s.serverJobs {
+		if j.Kind.Share() && j.Status() == phone.JobRunning {
+			waiting[j.Server]++
+		}
+	}
+	accepted, outcomes := phone.DecideShareTask(in.Servers, servers, waiting, in.Lacks)
+	for _, i := range accepted {
+		outcomes[i].Job = phone.NewID[phone.JobID]()
+		s.serverJobs = append(s.serverJobs, phone.ServerJob{
+			ID: outcomes[i].Job, Request: in.Request.ID, Project: in.Request.Project, Server: phone.ServerID(outcomes[i].ServerID), Kind: in.Request.Kind, CreatedAt: in.Request.CreatedAt,
+		})
+	}
+	in.Request.Refused = len(outcomes) - len(accepted)
+	s.requests = append(s.requests, in.Request)
+	return outcomes, nil
+}
+
 func (s *Store) serverTargets(project phone.ProjectID) map[phone.ServerID]phone.ServerTarget {
 	targets := map[phone.ServerID]phone.ServerTarget{}
 	for _, server := range s.servers {

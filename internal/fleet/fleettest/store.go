@@ -28,6 +28,7 @@ type Store struct {
 	members  []phone.ImageMember
 	tags     map[phone.ServerID][]phone.Tag
 	tickets  []phone.Ticket
+	buckets  []phone.Bucket
 
 	serverJobs []phone.ServerJob
 }
@@ -47,7 +48,7 @@ type (
 
 var _ fleet.Store = (*Store)(nil)
 
-// Put adds phones, servers, images, jobs, requests or replicas as they are, in place of what has the same id.
+// Put adds phones, servers, images, jobs, requests, buckets or replicas as they are, in place of what has the same id.
 func (s *Store) Put(things ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,6 +66,8 @@ func (s *Store) Put(things ...any) {
 			s.requests = put(s.requests, v, func(o phone.Request) bool { return o.ID == v.ID })
 		case phone.ImageMember:
 			s.members = put(s.members, v, func(o phone.ImageMember) bool { return o.Image == v.Image && o.Project == v.Project })
+		case phone.Bucket:
+			s.buckets = put(s.buckets, v, func(o phone.Bucket) bool { return o.ID == v.ID })
 		case phone.Replica:
 			s.replicas = put(s.replicas, v, func(o phone.Replica) bool { return o.ID == v.ID })
 		default:

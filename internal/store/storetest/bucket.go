@@ -1,0 +1,83 @@
+package storetest
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/fleet"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+func (f Fixture) bucket(project phone.ProjectID, name string) phone.Bucket {
+	return phone.Bucket{ID: phone.NewID[string](), Name: name, Project: project, CreatedAt: f.Clock.Now()}
+}
+
+// testBuckets makes buckets, lists a project's own and forgets them. A name is one bucket's, whosever it is.
+func testBuckets(t *testing.T, f Fixture) {
+	ctx := t.Context()
+	first, second, theirs := f.bucket(f.Project(0), "b-two"), f.bucket(f.Project(0), "a.one"), f.bucket(f.Project(1), "theirs")
+	for _, b := range []phone.Bucket{first, second, theirs} {
+		must(t, "AddBucket", f.AddBucket(ctx, b))
+	}
+	refused(t, "a name that is another's", f.AddBucket(ctx, f.bucket(f.Project(0), "theirs")), phone.Conflict, phone.ReasonNameTaken)
+	own, err := f.Buckets(ctx, f.Project(0))
+	must(t, "Buckets", err)
+	equal(t, "the project's buckets", own, []phone.Bucket{second, first})
+	got, err := f.Bucket(ctx, "theirs")
+	must(t, "Bucket", err)
+	equal(t, "a bucket", got, theirs)
+	_, err = f.Bucket(ctx, "absent")
+	refused(t, "an absent bucket", err, phone.NotFound, phone.ReasonBucketNotFound)
+	must(t, "DeleteBucket", f.DeleteBucket(ctx, theirs.ID))
+	refused(t, "deleted twice", f.DeleteBucket(ctx, theirs.ID), phone.NotFound, phone.ReasonBucketNotFound)
+	must(t, "AddBucket of a name that is free again", f.AddBucket(ctx, f.bucket(f.Project(0), "theirs")))
+}
+
+// testBucketLimit makes buckets at once: a project gets as many as it may have, and no more.
+func testBucketLimit(t *testing.T, f Fixture) {
+	for i := range phone.MaxBuckets - 1 {
+		must(t, "AddBucket", f.AddBucket(t.Context(), f.bucket(f.Project(0), fmt.Sprintf("bucket-%d", i))))
+	}
+	errs := make([]error, 4)
+	var group sync.WaitGroup
+	for i := range errs {
+		b := f.bucket(f.Project(0), fmt.Sprintf("last-%d", i))
+		group.Go(func() { errs[i] = f.AddBucket(t.Context(), b) })
+	}
+	group.Wait()
+	made := 0
+	for _, err := range errs {
+		if err == nil {
+			made++
+			continue
+		}
+		refused(t, "one too many", err, phone.Exhausted, "")
+	}
+	equal(t, "buckets that were made at once", made, 1)
+}
+
+// testTaskOfItsOwn: each phone of a request may have a task of its own.
+func testTaskOfItsOwn(t *testing.T, f Fixture) {
+	ctx := t.Context()
+	must(t, "Register", f.Register(ctx, "r1", time.Hour))
+	in := f.Fleet(t, f.Project(0), f.Image(t).ID, 3, 3)
+	asked := fleet.AcceptTask{AcceptPower: f.powerInput(phone.KindExport, in.Phones[0].ID, phone.NewID[phone.ID](), in.Phones[2].ID)}
+	asked.Items[2].Err = phone.Errorf(phone.NotFound, phone.ReasonBucketNotFound, "there is no such bucket")
+	asked.Items = append(asked.Items, phone.ResetItem{PhoneID: string(in.Phones[1].ID)})
+	for i := range asked.Items {
+		asked.Tasks = append(asked.Tasks, phone.Task{Objects: []phone.Object{{Bucket: "b", Key: fmt.Sprint(i)}}, Include: []string{"/data"}})
+	}
+	_, outcomes, err := f.AcceptTask(ctx, asked)
+	must(t, "AcceptTask", err)
+	var reasons []phone.Reason
+	for _, o := range outcomes {
+		reasons = append(reasons, reasonOf(o))
+	}
+	equal(t, "what is decided", reasons, []phone.Reason{"", phone.ReasonPhoneNotFound, phone.ReasonBucketNotFound, ""})
+	for _, i := range []int{0, 3} {
+		equal(t, "the task", f.claim(t, outcomes[i].Job, "r1").Task, asked.Tasks[i])
+	}
+	f.consistent(t)
+}

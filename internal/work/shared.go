@@ -1,0 +1,320 @@
+package work
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lethe-cloud/lethe/internal/driver"
+	"github.com/lethe-cloud/lethe/internal/phone"
+)
+
+// shareWorkers is how many jobs about shared storages one replica works at once.
+const shareWorkers = 16
+
+// workShares works the jobs about shared storages that nobody works on, again and again until the process stops. One that this attempt leaves is
+// begun anew by whoever claims it next: all of it again is the same as once.
+func (e *Engine) workShares(at attempt) error {
+	var (
+		mu      sync.Mutex
+		held    = map[phone.JobID]bool{}
+		workers sync.WaitGroup
+	)
+	defer workers.Wait()
+	for pause(at.stop, e.SweepEvery) {
+		mu.Lock()
+		mine := slices.Collect(maps.Keys(held))
+		mu.Unlock()
+		claimed, err := e.Store.ClaimShares(at.stop, e.Replica, mine, shareWorkers-len(mine))
+		if err != nil && at.stop.Err() == nil {
+			e.Logger.Warn("the jobs about shared storages could not be claimed: trying again", "err", err)
+		}
+		for _, job := range claimed {
+			mu.Lock()
+			held[job.Job.ID] = true
+			mu.Unlock()
+			workers.Go(func() {
+				e.workShare(at, job)
+				mu.Lock()
+				delete(held, job.Job.ID)
+				mu.Unlock()
+			})
+		}
+	}
+	return at.stop.Err()
+}
+
+// shareTask is one attempt at one job about a shared storage. It borrows from task what is the same for all work on a host.
+type shareTask struct {
+	task
+	share driver.Sharer
+}
+
+func (e *Engine) workShare(at attempt, job phone.ServerTask) {
+	t := &shareTask{task: task{
+		engine: e, attempt: at,
+		Assignment: phone.Assignment{Server: job.Server, Fence: job.Fence, Task: job.Task, Job: phone.Job{ID: job.Job.ID, Project: job.Job.Project, Server: job.Server.ID, Kind: job.Job.Kind}},
+		log:        e.Logger.With("job_id", job.Job.ID, "attempt", job.Fence.Attempt, "server_id", job.Server.ID, "driver", job.Server.Driver),
+	}}
+	began := time.Now()
+	var end phone.ShareEnd
+	err := t.guarded(func() (err error) { end, err = t.do(); return err })
+	if err != nil && t.failed(err) {
+		failure := t.shareFailure(err)
+		t.log.Warn("job failed", "reason", failure.Reason, "msg", failure.Msg)
+		end, err = phone.ShareEnd{Failure: &failure}, nil
+	}
+	if err == nil {
+		err = t.save(func(ctx context.Context) error { return e.Store.EndShare(ctx, t.Fence, end) })
+	}
+	switch {
+	case err == nil:
+		t.log.Info("attempt ended", "kind", t.Job.Kind, "took", time.Since(began).Round(time.Millisecond))
+	case errors.Is(err, errStopped), phone.ReasonOf(err) == phone.ReasonFenced, t.dropped() != nil:
+		t.log.Info("attempt left its job to another", "why", err)
+	default:
+		t.log.Error("attempt could not save its job", "err", err)
+	}
+}
+
+// shareCures are cures of failures that mean something else for phones.
+var shareCures = map[phone.Reason]string{
+	phone.ReasonNoShare:     "add the server anew with share_path in its template",
+	phone.ReasonFileInvalid: "put an archive into the bucket that the shared storage takes, then call again",
+	phone.ReasonPathInvalid: "list the folder above it first, or push files there",
+	phone.ReasonNoSpace:     "delete shared files that nobody needs, or free space on the server, then call again",
+	phone.ReasonServerBusy:  "there is nothing to be done: the server goes, and its shared storage with it",
+	phone.ReasonTaskExpired: "push smaller archives, or give the installation a longer task_timeout",
+}
+
+func (t *shareTask) shareFailure(err error) phone.Failure {
+	failure := t.failure(err)
+	if cure, is := shareCures[failure.Reason]; is {
+		failure.Detail = cure
+	}
+	return failure
+}
+
+// do does what the job says, from its beginning.
+func (t *shareTask) do() (phone.ShareEnd, error) {
+	ctx, release := t.whileNeeded(t.hard)
+	defer release()
+	var err error
+	if t.host, err = t.open(); err != nil {
+		return phone.ShareEnd{}, err
+	}
+	var can bool
+	if t.share, can = t.host.(driver.Sharer); !can {
+		return phone.ShareEnd{}, driver.ErrNoShare()
+	}
+	var end phone.ShareEnd
+	switch t.Job.Kind {
+	case phone.KindSharePush, phone.KindAppPush:
+		end, err = t.push(ctx)
+	case phone.KindShareList:
+		end, err = t.list(ctx)
+	case phone.KindShareDelete:
+		end, err = t.remove(ctx, t.Task.Share.Paths)
+	case phone.KindAppDelete:
+		end, err = t.remove(ctx, []string{"/" + phone.AppFolder(t.Task.Package)})
+	default:
+		err = phone.Errorf(phone.Internal, "", "nobody knows how to do %s", t.Job.Kind)
+	}
+	if cause := context.Cause(ctx); cause != nil && t.dropped() == nil {
+		return end, cause
+	}
+	return end, err
+}
+
+// whileNeeded gives a context that ends soon after the job has become somebody else's, or its server is to be deleted, which waits for it.
+func (t *shareTask) whileNeeded(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	look := func() {
+		switch held, deleting, err := t.engine.Store.HoldsShare(ctx, t.Fence); {
+		case err != nil:
+		case !held:
+			cancel(phone.Errorf(phone.Conflict, phone.ReasonFenced, "the job is not this attempt's any more"))
+		case deleting:
+			cancel(phone.Errorf(phone.Precondition, phone.ReasonServerBusy, "server %s is being deleted", t.Server.Name))
+		}
+	}
+	look()
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(heldEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				look()
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil); <-done }
+}
+
+// onShare is call for the shared storage, in the time of a task; what it reads from a bucket is begun again when the object store does not answer.
+func (t *shareTask) onShare(ctx context.Context, what string, do func(context.Context) error) error {
+	wait := newBackoff(100*time.Millisecond, 5*time.Second)
+	for try := 1; ; try++ {
+		err := t.call(what, func(context.Context) error {
+			if cause := context.Cause(ctx); cause != nil {
+				return final(cause)
+			}
+			limited, cancel := context.WithTimeout(ctx, t.engine.TaskTimeout)
+			defer cancel()
+			err := do(limited)
+			switch {
+			case err != nil && ctx.Err() != nil:
+				return final(context.Cause(ctx))
+			case err != nil && limited.Err() != nil:
+				return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonTaskExpired, Err: err, Msg: fmt.Sprintf("it took longer than %s to %s", t.engine.TaskTimeout, what)}
+			case phone.ReasonOf(err) == phone.ReasonObjectsGone: // it is no host that does not answer
+				return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonObjectsGone, Err: err, Msg: said(err)}
+			}
+			return err
+		})
+		if phone.ReasonOf(err) != phone.ReasonObjectsGone || try == transfers {
+			return err
+		}
+		t.log.Warn("the object store does not answer: trying again", "step", what, "try", try, "err", err)
+		if !wait.sleep(t.stop) {
+			return errStopped
+		}
+	}
+}
+
+// final makes an error of why a call is not worth another try, whatever it is.
+func final(cause error) error {
+	if phone.CodeOf(cause) != phone.Internal {
+		return cause
+	}
+	return &phone.Error{Code: phone.Precondition, Msg: "the call was given up", Err: cause}
+}
+
+// push unpacks the archive in the shared storage. It is read twice, as that of a phone is. An app takes the place of what is there of it.
+func (t *shareTask) push(ctx context.Context) (phone.ShareEnd, error) {
+	object := t.Task.Objects[0]
+	app := ""
+	if t.Job.Kind == phone.KindAppPush {
+		app = t.Task.Package
+	}
+	var files int
+	err := t.onShare(ctx, "read the archive", func(ctx context.Context) (err error) {
+		if files, err = t.copyShared(ctx, object, app, io.Discard); err == nil && files == 0 {
+			err = unfit("the archive has no files")
+		}
+		return err
+	})
+	if err != nil {
+		return phone.ShareEnd{}, err
+	}
+	if app != "" {
+		err := t.onShare(ctx, "remove what is there of the app", func(ctx context.Context) error {
+			_, err := t.share.RemoveShared(ctx, []string{"/" + phone.AppFolder(app)})
+			return err
+		})
+		if err != nil {
+			return phone.ShareEnd{}, err
+		}
+	}
+	err = t.onShare(ctx, "unpack the archive", func(ctx context.Context) error {
+		r, w := io.Pipe()
+		written := make(chan struct{})
+		go func() {
+			defer close(written)
+			w.CloseWithError(t.guarded(func() error { _, err := t.copyShared(ctx, object, app, w); return err }))
+		}()
+		err := t.share.PushShared(ctx, r)
+		r.CloseWithError(io.ErrClosedPipe)
+		<-written
+		return err
+	})
+	at := t.share.SharePath()
+	if app != "" {
+		at += "/" + phone.AppFolder(app)
+	}
+	return phone.ShareEnd{Output: fmt.Sprintf("unpacked %d files and folders of %s, which phones see at %s", files, object, at)}, err
+}
+
+// copyShared writes the object's archive anew, as far as a shared storage takes it, and counts its entries.
+func (t *shareTask) copyShared(ctx context.Context, object phone.Object, app string, to io.Writer) (int, error) {
+	content, _, err := t.openObject(ctx, object, phone.MaxPush)
+	if err != nil {
+		return 0, err
+	}
+	defer content.Close()
+	return copyCleaned(content, to, phone.MaxPush, func(h *tar.Header) (*tar.Header, error) { return sharedHeader(h, app) })
+}
+
+// sharedHeader gives what a shared storage is told of an entry: of an app what lies in its folder. Names are taken more strictly than phones take
+// them, for they are shown, and many phones follow its links: none is absolute or leads out. Everybody may read what is shared, and nothing in
+// it runs as somebody else.
+func sharedHeader(h *tar.Header, app string) (*tar.Header, error) {
+	if why := phone.CheckShareName(h.Name); why != "" {
+		return nil, unfit("the archive has the name %q, which %s", cutName(h.Name), why)
+	}
+	switch why := phone.CheckShareName(h.Linkname); {
+	case h.Typeflag == tar.TypeLink && why != "", h.Typeflag == tar.TypeSymlink && path.IsAbs(h.Linkname):
+		return nil, unfit("the archive has the link %q to %q, which %s", cutName(h.Name), cutName(h.Linkname), why)
+	}
+	clean, err := cleanHeader(h)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case path.Clean(clean.Name) == ".":
+		return nil, nil // the root, which is there
+	case app != "":
+		clean.Name = "./" + phone.AppFolder(app) + strings.TrimPrefix(clean.Name, ".")
+		if clean.Typeflag == tar.TypeLink {
+			clean.Linkname = phone.AppFolder(app) + "/" + clean.Linkname
+		}
+	case !pushed(clean.Name, clean.Typeflag == tar.TypeDir), clean.Typeflag == tar.TypeLink && !pushed(clean.Linkname, false):
+		return nil, unfit("the archive has %q, and takes what lies in the folders %s alone", cutName(h.Name), strings.Join(phone.PushedFolders(), " and "))
+	}
+	clean.Uid, clean.Gid = 0, 0
+	if clean.Mode = 0o644 | h.Mode&0o111; clean.Typeflag == tar.TypeDir {
+		clean.Mode = 0o755
+	}
+	return clean, nil
+}
+
+// pushed reports whether a name lies in one of the folders that files are pushed into, or is one, which only a folder may be.
+func pushed(name string, folder bool) bool {
+	first, rest, _ := strings.Cut(path.Clean(name), "/")
+	return slices.Contains(phone.PushedFolders(), first) && (folder || rest != "")
+}
+
+// remove deletes files. What is not there is as it should be.
+func (t *shareTask) remove(ctx context.Context, paths []string) (phone.ShareEnd, error) {
+	var removed int
+	err := t.onShare(ctx, "delete the files", func(ctx context.Context) error {
+		n, err := t.share.RemoveShared(ctx, paths)
+		removed += n
+		return err
+	})
+	return phone.ShareEnd{Output: fmt.Sprintf("deleted %d of %d paths; the others led to nothing", removed, len(paths))}, err
+}
+
+// list lists a folder.
+func (t *shareTask) list(ctx context.Context) (phone.ShareEnd, error) {
+	var listing phone.ShareListing
+	asked := t.Task.Share
+	err := t.onShare(ctx, "list the folder", func(ctx context.Context) (err error) {
+		listing, err = t.share.ListShared(ctx, asked.Path, asked.Offset, asked.Limit)
+		return err
+	})
+	return phone.ShareEnd{Listing: &listing}, err
+}
