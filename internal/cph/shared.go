@@ -16,10 +16,10 @@ func (h *Handler) sharedRoutes() []route {
 		apps  = "on servers whose template has a share_path; the app lies in its folder apps, and is installed by whoever wants it: preinstalling is refused"
 	)
 	return []route{
-		{"PushShareFiles", "POST " + base + "/phones/share-files", fleet.ActionShareFilesPush, Partly, files + "; from buckets that the operator has registered", h.shareFiles},
+		{"PushShareFiles", "POST " + base + "/phones/share-files", fleet.ActionShareFilesPush, Partly, files + "; from buckets of this installation", h.shareFiles},
 		{"DeleteShareFiles", "POST " + base + "/phones/share-files", fleet.ActionShareFilesDelete, Partly, files, h.shareFiles},
 		{"ListShareFiles", "GET " + base + "/servers/share-files", fleet.ActionShareFilesList, Partly, files + "; the reference does not say how a job gives the list: here it is JSON in execute_msg", h.listShareFiles},
-		{"PushShareApps", "POST " + base + "/phones/share-apps", fleet.ActionShareAppsPush, Partly, apps + "; from buckets that the operator has registered", h.pushShareApp},
+		{"PushShareApps", "POST " + base + "/phones/share-apps", fleet.ActionShareAppsPush, Partly, apps + "; from buckets of this installation", h.pushShareApp},
 		{"DeleteShareApps", "DELETE " + base + "/phones/share-apps", fleet.ActionShareAppsDelete, Partly, "on servers whose template has a share_path; apps that phones have installed stay there", h.deleteShareApp},
 	}
 }

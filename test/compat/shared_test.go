@@ -41,12 +41,34 @@ func deleteApp(name string, servers ...string) *model.DeleteShareAppsRequest {
 
 var one, fifty, fiftyOne = int32(1), int32(50), int32(51)
 
-// sharedJudgements have what one installation without a bucket can be asked: TestShared pushes.
+// inBucket makes a bucket with one object and gives the object's address.
+func (w world) inBucket(bucket, key string, content []byte) string {
+	w.Helper()
+	file := filepath.Join(w.TempDir(), "object")
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		w.Fatal(err)
+	}
+	w.in.lethe(nil, "bucket", "create", bucket)
+	address := "obs://" + bucket + "/" + key
+	w.in.lethe(nil, "object", "put", file, address)
+	return address
+}
+
 var sharedJudgements = map[string]judgement{
 	"PushShareFiles": {
-		nil,
 		func(w world) {
-			refused(w.client.PushShareFiles(pushShared("a.tar", w.server)))(w, 400, "CPS.0104") // there is no bucket
+			id := w.sharingServer("sharing-push")
+			w.inBucket("shared-files", "a/files.tar", tarOf(w.T, map[string][]byte{"data/one": []byte("first")}))
+			request := pushShared("a/files.tar", id)
+			request.Body.BucketName = "shared-files"
+			answer := answered(w.client.PushShareFiles(request))(w)
+			w.elements(answer, "")
+			if job := w.serverJob(*(*answer.Jobs)[0].JobId); *job.Status != 2 || !strings.Contains(*job.ExecuteMsg, "unpacked 1 files") || *job.ServerId != id {
+				w.Errorf("the job: %s", job)
+			}
+		},
+		func(w world) {
+			refused(w.client.PushShareFiles(pushShared("a.tar", w.server)))(w, 400, "CPS.0104") // there is no bucket apps
 			refused(w.client.PushShareFiles(pushShared("a.zip", w.server)))(w, 400, "CPS.0135")
 			refused(w.client.PushShareFiles(pushShared("../a.tar", w.server)))(w, 400, "CPS.0135")
 			bad := pushShared("a.tar", w.server)
@@ -97,7 +119,16 @@ var sharedJudgements = map[string]judgement{
 		},
 	},
 	"PushShareApps": {
-		nil,
+		func(w world) {
+			id := w.sharingServer("sharing-apps-push")
+			w.inBucket("shared-apps", "app.tar", tarOf(w.T, map[string][]byte{"base.apk": apkOf(w.T, "com.example.app")}))
+			request := pushApp("com.example.app", "app.tar", nil, id)
+			request.Body.BucketName = "shared-apps"
+			answer := answered(w.client.PushShareApps(request))(w)
+			if job := w.serverJob(*(*answer.Jobs)[0].JobId); *job.Status != 2 || !strings.Contains(*job.ExecuteMsg, "apps/com.example.app") {
+				w.Errorf("the job: %s", job)
+			}
+		},
 		func(w world) {
 			refused(w.client.PushShareApps(pushApp("com.example.app", "a.tar", nil, w.server)))(w, 400, "CPS.0104")
 			refused(w.client.PushShareApps(pushApp("com.example.app", "a.tar", &one, w.server)))(w, 501, "CPS.0003")

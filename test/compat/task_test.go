@@ -60,14 +60,32 @@ var taskJudgements = map[string]judgement{
 		},
 	},
 	"PushFile": {
-		nil,
+		func(w world) {
+			id := w.phones[5]
+			object := w.inBucket("pushed-files", "data.tar", tarOf(w.T, map[string][]byte{"data/local/tmp/pushed": []byte("text")}))
+			answer := answered(w.client.PushFile(push(object, id, unknown)))(w)
+			w.elements(answer, "", "CPS.0005")
+			if job := w.ended(answer.RequestId)[0]; *job.Status != 2 || !strings.Contains(*job.ExecuteMsg, "unpacked 1") {
+				w.Errorf("the job: %s", job)
+			}
+			w.prints(id, "cat /data/local/tmp/pushed", "text")
+		},
 		func(w world) {
 			refused(w.client.PushFile(&model.PushFileRequest{Body: &model.PushFileRequestBody{Command: "push", Content: "obs://bucket/data.tar", PhoneIds: &w.phones}}))(w, 400, "CPS.0104")
 			refused(w.client.PushFile(push("obs://bucket/../data.tar", w.phones[5])))(w, 400, "CPS.0118")
 		},
 	},
 	"InstallApk": {
-		nil,
+		func(w world) {
+			id := w.phones[5]
+			object := w.inBucket("installed-apps", "app.apk", apkOf(w.T, "com.example.judged"))
+			answer := answered(w.client.InstallApk(install("install", object, id)))(w)
+			w.elements(answer, "")
+			if job := w.ended(answer.RequestId)[0]; *job.Status != 2 || !strings.Contains(*job.ExecuteMsg, "Success") {
+				w.Errorf("the job: %s", job)
+			}
+			w.prints(id, "pm path com.example.judged", "package:/data/app/com.example.judged/base.apk")
+		},
 		func(w world) {
 			refused(w.client.InstallApk(&model.InstallApkRequest{Body: &model.InstallApkRequestBody{Command: "install", Content: "obs://bucket/app.apk", PhoneIds: &w.phones}}))(w, 400, "CPS.0104")
 			refused(w.client.InstallApk(install("install", "obs://bucket/a.apk obs://bucket/b.apk", w.phones[5])))(w, 400, "CPS.0118")
