@@ -20,7 +20,7 @@ var statuses = map[phone.Code]int{
 	phone.NotFound:        http.StatusNotFound,
 	phone.Conflict:        http.StatusConflict,
 	phone.Precondition:    http.StatusConflict,
-	phone.Exhausted:       http.StatusTooManyRequests,
+	phone.Exhausted:       http.StatusConflict, // what passes by itself is 429: clients send it again
 	phone.Unsupported:     http.StatusNotImplemented,
 	phone.Unavailable:     http.StatusServiceUnavailable,
 	phone.Internal:        http.StatusInternalServerError,
@@ -31,9 +31,12 @@ func statusOf(err error) int {
 	case reasonBodyTooLarge, phone.ReasonObjectTooLarge:
 		return http.StatusRequestEntityTooLarge
 	case phone.ReasonPhonesTooMany:
-		return http.StatusBadRequest // 429 would say that the same call may succeed later
+		return http.StatusBadRequest
 	case phone.ReasonStoreFull:
 		return http.StatusInsufficientStorage
+	}
+	if _, passes := phone.RetryAfter(err); passes {
+		return http.StatusTooManyRequests
 	}
 	if status, ok := statuses[phone.CodeOf(err)]; ok {
 		return status

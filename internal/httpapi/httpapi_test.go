@@ -390,7 +390,7 @@ func TestBadInput(t *testing.T) {
 		"duplicate key in config":  {"POST", "/lethe/v1/servers", `{"config":{"a":1,"a":2}}`, 400, "config"},
 		"invalid UTF-8":            {"POST", "/lethe/v1/images", "{\"image_name\":\"\xff\"}", 400, ""},
 		"unknown field":            {"POST", "/lethe/v1/images", `{"name":"a"}`, 400, ""},
-		"too many phones":          {"POST", "/lethe/v1/servers", `{"server_name":"a","driver":"simulated","phone_count":1000000,"image_id":"x"}`, 429, "phone_count"},
+		"too many phones":          {"POST", "/lethe/v1/servers", `{"server_name":"a","driver":"simulated","phone_count":1000000,"image_id":"x"}`, 409, "phone_count"},
 		"an endless boot":          {"POST", "/lethe/v1/servers", `{"server_name":"a","driver":"simulated","phone_count":1,"boot_timeout_ms":9223372036854775807}`, 400, "boot_timeout_ms"},
 		"an overflowing boot":      {"POST", "/lethe/v1/servers", `{"server_name":"a","driver":"simulated","phone_count":1,"boot_timeout_ms":18446744073711}`, 400, "boot_timeout_ms"},
 		"no phones":                {"POST", "/lethe/v1/servers", `{"server_name":"a","driver":"simulated","image_id":"x"}`, 400, "phone_count"},
@@ -441,7 +441,7 @@ func TestErrorTable(t *testing.T) {
 	t.Parallel()
 	want := map[phone.Code]int{
 		phone.Invalid: 400, phone.Unauthenticated: 401, phone.Forbidden: 403, phone.NotFound: 404, phone.Conflict: 409,
-		phone.Precondition: 409, phone.Exhausted: 429, phone.Unsupported: 501, phone.Unavailable: 503, phone.Internal: 500,
+		phone.Precondition: 409, phone.Exhausted: 409, phone.Unsupported: 501, phone.Unavailable: 503, phone.Internal: 500,
 	}
 	for _, code := range phone.Codes() {
 		f := newFixture(t)

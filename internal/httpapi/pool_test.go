@@ -59,7 +59,7 @@ func TestPool(t *testing.T) {
 	if diff := cmp.Diff(want, listed); diff != "" {
 		t.Errorf("to a tenant (-want +got):\n%s", diff)
 	}
-	f.refuses(f.call("POST", "/lethe/v1/pool/servers", body), http.StatusTooManyRequests, "exhausted", "hosts_taken")
+	f.refuses(f.call("POST", "/lethe/v1/pool/servers", body), http.StatusConflict, "exhausted", "hosts_taken")
 	f.refuses(f.call("POST", "/lethe/v1/pool/servers", `{"server_name":"x","server_model_name":"rack.big","image_id":"`+imageID+`"}`), http.StatusNotFound, "not_found", "no_host")
 	f.refuses(f.call("POST", "/lethe/v1/pool/servers", `{"server_name":"x","server_model_name":"rack.small","image_id":"`+imageID+`","count":11}`), http.StatusBadRequest, "invalid", "")
 }

@@ -201,6 +201,17 @@ const heldEvery = 2 * time.Second
 // of its phone. A host may keep everything else from a phone while it is given files (dockerd locks the container): what ended the task would wait
 // for its last byte.
 func (t *task) whileHeld(ctx context.Context) (context.Context, func()) {
+	return watched(ctx, func(ctx context.Context) error {
+		held, err := t.engine.Store.Holds(ctx, t.Fence)
+		if err == nil && !held {
+			return errNotHeld()
+		}
+		return nil
+	})
+}
+
+// watched gives a context that ends with the first error that look gives: it looks every heldEvery, until the second result is called.
+func watched(ctx context.Context, look func(context.Context) error) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -213,10 +224,8 @@ func (t *task) whileHeld(ctx context.Context) (context.Context, func()) {
 				return
 			case <-ticker.C:
 			}
-			held, err := t.engine.Store.Holds(ctx, t.Fence)
-			if err == nil && !held {
-				cancel(errNotHeld())
-				return
+			if err := look(ctx); err != nil {
+				cancel(err)
 			}
 		}
 	}()

@@ -136,32 +136,22 @@ func (t *shareTask) do() (phone.ShareEnd, error) {
 
 // whileNeeded gives a context that ends soon after the job has become somebody else's, or its server is to be deleted, which waits for it.
 func (t *shareTask) whileNeeded(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	done := make(chan struct{})
-	look := func() {
+	look := func(ctx context.Context) error {
 		switch held, deleting, err := t.engine.Store.HoldsShare(ctx, t.Fence); {
-		case err != nil:
+		case err != nil: // the next look will tell
 		case !held:
-			cancel(phone.Errorf(phone.Conflict, phone.ReasonFenced, "the job is not this attempt's any more"))
+			return errNotHeld()
 		case deleting:
-			cancel(phone.Errorf(phone.Precondition, phone.ReasonServerBusy, "server %s is being deleted", t.Server.Name))
+			return phone.Errorf(phone.Precondition, phone.ReasonServerBusy, "server %s is being deleted", t.Server.Name)
 		}
+		return nil
 	}
-	look()
-	go func() {
-		defer close(done)
-		ticker := time.NewTicker(heldEvery)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				look()
-			}
-		}
-	}()
-	return ctx, func() { cancel(nil); <-done }
+	ctx, cancel := context.WithCancelCause(ctx)
+	if err := look(ctx); err != nil {
+		cancel(err)
+	}
+	ctx, stop := watched(ctx, look)
+	return ctx, func() { stop(); cancel(nil) }
 }
 
 // onShare is call for the shared storage, in the time of a task; what it reads from a bucket is begun again when the object store does not answer.

@@ -34,19 +34,7 @@ func (d *Driver) Pack(ctx context.Context, ref driver.Ref, name string, each fun
 }
 
 func (d *Driver) pack(ctx context.Context, ref driver.Ref, name string, each func(*tar.Header, io.Reader) error) error {
-	i, owner, err := d.readInstance(ref)
-	switch {
-	case err != nil:
-		return err
-	case owner != ours:
-		return notFound(ref)
-	case !i.running(d.now()):
-		return phone.Errorf(phone.Precondition, phone.ReasonPhoneNotRunning, "the instance %s does not run: start it", instanceName(ref))
-	}
-	data, err := os.OpenRoot(d.volumePath(i.volumeLabel()))
-	if errors.Is(err, fs.ErrNotExist) {
-		return noVolume(ref)
-	}
+	data, err := d.runningData(ref)
 	if err != nil {
 		return err
 	}

@@ -67,19 +67,7 @@ func (d *Driver) unpackOne(ctx context.Context, ref driver.Ref, header *tar.Head
 		return err
 	}
 	defer unlock()
-	i, owner, err := d.readInstance(ref)
-	switch {
-	case err != nil:
-		return err
-	case owner != ours:
-		return notFound(ref)
-	case !i.running(d.now()):
-		return phone.Errorf(phone.Precondition, phone.ReasonPhoneNotRunning, "the instance %s does not run: start it", instanceName(ref))
-	}
-	data, err := os.OpenRoot(d.volumePath(i.volumeLabel()))
-	if errors.Is(err, fs.ErrNotExist) {
-		return noVolume(ref)
-	}
+	data, err := d.runningData(ref)
 	if err != nil {
 		return err
 	}
@@ -88,6 +76,24 @@ func (d *Driver) unpackOne(ctx context.Context, ref driver.Ref, header *tar.Head
 		err = unfit("%s: %s", header.Name, reason(err))
 	}
 	return errors.Join(err, data.Close())
+}
+
+// runningData opens the /data of an instance, which must run. Whoever gets it closes it.
+func (d *Driver) runningData(ref driver.Ref) (*os.Root, error) {
+	i, owner, err := d.readInstance(ref)
+	switch {
+	case err != nil:
+		return nil, err
+	case owner != ours:
+		return nil, notFound(ref)
+	case !i.running(d.now()):
+		return nil, phone.Errorf(phone.Precondition, phone.ReasonPhoneNotRunning, "the instance %s does not run: start it", instanceName(ref))
+	}
+	data, err := os.OpenRoot(d.volumePath(i.volumeLabel()))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, noVolume(ref)
+	}
+	return data, err
 }
 
 // place makes one entry of an archive; below gives what a name of the archive is below the folder. It follows no link: what lies behind one could be deeper than a path can be long, and nothing could erase it.

@@ -12,5 +12,5 @@ CREATE INDEX buckets_project_idx ON buckets (project_id, name);
 -- What a task has to do where each phone of its request has its own; '' where requests.payload says it for all.
 ALTER TABLE jobs ADD COLUMN payload TEXT NOT NULL DEFAULT '';
 
-INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('buckets', 'sqlite_autoindex_buckets_1', '1000 1'), ('buckets', 'buckets_name_key', '1000 1'), ('buckets', 'buckets_project_idx', '1000 10 1');
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('buckets', 'sqlite_autoindex_buckets_1', '1000 1'), ('buckets', 'sqlite_autoindex_buckets_2', '1000 1'), ('buckets', 'buckets_project_idx', '1000 10 1');
 ANALYZE sqlite_schema;
