@@ -2,8 +2,10 @@ package config
 
 import (
 	"net/url"
+	"path"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 // Bucket is a place that files for phones come from and phones' data goes to, which belongs to one project. It is set in the configuration file only, as one
@@ -24,8 +26,41 @@ var (
 )
 
 // readBuckets is readPhoneModels for buckets.
-func readBuckets(path string, raw any, problems *Error) []Bucket {
-	return readModels(path, bucketsKey, "bucket", raw, problems, readBucket, func(b Bucket) string { return b.Name })
+func readBuckets(file string, raw any, problems *Error) []Bucket {
+	buckets := readModels(file, bucketsKey, "bucket", raw, problems, readBucket, func(b Bucket) string { return b.Name })
+	for i, b := range buckets {
+		for _, other := range buckets[:i] {
+			if b.Project != other.Project && !(b.ReadOnly && other.ReadOnly) && overlap(b.URL, other.URL) {
+				problems.addf("bucket %q (%s): url is where bucket %q of another project is, or above or below it, so one could change what is the other's:"+
+					" keep them apart, or write read_only = true in both", b.Name, file, other.Name)
+			}
+		}
+	}
+	return buckets
+}
+
+// overlap reports whether what lies at one URL lies at the other too, as far as the URLs tell.
+func overlap(a, b string) bool {
+	placeA, keysA := placeOf(a)
+	placeB, keysB := placeOf(b)
+	return placeA == placeB && (strings.HasPrefix(keysA, keysB) || strings.HasPrefix(keysB, keysA))
+}
+
+// placeOf says where the objects of a bucket are, and what their names there begin with.
+func placeOf(text string) (place, keys string) {
+	u, err := url.Parse(text)
+	if err != nil { // told already
+		return text, ""
+	}
+	if u.Scheme == "file" {
+		return "file", strings.TrimSuffix(path.Clean(u.Path), "/") + "/"
+	}
+	query := u.Query()
+	endpoint := query.Get("endpoint")
+	if e, err := url.Parse(endpoint); err == nil && e.Host != "" {
+		endpoint = strings.ToLower(e.Host)
+	}
+	return "s3 " + endpoint + " " + u.Host, query.Get("prefix") + query.Get("key")
 }
 
 func readBucket(table map[string]any) (b Bucket, wrong []string) {

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -62,6 +63,39 @@ func TestBucketProblems(t *testing.T) {
 	}
 	if _, err := bucketsOf(`buckets = "apps"`); err == nil || !strings.Contains(err.Error(), "[[buckets]]") {
 		t.Errorf("no table: %v", err)
+	}
+}
+
+// What one project may change is no other's, whatever it is called.
+func TestBucketOverlap(t *testing.T) {
+	t.Parallel()
+	const another = "ffffffffffffffffffffffffffffffff"
+	for _, c := range []struct {
+		a, b     string
+		overlaps bool
+	}{
+		{"file:///srv/apps", "file:///srv/apps", true}, {"file:///srv/apps", "file:///srv/./apps/", true}, {"file:///srv/apps", "file:///srv/apps/of/one", true},
+		{"file:///", "file:///srv", true}, {"file:///srv/%61pps", "file:///srv/apps", true}, {"file:///srv/apps", "file:///srv/apps2", false},
+		{"s3://b?region=eu-1", "s3://b?region=eu-2", true}, {"s3://b", "s3://b?prefix=a/", true}, {"s3://b?prefix=a/", "s3://b?prefix=a/b/", true},
+		{"s3://b?endpoint=http://one:9000", "s3://b?endpoint=HTTP://ONE:9000/", true}, {"s3://b?endpoint=http://one:9000", "s3://b?endpoint=http://two:9000", false},
+		{"s3://b?prefix=a/", "s3://b?prefix=c/", false}, {"s3://a", "s3://b", false}, {"file:///b", "s3://b", false},
+	} {
+		load := func(projectB string, readOnlyA, readOnlyB bool) error {
+			_, err := bucketsOf(fmt.Sprintf("[[buckets]]\nname = \"one\"\nurl = %q\nproject = %q\nread_only = %t\n[[buckets]]\nname = \"two\"\nurl = %q\nproject = %q\nread_only = %t\n",
+				c.a, aProject, readOnlyA, c.b, projectB, readOnlyB))
+			return err
+		}
+		for _, readOnlyB := range []bool{false, true} {
+			if err := load(another, false, readOnlyB); (err != nil) != c.overlaps || err != nil && !strings.Contains(err.Error(), `bucket "two" (f): url is where bucket "one" of another project is`) {
+				t.Errorf("%s and %s: %v", c.a, c.b, err)
+			}
+		}
+		if err := load(another, true, true); err != nil {
+			t.Errorf("%s and %s, which are only read: %v", c.a, c.b, err)
+		}
+		if err := load(aProject, false, false); err != nil {
+			t.Errorf("%s and %s of one project: %v", c.a, c.b, err)
+		}
 	}
 }
 
