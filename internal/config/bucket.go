@@ -39,6 +39,23 @@ func readBuckets(file string, raw any, problems *Error) []Bucket {
 	return buckets
 }
 
+// checkObjectFolder refuses a bucket through which a project would have what is in the buckets of others.
+func checkObjectFolder(c Config, problems *Error) {
+	folder := c.ObjectFolder
+	if folder == "" && c.SQLite() && c.Data != "" {
+		folder, _ = filepath.Abs(filepath.Join(c.Data, "objects")) // fails where there is no working folder: then nothing else works either
+	}
+	if folder == "" {
+		return
+	}
+	made := (&url.URL{Scheme: "file", Path: filepath.ToSlash(folder)}).String()
+	for _, b := range c.Buckets {
+		if overlap(b.URL, made) {
+			problems.addf("bucket %q: url is the folder of the buckets that projects make (object_folder), or above or below it: name another folder", b.Name)
+		}
+	}
+}
+
 // overlap reports whether what lies at one URL lies at the other too, as far as the URLs tell.
 func overlap(a, b string) bool {
 	placeA, keysA := placeOf(a)

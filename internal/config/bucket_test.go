@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -75,7 +76,7 @@ func TestBucketOverlap(t *testing.T) {
 		overlaps bool
 	}{
 		{"file:///srv/apps", "file:///srv/apps", true}, {"file:///srv/apps", "file:///srv/./apps/", true}, {"file:///srv/apps", "file:///srv/apps/of/one", true},
-		{"file:///", "file:///srv", true}, {"file:///srv/%61pps", "file:///srv/apps", true}, {"file:///srv/apps", "file:///srv/apps2", false},
+		{"file:///srv", "file:///srv/of/one", true}, {"file:///srv/%61pps", "file:///srv/apps", true}, {"file:///srv/apps", "file:///srv/apps2", false},
 		{"s3://b?region=eu-1", "s3://b?region=eu-2", true}, {"s3://b", "s3://b?prefix=a/", true}, {"s3://b?prefix=a/", "s3://b?prefix=a/b/", true},
 		{"s3://b?endpoint=http://one:9000", "s3://b?endpoint=HTTP://ONE:9000/", true}, {"s3://b?endpoint=http://one:9000", "s3://b?endpoint=http://two:9000", false},
 		{"s3://b?prefix=a/", "s3://b?prefix=c/", false}, {"s3://a", "s3://b", false}, {"file:///b", "s3://b", false},
@@ -101,6 +102,19 @@ func TestBucketOverlap(t *testing.T) {
 
 func TestObjectFolder(t *testing.T) {
 	t.Parallel()
+	for folder, refused := range map[string]bool{"/srv/objects": true, "/srv/objects/ab": true, "/srv": true, "/srv/apps": false} {
+		_, err := bucketsOf(fmt.Sprintf("object_folder = \"/srv/objects\"\n[[buckets]]\nname = \"apps\"\nurl = \"file://%s\"\nproject = %q\nread_only = true\n", folder, aProject))
+		if (err != nil) != refused || err != nil && !strings.Contains(err.Error(), `bucket "apps": url is the folder of the buckets that projects make`) {
+			t.Errorf("%s: %v", folder, err)
+		}
+	}
+	data, err := filepath.Abs("d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bucketsOf(fmt.Sprintf("[[buckets]]\nname = \"apps\"\nurl = \"file://%s/objects\"\nproject = %q\n", data, aProject)); err == nil {
+		t.Error("the data folder's own is taken")
+	}
 	if _, err := config.Load(source("f", map[string]string{"f": `object_folder = "objects"`}, nil, map[string]string{"data": "d"})); err == nil || !strings.Contains(err.Error(), "must be a folder's whole path") {
 		t.Errorf("a path that depends on where it is started: %v", err)
 	}
