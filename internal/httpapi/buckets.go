@@ -187,7 +187,7 @@ func (c *call) patientBody(patience time.Duration) io.Reader {
 		_ = connection.SetReadDeadline(began.Add(pace.left)) // a connection without deadlines has none to move
 		n, err := c.Body.Read(p)
 		pace.spend(time.Since(began), n)
-		if err != nil {
+		if errors.Is(err, io.EOF) { // after any other error nothing more is to be waited for
 			_ = connection.SetReadDeadline(time.Time{})
 		}
 		return n, err

@@ -71,6 +71,13 @@ func TestHeadAndLateAnswer(t *testing.T) {
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	f := impatient(t)
+	for _, length := range []int64{-1, 1 << 20, 100 << 10} { // as announced
+		f.slowBody(length)
+	}
+}
+
+func (f *fixture) slowBody(length int64) {
+	t := f.t
 	body, sender := io.Pipe()
 	defer body.Close()
 	go func() {
@@ -88,6 +95,7 @@ func TestSlowBody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.ContentLength = length
 	r.Header.Set("X-Auth-Token", "owner")
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
