@@ -9,7 +9,7 @@ import (
 )
 
 // removable is the condition that a job s is the deletion of a server whose phones are all gone, and that nobody looks at its host. What is at
-// work on the server's shared storage ends first: it could write what was looked for. Its arguments are those of free, with the servers held.
+// work on the server's shared storage ends first: it could write what was looked for. Its arguments are freeArgs with the servers held.
 func (d dialect) removable() string {
 	return `s.ended_at IS NULL AND s.attempt IS NULL AND s.emptied_at IS NOT NULL
 		AND NOT EXISTS (SELECT 1 FROM server_jobs w WHERE w.server_id = s.server_id AND w.ended_at IS NULL AND w.attempt IS NOT NULL) AND ` + d.free("s.server_id")
@@ -22,20 +22,16 @@ func (s *Store) ClaimEmptied(ctx context.Context, replica phone.ReplicaID, held 
 	if most < 1 || incarnation == 0 {
 		return nil, nil
 	}
-	if held == nil {
-		held = []phone.ServerID{}
-	}
-	args := []any{micros(s.now()), replica, incarnation, list(s.dialect, held)}
-	ids, err := readAll(ctx, s, one[phone.ServerID], `SELECT s.server_id FROM server_jobs s WHERE `+s.removable()+` ORDER BY coalesce(s.due_at, s.emptied_at), s.seq LIMIT ?`, append(args, most)...)
+	ids, err := readAll(ctx, s, one[phone.ServerID], `SELECT s.server_id FROM server_jobs s WHERE `+s.removable()+` ORDER BY coalesce(s.due_at, s.emptied_at), s.seq LIMIT ?`,
+		append(freeArgs(s.dialect, micros(s.now()), replica, incarnation, held), most)...)
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
 	var emptied []phone.Emptied
 	err = s.tx(ctx, func(t *tx) error {
 		emptied = nil
-		args[0] = t.at
 		locked, err := all(ctx, t, one[phone.ServerID], `SELECT s.server_id FROM server_jobs s WHERE `+t.in("s.server_id")+` AND `+t.removable()+` ORDER BY s.server_id`+t.skipLocked,
-			append([]any{list(t.dialect, ids)}, args...)...)
+			append([]any{list(t.dialect, ids)}, freeArgs(t.dialect, t.at, replica, incarnation, held)...)...)
 		if err != nil || len(locked) == 0 {
 			return err
 		}
@@ -109,13 +105,13 @@ func (s *Store) SaveErasing(ctx context.Context, e phone.Emptied, erasing phone.
 // PostponeRemoval gives the server back, to be looked at again after some time; away says that its host did not answer.
 func (s *Store) PostponeRemoval(ctx context.Context, e phone.Emptied, wait time.Duration, away bool) error {
 	return s.fenced(ctx, "give an emptied server back", `UPDATE server_jobs SET owner = NULL, incarnation = NULL, due_at = ?, away_at = CASE WHEN ? THEN coalesce(away_at, ?) END WHERE `+fencedRemoval,
-		func(t *tx) []any { return append([]any{t.at + wait.Microseconds(), away, t.at}, s.removalArgs(e)...) })
+		func(t *tx) []any { return append([]any{t.dueAt(wait), away, t.at}, s.removalArgs(e)...) })
 }
 
 // PostponeShare gives a job about a shared storage back, to be begun again after some time, because its host does not answer.
 func (s *Store) PostponeShare(ctx context.Context, f phone.Fence, wait time.Duration) error {
 	return s.fenced(ctx, "give a job about a shared storage back", `UPDATE server_jobs AS j SET owner = NULL, incarnation = NULL, due_at = ?, away_at = coalesce(away_at, ?) WHERE `+fencedShare,
-		func(t *tx) []any { return append([]any{t.at + wait.Microseconds(), t.at}, s.fenceArgs(f)...) })
+		func(t *tx) []any { return append([]any{t.dueAt(wait), t.at}, s.fenceArgs(f)...) })
 }
 
 // fenced makes one write to one row, which is ReasonFenced where the row is not the fence's any more.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/fleet"
@@ -72,13 +73,27 @@ func (t *tx) lockShares(ctx context.Context, project phone.ProjectID, ids []stri
 const unowned = `(s.owner IS NULL OR NOT EXISTS (SELECT 1 FROM replicas r WHERE r.id = s.owner AND r.incarnation = s.incarnation AND r.expires_at > 0))`
 
 // free is the condition that a server's job s is due, and unowned, or owned by this start of a replica, which says that it does not work on it.
-// Its arguments are the time, the replica, its incarnation, and what it works on, as the column has it.
+// Its arguments are those of freeArgs.
 func (d dialect) free(column string) string {
-	return `coalesce(s.due_at, 0) <= ? AND (` + unowned + ` OR s.owner = ? AND (s.incarnation <> ? OR NOT (` + d.in(column) + `)))`
+	return `coalesce(s.due_at, 0) NOT BETWEEN ? AND ? AND (` + unowned + ` OR s.owner = ? AND (s.incarnation <> ? OR NOT (` + d.in(column) + `)))`
 }
 
-// claimable is the condition that a job s about a shared storage is the oldest unfinished one of its server, and free. Its arguments are those of
-// free, with the jobs held.
+// longestWait is how long what was given back may wait. What is due later was given back by a process whose clock was ahead, and is due.
+const longestWait = time.Minute
+
+// freeArgs are the arguments of free: what is not due yet, the replica, its incarnation, and what it works on, as the column has it.
+func freeArgs[T ~string](d dialect, now int64, replica phone.ReplicaID, incarnation int64, held []T) []any {
+	if held == nil {
+		held = []T{}
+	}
+	return []any{now + 1, now + longestWait.Microseconds(), replica, incarnation, list(d, held)}
+}
+
+// dueAt is when what is given back now is due.
+func (t *tx) dueAt(wait time.Duration) int64 { return t.at + min(wait, longestWait).Microseconds() }
+
+// claimable is the condition that a job s about a shared storage is the oldest unfinished one of its server, and free. Its arguments are
+// freeArgs with the jobs held.
 func (d dialect) claimable() string {
 	return `s.ended_at IS NULL AND s.attempt IS NOT NULL
 		AND NOT EXISTS (SELECT 1 FROM server_jobs e WHERE e.server_id = s.server_id AND e.ended_at IS NULL AND e.attempt IS NOT NULL AND e.seq < s.seq) AND ` + d.free("s.id")
@@ -91,11 +106,8 @@ func (s *Store) ClaimShares(ctx context.Context, replica phone.ReplicaID, held [
 	if most < 1 || incarnation == 0 {
 		return nil, nil
 	}
-	if held == nil {
-		held = []phone.JobID{}
-	}
 	free, err := readAll(ctx, s, one[phone.JobID], `SELECT s.id FROM server_jobs s WHERE `+s.claimable()+` ORDER BY coalesce(s.due_at, s.created_at), s.seq LIMIT ?`,
-		micros(s.now()), replica, incarnation, list(s.dialect, held), most)
+		append(freeArgs(s.dialect, micros(s.now()), replica, incarnation, held), most)...)
 	if err != nil || len(free) == 0 {
 		return nil, err
 	}
@@ -103,7 +115,7 @@ func (s *Store) ClaimShares(ctx context.Context, replica phone.ReplicaID, held [
 	err = s.tx(ctx, func(t *tx) error {
 		tasks = nil
 		locked, err := all(ctx, t, one[phone.JobID], `SELECT s.id FROM server_jobs s WHERE `+t.in("s.id")+` AND `+t.claimable()+` ORDER BY s.id`+t.skipLocked,
-			list(t.dialect, free), t.at, replica, incarnation, list(t.dialect, held))
+			append([]any{list(t.dialect, free)}, freeArgs(t.dialect, t.at, replica, incarnation, held)...)...)
 		if err != nil || len(locked) == 0 {
 			return err
 		}

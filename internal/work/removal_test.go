@@ -91,32 +91,42 @@ func (b *bench) destroyed(id phone.JobID, want phone.ErasedShare) {
 	}
 }
 
-// A shared storage that takes longer to be destroyed than a host may be away is destroyed by one of two replicas, and holds up no other deletion.
+// Shared storages that take longer to be destroyed than a host may be away are destroyed by one of two replicas each, and hold up no other deletion.
 func TestRemovalBySlowErase(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 0, 1)
 	b.config.HostDeadline, b.config.SweepEvery = 300*time.Millisecond, 20*time.Millisecond
-	servers := emptyServers(b, 2)
-	slow, other := servers[0].withShare(), servers[1].withShare()
-	reached, letGo := slow.held("erase_share")
-	defer letGo()
+	const slow = 2 // one for each replica
+	servers := emptyServers(b, slow+1)
+	var letGo []func()
+	var reached []chan struct{}
+	for _, s := range servers[:slow] {
+		r, let := s.withShare().held("erase_share")
+		defer let()
+		reached, letGo = append(reached, r), append(letGo, let)
+	}
 	b.start()
 	b.config.Replica = phone.NewID[phone.ReplicaID]()
 	b.start()
-	id := slow.delete()
-	<-reached
-	began := time.Now()
-	other.destroyed(other.delete(), phone.ErasedShare{Name: "shared", Files: 1})
-	slow.running(id)
-	for looks := other; time.Since(began) < 2*b.config.HostDeadline; { // what takes longer than this was host_gone
-		looks = emptyServers(b, 1)[0]
-		looks.serverJob(looks.delete())
+	var jobs []phone.JobID
+	for i, s := range servers[:slow] {
+		jobs = append(jobs, s.delete())
+		<-reached[i]
 	}
-	slow.running(id)
-	letGo()
-	slow.destroyed(id, phone.ErasedShare{Name: "shared", Files: 1})
-	if n := slow.host.count("erase_share"); n != 1 {
-		t.Errorf("the storage was destroyed %d times", n)
+	began := time.Now()
+	other := servers[slow].withShare()
+	other.destroyed(other.delete(), phone.ErasedShare{Name: "shared", Files: 1})
+	for time.Since(began) < 2*b.config.HostDeadline { // what took longer than one was host_gone
+		other = emptyServers(b, 1)[0]
+		other.serverJob(other.delete())
+	}
+	for i, s := range servers[:slow] {
+		s.running(jobs[i])
+		letGo[i]()
+		s.destroyed(jobs[i], phone.ErasedShare{Name: "shared", Files: 1})
+		if n := s.host.count("erase_share"); n != 1 {
+			t.Errorf("the storage was destroyed %d times", n)
+		}
 	}
 }
 
@@ -206,6 +216,27 @@ func TestRemovalInterrupted(t *testing.T) {
 	s.destroyed(s.delete(), phone.ErasedShare{Name: "shared", Files: 1, Partial: true})
 }
 
+// How long a host may be away counts from when it does not answer, and not from when its phones were gone.
+func TestRemovalAway(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 0, 1)
+	b.config.HostDeadline, b.config.SweepEvery = 2*time.Second, 20*time.Millisecond
+	s := emptyServers(b, 1)[0].withShare()
+	var awayUntil time.Time
+	s.host.onCall(func(_ context.Context, call string, _ driver.Ref) error { // of one worker, one after the other
+		if call == "erase_share" {
+			<-time.After(b.config.HostDeadline)
+			awayUntil = time.Now().Add(b.config.HostDeadline / 2)
+		}
+		if call == "list" && time.Now().Before(awayUntil) {
+			return phone.Errorf(phone.Unavailable, "", "no route to host")
+		}
+		return nil
+	})
+	b.start()
+	s.destroyed(s.delete(), phone.ErasedShare{Name: "shared", Files: 1})
+}
+
 // A deletion that fails at the shared storage says so in words of its own, and is the server's that stays.
 func TestRemovalFails(t *testing.T) {
 	t.Parallel()
@@ -213,6 +244,7 @@ func TestRemovalFails(t *testing.T) {
 		breaks func(*bench)
 		reason phone.Reason
 		says   string
+		within time.Duration // how long the storage may take to be destroyed
 	}{
 		"it takes too long": {func(s *bench) {
 			s.host.onCall(func(ctx context.Context, call string, _ driver.Ref) error {
@@ -222,7 +254,7 @@ func TestRemovalFails(t *testing.T) {
 				}
 				return nil
 			})
-		}, phone.ReasonEraseFailed, "could not be destroyed within 300ms"},
+		}, phone.ReasonEraseFailed, "could not be destroyed within 300ms", 300 * time.Millisecond},
 		"the host is never done": {func(s *bench) {
 			s.host.onCall(func(_ context.Context, call string, _ driver.Ref) error {
 				if call == "erase_share" {
@@ -230,7 +262,7 @@ func TestRemovalFails(t *testing.T) {
 				}
 				return nil
 			})
-		}, phone.ReasonEraseFailed, "could not be destroyed within 300ms"},
+		}, phone.ReasonEraseFailed, "could not be destroyed within 300ms", 300 * time.Millisecond},
 		"it is used": {func(s *bench) {
 			s.host.onCall(func(_ context.Context, call string, _ driver.Ref) error {
 				if call == "erase_share" {
@@ -238,7 +270,7 @@ func TestRemovalFails(t *testing.T) {
 				}
 				return nil
 			})
-		}, phone.ReasonEraseFailed, "remove that container, and delete the server again (foreign)"},
+		}, phone.ReasonEraseFailed, "remove that container, and delete the server again (foreign)", time.Minute},
 		"it is there again": {func(s *bench) {
 			var lists atomic.Int32
 			s.host.onCall(func(_ context.Context, call string, _ driver.Ref) error {
@@ -247,10 +279,10 @@ func TestRemovalFails(t *testing.T) {
 				}
 				return nil
 			})
-		}, phone.ReasonEraseFailed, "was destroyed, and the host has 1 things of the server again"},
+		}, phone.ReasonEraseFailed, "was destroyed, and the host has 1 things of the server again", time.Minute},
 		"something else is left": {func(s *bench) {
 			s.host.leave(driver.Ref{Phone: phone.NewID[phone.ID](), Generation: 1})
-		}, phone.ReasonServerNotEmpty, "still has 2 things of it"},
+		}, phone.ReasonServerNotEmpty, "still has 2 things of it", time.Minute},
 		"a host that goes away": {func(s *bench) {
 			s.host.onCall(func(_ context.Context, call string, _ driver.Ref) error {
 				if call == "list" {
@@ -258,12 +290,12 @@ func TestRemovalFails(t *testing.T) {
 				}
 				return nil
 			})
-		}, phone.ReasonHostGone, "did not answer for 200ms"},
+		}, phone.ReasonHostGone, "did not answer for 200ms", time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, 0, 1)
-			b.config.HostDeadline, b.config.EraseTimeout, b.config.SweepEvery = 200*time.Millisecond, 300*time.Millisecond, 20*time.Millisecond
+			b.config.HostDeadline, b.config.EraseTimeout, b.config.SweepEvery = 200*time.Millisecond, tt.within, 20*time.Millisecond
 			s := emptyServers(b, 1)[0].withShare()
 			tt.breaks(s)
 			b.start()
@@ -285,26 +317,31 @@ func TestRemovalFails(t *testing.T) {
 func TestSharedAway(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 0, 1)
-	b.config.SweepEvery, b.config.HostDeadline = 20*time.Millisecond, 30*time.Second
+	b.config.SweepEvery, b.config.HostDeadline = 20*time.Millisecond, 12*time.Second
 	list := phone.Task{Share: &phone.ShareTask{Path: "/data", Limit: 50}}
 	servers := emptyServers(b, 25)
 	var jobs []phone.JobID
-	for _, s := range servers {
+	for i, s := range servers {
 		s.host.onCall(func(_ context.Context, call string, _ driver.Ref) error {
-			if call == "list" {
-				return nil
+			if call == "list_shared" || call == "info" && i%5 == 0 {
+				return phone.Errorf(phone.Unavailable, "", "no route to host")
 			}
-			return phone.Errorf(phone.Unavailable, "", "no route to host")
+			return nil
 		})
 		jobs = append(jobs, s.share(phone.KindShareList, list))
 	}
 	there := emptyServers(b, 1)[0].withShare()
+	began := time.Now()
 	stop := b.start()
-	if j := there.serverJob(there.share(phone.KindShareList, list)); j.Failure != nil {
-		t.Errorf("the list of a host that answers: %+v", j.Failure)
+	j := there.serverJob(there.share(phone.KindShareList, list))
+	if took := time.Since(began); j.Failure != nil || took >= b.config.HostDeadline {
+		t.Errorf("the list of a host that answers: %+v after %s", j.Failure, took)
 	}
 	for i, s := range servers {
 		s.running(jobs[i])
+		if n := s.host.count("list_shared"); n > 0 && i%5 == 0 {
+			t.Errorf("a host that does not say who it is was asked for more %d times", n)
+		}
 	}
 	if j := servers[0].serverJob(servers[0].delete()); j.Failure != nil {
 		t.Errorf("the deletion: %+v", j.Failure)

@@ -168,5 +168,10 @@ func testSharesPostponed(t *testing.T, f Fixture) {
 	again := f.claimShares(t, "r1", fresh[0].Job)
 	equal(t, "then", jobsOf(again), []phone.JobID{outcomes[0].Job})
 	equal(t, "its attempt, and since when its host is away", []any{again[0].Fence.Attempt, again[0].Away.Equal(away), first[0].Away.IsZero()}, []any{2, true, true})
+
+	// A clock that was ahead keeps nobody from it.
+	must(t, "PostponeShare", f.PostponeShare(ctx, again[0].Fence, time.Minute))
+	f.Clock.Advance(-time.Hour)
+	equal(t, "what a clock that was an hour ahead has given back", jobsOf(f.claimShares(t, "r1", fresh[0].Job)), []phone.JobID{outcomes[0].Job})
 	f.consistent(t)
 }
