@@ -49,6 +49,7 @@ func (e *Engine) removeServer(at attempt, emptied phone.Emptied) {
 		log:        e.Logger.With("job_id", emptied.Fence.Job, "attempt", emptied.Fence.Attempt, "server_id", emptied.Server.ID, "driver", emptied.Server.Driver),
 		patience:   e.hostTry(),
 	}}
+	began := time.Now()
 	var receipt *phone.ServerReceipt
 	err := t.guarded(func() (err error) { receipt, err = t.empty(); return err })
 	if err == nil || t.failed(err) {
@@ -56,6 +57,7 @@ func (e *Engine) removeServer(at attempt, emptied phone.Emptied) {
 	}
 	switch {
 	case err == nil:
+		t.log.Info("attempt ended", "kind", t.Job.Kind, "took", time.Since(began).Round(time.Millisecond))
 	case errors.Is(err, errStopped), phone.ReasonOf(err) == phone.ReasonFenced, t.dropped() != nil:
 		t.log.Info("attempt left its job to another", "why", err)
 	default:
