@@ -76,7 +76,7 @@ func (t *task) verifyImport(ctx context.Context, object phone.Object) (importSee
 	if err != nil {
 		return importSeen{}, err
 	}
-	rules := newImportRules(t.sharePath(), importRoots...)
+	rules := t.importRules()
 	seen, err := t.readImport(ctx, object, rules, io.Discard)
 	if err != nil && phone.ReasonOf(err) != phone.ReasonFileInvalid {
 		return importSeen{}, err
@@ -190,7 +190,7 @@ func (t *task) foldersAbove(ctx context.Context, from driver.Packer, missing []s
 
 // writeImport writes what the phone unpacks: the object as it was seen before, or an error.
 func (t *task) writeImport(ctx context.Context, object phone.Object, seen importSeen, folders []*tar.Header, to io.Writer) error {
-	rules := newImportRules(t.sharePath(), importRoots...)
+	rules := t.importRules()
 	if err := rules.begin(folders, to); err != nil {
 		return err
 	}
@@ -222,11 +222,17 @@ type importRules struct {
 	entries        int
 }
 
-// importRoots are the folders of a phone that are imported into.
-var importRoots = []string{"/data", "/cache"}
+func newImportRules() *importRules {
+	return &importRules{
+		roots: []string{"/data", "/cache"}, seed: maphash.MakeSeed(), folders: map[uint64]bool{}, links: map[uint64]bool{}, missing: map[string]bool{},
+	}
+}
 
-func newImportRules(share string, roots ...string) *importRules {
-	return &importRules{share: share, roots: roots, seed: maphash.MakeSeed(), folders: map[uint64]bool{}, links: map[uint64]bool{}, missing: map[string]bool{}}
+// importRules are those of an archive for the job's phone.
+func (t *task) importRules() *importRules {
+	rules := newImportRules()
+	rules.share = t.sharePath()
+	return rules
 }
 
 // begin writes the folders that the archive was seen to have entries in and not to have, from the top on. From then on an archive that has another

@@ -182,7 +182,8 @@ func TestAboveTheSharedStorage(t *testing.T) {
 		{tar.Header{Typeflag: tar.TypeReg, Name: "data/a/b/c"}, false, 1, false},
 		{tar.Header{Typeflag: tar.TypeReg, Name: "data/a/bc"}, true, 0, false},
 	} {
-		rules := newImportRules("/data/a/b", importRoots...)
+		rules := newImportRules()
+		rules.share = "/data/a/b"
 		clean, err := rules.clean(&tt.header)
 		if (clean != nil) != tt.taken || rules.shared != tt.shared || (err != nil) != tt.fails {
 			t.Errorf("%+v: taken %v, left out %d, %v", tt.header, clean != nil, rules.shared, err)

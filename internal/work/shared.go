@@ -243,18 +243,25 @@ func (t *shareTask) push(ctx context.Context) (phone.ShareEnd, error) {
 
 // sharedRules are those of an archive for a shared storage, as it is unpacked there.
 func sharedRules() *importRules {
-	roots := []string{"/" + phone.AppsFolder}
+	rules := newImportRules()
+	rules.roots = []string{"/" + phone.AppsFolder}
 	for _, folder := range phone.PushedFolders() {
-		roots = append(roots, "/"+folder)
+		rules.roots = append(rules.roots, "/"+folder)
 	}
-	return newImportRules("", roots...)
+	return rules
 }
 
 // writeShared writes what the shared storage unpacks. Every folder of an entry comes before it, also those that the archive does not have: whoever
 // unpacks it then refuses a link that is in the place of one, as an earlier push may have left it, and does not follow it.
 func (t *shareTask) writeShared(ctx context.Context, object phone.Object, app string, missing []string, to io.Writer) error {
-	var folders []*tar.Header
+	all := map[string]bool{}
 	for _, name := range missing {
+		for ; name != "/"; name = path.Dir(name) { // also what the archive has itself, and names later
+			all[name] = true
+		}
+	}
+	var folders []*tar.Header
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		folders = append(folders, &tar.Header{Typeflag: tar.TypeDir, Name: "." + name + "/", Mode: sharedFolderMode, ModTime: time.Now(), Format: tar.FormatPAX})
 	}
 	rules := sharedRules()
