@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
@@ -69,6 +70,40 @@ func TestUnpackingFails(t *testing.T) {
 	}
 }
 
+// A push whose process is paused in the middle keeps the next one from the daemon's container, for no longer than it takes to say so.
+func TestPausedPush(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, strings.Replace(fastBoot, "{", `{"share_path":"/data/share",`, 1))
+	w.d.host.helper.held = time.Second
+	var whole bytes.Buffer
+	archive := tar.NewWriter(&whole)
+	w.must(archive.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "data/x", Mode: 0o644, Size: 1 << 20}))
+	_, err := archive.Write(make([]byte, 1<<20))
+	w.must(errors.Join(err, archive.Close()))
+
+	r, paused := io.Pipe()
+	first := make(chan error, 1)
+	go func() { first <- w.d.PushShared(w.ctx, r) }()
+	_, err = paused.Write(whole.Bytes()[:1<<19]) // returns when the daemon is at it
+	w.must(err)
+	began := time.Now()
+	err = w.d.PushShared(w.ctx, bytes.NewReader(whole.Bytes()))
+	if phone.CodeOf(err) != phone.Unavailable || !strings.Contains(err.Error(), "earlier attempt") || time.Since(began) > 30*time.Second {
+		t.Errorf("beside a push that is paused, after %s: %v", time.Since(began), err)
+	}
+	w.must(paused.CloseWithError(errors.New("the process has ended")))
+	if err := <-first; err == nil {
+		t.Error("half an archive was unpacked as a whole")
+	}
+	for phone.CodeOf(err) == phone.Unavailable {
+		err = w.d.PushShared(w.ctx, bytes.NewReader(whole.Bytes()))
+	}
+	w.must(err)
+	if listing, err := w.d.ListShared(w.ctx, "/data", 0, 5); err != nil || len(listing.Files) != 1 || listing.Files[0].Size != 1<<20 {
+		t.Errorf("the storage has %+v, %v", listing, err)
+	}
+}
+
 // A daemon keeps a container for whoever gives it files, also for a process that is paused. The next attempt does not wait for that, and can
 // be tried again.
 func TestHelperThatIsHeld(t *testing.T) {
@@ -94,7 +129,9 @@ func TestHelperThatIsHeld(t *testing.T) {
 		t.Cleanup(func() { close(gone) })
 		d.template.SharePath = "/data/share"
 		d.host.helper.image, d.host.helper.held = "helper", 50*time.Millisecond
-		err := d.PushShared(t.Context(), bytes.NewReader(nil))
+		patient, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		err := d.PushShared(patient, bytes.NewReader(nil))
 		if phone.CodeOf(err) != phone.Unavailable || !strings.Contains(err.Error(), "earlier attempt still holds") {
 			t.Errorf("%s hangs: %v (%s)", name, err, phone.CodeOf(err))
 		}
