@@ -211,6 +211,9 @@ type heard struct {
 }
 
 func (h *heard) Write(p []byte) (int, error) {
+	if len(p) == 0 { // a pipe would wait for a reader of nothing
+		return 0, nil
+	}
 	n, err := h.w.Write(p)
 	if err == nil {
 		h.task.answered = time.Now()
@@ -342,13 +345,16 @@ func (t *task) copyArchive(ctx context.Context, object phone.Object, to io.Write
 // cleanArchive copies a tar and refuses one with a name or a link that leads out of its root directory, with anything but files, folders and
 // links, or whose files have more than most bytes in all: an archive may say that a file is sparse and be small itself.
 func cleanArchive(from io.Reader, to io.Writer, most int64) (int, error) {
-	return copyCleaned(from, to, most, func(h *tar.Header) (*tar.Header, error) {
-		clean, err := cleanHeader(h)
-		if err == nil && h.Typeflag == tar.TypeSymlink && !path.IsAbs(h.Linkname) && leadsOut(path.Dir(clean.Name)+"/"+h.Linkname) {
-			return nil, unfit("the archive has the link %q to %q, which leads out of it", cutName(h.Name), cutName(h.Linkname))
-		}
-		return clean, err
-	})
+	return copyCleaned(from, to, most, cleanInside)
+}
+
+// cleanInside is cleanHeader for archives whose relative links may not lead out of them.
+func cleanInside(h *tar.Header) (*tar.Header, error) {
+	clean, err := cleanHeader(h)
+	if err == nil && h.Typeflag == tar.TypeSymlink && !path.IsAbs(h.Linkname) && leadsOut(path.Dir(clean.Name)+"/"+h.Linkname) {
+		return nil, unfit("the archive has the link %q to %q, which leads out of it", cutName(h.Name), cutName(h.Linkname))
+	}
+	return clean, err
 }
 
 // copyCleaned is cleanArchive with what clean makes of each entry; nil leaves one out.

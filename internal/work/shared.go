@@ -259,7 +259,7 @@ func sharedHeader(h *tar.Header, app string) (*tar.Header, error) {
 	case h.Typeflag == tar.TypeLink && why != "", h.Typeflag == tar.TypeSymlink && path.IsAbs(h.Linkname):
 		return nil, unfit("the archive has the link %q to %q, which %s", cutName(h.Name), cutName(h.Linkname), why)
 	}
-	clean, err := cleanHeader(h)
+	clean, err := cleanInside(h)
 	if err != nil {
 		return nil, err
 	}
