@@ -37,7 +37,7 @@ type Config struct {
 	HostDeadline time.Duration // how long a step waits for a host that does not answer; 10 min
 	TaskTimeout  time.Duration // how long a task may work in its phone; 10 min
 	EraseTimeout time.Duration // how long the shared storage of a server that goes may take to be destroyed; 1 h
-	// TransferTimeout is how long the export or import of a phone's data may take; 2 h.
+	// TransferTimeout is how long one attempt at the export or import of a phone's data may take in all; 2 h.
 	TransferTimeout time.Duration
 	JobRetention    time.Duration // how long a finished job is kept, at least; 0 keeps all for ever
 	// AuditRetention is how long an event of the audit trail is kept, at least; 0 keeps all for ever.

@@ -22,6 +22,8 @@ type task struct {
 	patience time.Duration // how long a call waits for a host that does not answer; 0: host_deadline
 	touched  bool          // with the rollback policy: this attempt may have stopped the old life
 	lost     bool          // the job was seen to be another's, or ended
+	// until is when an export or import ends, whatever it is at; zero for all else. answered is when the host gave or took data of a transfer last.
+	until, answered time.Time
 }
 
 // attempt is what bounds one attempt in time.
@@ -157,8 +159,8 @@ func unknown(ctx context.Context, err error) error {
 	return err
 }
 
-// call makes one driver call. While the host does not answer it is repeated until the host's deadline, or as long as the task has patience; an
-// error of unknown kind is tried three times. Between tries the attempt leaves when the process stops.
+// call makes one driver call. While the host does not answer it is repeated until the host's deadline, which begins anew when it has answered
+// something, or as long as the task has patience; an error of unknown kind is tried three times. Between tries the attempt leaves when the process stops.
 func (t *task) call(what string, do func(context.Context) error) error {
 	wait := newBackoff(100*time.Millisecond, 5*time.Second)
 	var away time.Time // since when the host does not answer
@@ -175,6 +177,9 @@ func (t *task) call(what string, do func(context.Context) error) error {
 		case errors.Is(err, errStopped):
 			return err
 		case code == phone.Unavailable:
+			if !t.until.IsZero() && t.answered.After(away) { // what has a deadline itself may begin again as often as the host comes back
+				away = time.Time{}
+			}
 			if away.IsZero() {
 				away = time.Now()
 				t.log.Warn("the host does not answer: waiting for it", "step", what, "err", err)
@@ -187,6 +192,7 @@ func (t *task) call(what string, do func(context.Context) error) error {
 			if tries >= 3 {
 				return fmt.Errorf("%s: %w", what, err)
 			}
+			away = time.Time{}
 			t.log.Warn("the step failed: trying again", "step", what, "try", tries, "err", err)
 		default:
 			return fmt.Errorf("%s: %w", what, err)

@@ -86,9 +86,20 @@ func testTaskOfItsOwn(t *testing.T, f Fixture) {
 		reasons = append(reasons, reasonOf(o))
 	}
 	equal(t, "what is decided", reasons, []phone.Reason{"", phone.ReasonPhoneNotFound, phone.ReasonBucketNotFound, ""})
-	for _, i := range []int{0, 3} {
-		equal(t, "the task", f.claim(t, outcomes[i].Job, "r1").Task, asked.Tasks[i])
+	// Another export to an object is refused as long as that one has not ended.
+	again := func() phone.Outcome {
+		second := fleet.AcceptTask{AcceptPower: f.powerInput(phone.KindExport, in.Phones[2].ID), Tasks: asked.Tasks[:1]}
+		_, outcomes, err := f.AcceptTask(ctx, second)
+		must(t, "AcceptTask", err)
+		return outcomes[0]
 	}
+	equal(t, "a second export to an object", reasonOf(again()), phone.ReasonObjectInvalid)
+	for _, i := range []int{0, 3} {
+		a := f.claim(t, outcomes[i].Job, "r1")
+		equal(t, "the task", a.Task, asked.Tasks[i])
+		must(t, "EndTask", f.EndTask(ctx, a.Fence, phone.TaskEnd{}))
+	}
+	equal(t, "an export after the first", reasonOf(again()), phone.Reason(""))
 	// One object is written once, and not for an element that is refused.
 	same := fleet.AcceptTask{AcceptPower: f.powerInput(phone.KindExport, phone.NewID[phone.ID](), in.Phones[1].ID, in.Phones[2].ID)}
 	for range same.Items {
