@@ -53,7 +53,7 @@ func (t *task) exportTo(ctx context.Context, from driver.Packer, object phone.Ob
 	_, err := t.engine.Objects.Put(ctx, t.Job.Project, object, func(w io.Writer) error {
 		e.out = tar.NewWriter(io.MultiWriter(w, e.sum, e))
 		for _, e.reading = range e.include {
-			if err := from.Pack(ctx, t.ref(), packedPath(e.reading), e.entry); err != nil {
+			if err := t.pack(ctx, from, packedPath(e.reading), e.entry); err != nil {
 				return err
 			}
 		}
@@ -76,6 +76,14 @@ func (t *task) exportTo(ctx context.Context, from driver.Packer, object phone.Ob
 		return err
 	})
 	return e, err
+}
+
+// pack lets the phone's host give files, if they are this attempt's to ask for: the process may have been paused since it looked.
+func (t *task) pack(ctx context.Context, from driver.Packer, name string, each func(*tar.Header, io.Reader) error) error {
+	if err := t.dropped(); err != nil {
+		return err
+	}
+	return from.Pack(ctx, t.ref(), name, each)
 }
 
 // stillHeld is a last look before an object becomes another: an attempt that lost its job meanwhile leaves it as it is.

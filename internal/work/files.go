@@ -182,7 +182,10 @@ func (t *task) unpack(ctx context.Context, write func(io.Writer) error) error {
 		wrong = t.guarded(func() error { return write(w) })
 		w.CloseWithError(wrong)
 	}()
-	err := into.Unpack(ctx, t.ref(), r)
+	err := t.dropped() // the process may have been paused since it looked
+	if err == nil {
+		err = into.Unpack(ctx, t.ref(), r)
+	}
 	r.CloseWithError(io.ErrClosedPipe)
 	<-written
 	if err == nil && !errors.Is(wrong, io.ErrClosedPipe) { // seen after the archive's end, where the driver had stopped reading
@@ -239,14 +242,14 @@ func (t *task) packAll(ctx context.Context, folder string, to io.Writer) error {
 		return err
 	}
 	for n, object := range t.Task.Objects {
-		if err := t.pack(ctx, apkPath(folder, n), object, archive); err != nil {
+		if err := t.packAPK(ctx, apkPath(folder, n), object, archive); err != nil {
 			return err
 		}
 	}
 	return archive.Close()
 }
 
-func (t *task) pack(ctx context.Context, name string, object phone.Object, archive *tar.Writer) error {
+func (t *task) packAPK(ctx context.Context, name string, object phone.Object, archive *tar.Writer) error {
 	content, size, err := t.openObject(ctx, object, phone.MaxAPK)
 	if err != nil {
 		return err
@@ -286,7 +289,22 @@ func (t *task) copyArchive(ctx context.Context, object phone.Object, to io.Write
 		return 0, err
 	}
 	defer content.Close()
-	return cleanArchive(content, to, phone.MaxPush)
+	share := t.sharePath()
+	return copyCleaned(content, to, phone.MaxPush, func(h *tar.Header) (*tar.Header, error) {
+		clean, err := cleanHeader(h)
+		if err == nil && within(share, entryPath(clean)) {
+			return nil, unfit("the archive has %q, where phones of this server see its shared storage and can only read: push into that", cutName(h.Name))
+		}
+		return clean, err
+	})
+}
+
+// sharePath is where the phone sees its server's shared storage, or "".
+func (t *task) sharePath() string {
+	if s, can := t.host.(driver.Sharer); can {
+		return s.SharePath()
+	}
+	return ""
 }
 
 // cleanArchive copies a tar and refuses one with a name or a link that leads out of its root directory, with anything but files, folders and

@@ -54,6 +54,9 @@ func (t *task) importData() (phone.TaskEnd, error) {
 	} else {
 		says += "which has no checksum beside it to compare with"
 	}
+	if seen.shared > 0 {
+		says += fmt.Sprintf("; left out %d that lie in %s, where the phone sees its server's shared storage", seen.shared, t.sharePath())
+	}
 	return phone.TaskEnd{Output: says + ". Restart the phone: what runs in it may hold older data."}, nil
 }
 
@@ -63,6 +66,7 @@ type importSeen struct {
 	bytes    int64
 	verified bool // there was a checksum, and it is the object's
 	entries  int
+	shared   int      // entries that were left out: they lie where the phone sees the shared storage
 	missing  []string // folders that have entries and are none, by name
 }
 
@@ -72,7 +76,7 @@ func (t *task) verifyImport(ctx context.Context, object phone.Object) (importSee
 	if err != nil {
 		return importSeen{}, err
 	}
-	rules := newImportRules()
+	rules := t.importRules()
 	seen, err := t.readImport(ctx, object, rules, io.Discard)
 	if err != nil && phone.ReasonOf(err) != phone.ReasonFileInvalid {
 		return importSeen{}, err
@@ -81,6 +85,7 @@ func (t *task) verifyImport(ctx context.Context, object phone.Object) (importSee
 		return importSeen{}, phone.Errorf(phone.Invalid, phone.ReasonChecksum, "the object %s has the SHA-256 %s, and its checksum says %s", object, seen.sum, want)
 	}
 	seen.verified = want != ""
+	seen.shared = rules.shared
 	seen.missing = slices.Sorted(maps.Keys(rules.missing))
 	return seen, err
 }
@@ -152,7 +157,7 @@ func (t *task) foldersAbove(ctx context.Context, from driver.Packer, missing []s
 			found[name], absent[name] = found[path.Dir(name)], true
 			continue
 		}
-		err := from.Pack(ctx, t.ref(), name, func(header *tar.Header, _ io.Reader) error {
+		err := t.pack(ctx, from, name, func(header *tar.Header, _ io.Reader) error {
 			at := "/" + strings.TrimSuffix(header.Name, "/")
 			if header.Typeflag != tar.TypeDir {
 				return unfit("the archive has files in %s, which is no folder in the phone", cutName(name))
@@ -185,19 +190,12 @@ func (t *task) foldersAbove(ctx context.Context, from driver.Packer, missing []s
 
 // writeImport writes what the phone unpacks: the object as it was seen before, or an error.
 func (t *task) writeImport(ctx context.Context, object phone.Object, seen importSeen, folders []*tar.Header, to io.Writer) error {
-	head := tar.NewWriter(to)
-	rules := newImportRules()
-	for _, header := range folders {
-		if err := head.WriteHeader(header); err != nil {
-			return err
-		}
-		rules.folders[rules.key(strings.TrimSuffix(header.Name[1:], "/"))] = true
-	}
-	if err := head.Flush(); err != nil { // and no end: the archive goes on
+	rules := t.importRules()
+	if err := rules.begin(folders, to); err != nil {
 		return err
 	}
 	again, err := t.readImport(ctx, object, rules, to)
-	if err == nil && len(rules.missing) > 0 || again.sum != "" && again.sum != seen.sum {
+	if again.sum != "" && again.sum != seen.sum {
 		return phone.Errorf(phone.Invalid, phone.ReasonChecksum, "the object %s was changed while it was imported", object)
 	}
 	return err
@@ -210,9 +208,14 @@ const (
 	maxMissing = 10_000  // folders that it does not have and has entries in
 )
 
-// importRules decide, entry by entry, what of an archive may be imported: what is in /data and /cache, and nothing in a folder that a link of the
-// archive is in the place of. Names are kept as numbers that nobody outside can foresee: a big archive would take much memory otherwise.
+// importRules decide, entry by entry, what of an archive may be imported: what is in the roots, /data and /cache, and nothing in a folder that a link
+// of the archive is in the place of. What lies in the server's shared storage, which a phone cannot write, is left out. Names are kept as numbers that
+// nobody outside can foresee: a big archive would take much memory otherwise.
 type importRules struct {
+	roots          []string
+	share          string // where the phone sees the shared storage, or ""
+	shared         int    // entries that were left out because of it
+	begun          bool   // every folder was named, or comes before what is in it
 	seed           maphash.Seed
 	folders, links map[uint64]bool
 	missing        map[string]bool
@@ -220,7 +223,35 @@ type importRules struct {
 }
 
 func newImportRules() *importRules {
-	return &importRules{seed: maphash.MakeSeed(), folders: map[uint64]bool{}, links: map[uint64]bool{}, missing: map[string]bool{}}
+	return &importRules{
+		roots: []string{"/data", "/cache"}, seed: maphash.MakeSeed(), folders: map[uint64]bool{}, links: map[uint64]bool{}, missing: map[string]bool{},
+	}
+}
+
+// importRules are those of an archive for the job's phone.
+func (t *task) importRules() *importRules {
+	rules := newImportRules()
+	rules.share = t.sharePath()
+	return rules
+}
+
+// begin writes the folders that the archive was seen to have entries in and not to have, from the top on. From then on an archive that has another
+// such folder was changed since.
+func (r *importRules) begin(folders []*tar.Header, to io.Writer) error {
+	head := tar.NewWriter(to)
+	for _, header := range folders {
+		if err := head.WriteHeader(header); err != nil {
+			return err
+		}
+		r.folders[r.key(entryPath(header))] = true
+	}
+	r.begun = true
+	return head.Flush() // and no end: the archive goes on
+}
+
+// entryPath is the absolute path of an entry whose name is as cleanHeader gives it.
+func entryPath(h *tar.Header) string {
+	return strings.TrimSuffix(strings.TrimPrefix(h.Name, "."), "/")
 }
 
 func (r *importRules) key(name string) uint64 { return maphash.String(r.seed, name) }
@@ -239,12 +270,19 @@ func (r *importRules) clean(h *tar.Header) (*tar.Header, error) {
 
 // take decides about one entry, whose name is as cleanHeader gives it.
 func (r *importRules) take(h *tar.Header) (bool, error) {
-	name := strings.TrimSuffix(strings.TrimPrefix(h.Name, "."), "/")
+	name := entryPath(h)
 	if name == "" && h.Typeflag == tar.TypeDir {
 		return false, nil
 	}
 	if r.entries++; r.entries > maxEntries || len(r.folders)+len(r.links) > maxFolders {
 		return false, unfit("the archive has too many entries")
+	}
+	if within(r.share, name) || h.Typeflag == tar.TypeLink && within(r.share, "/"+h.Linkname) {
+		r.shared++
+		return false, nil
+	}
+	if h.Typeflag != tar.TypeDir && within(name, r.share) {
+		return false, unfit("the archive has %q, which is no folder, above the server's shared storage at %s", cutName(name), r.share)
 	}
 	if err := r.place(name); err != nil {
 		return false, err
@@ -271,8 +309,8 @@ func (r *importRules) take(h *tar.Header) (bool, error) {
 
 // place looks at where a name is.
 func (r *importRules) place(name string) error {
-	if name != "/data" && name != "/cache" && !strings.HasPrefix(name, "/data/") && !strings.HasPrefix(name, "/cache/") {
-		return unfit("the archive has %q, which is neither in /data nor in /cache", cutName(name))
+	if !slices.ContainsFunc(r.roots, func(root string) bool { return within(root, name) }) {
+		return unfit("the archive has %q, and takes what lies in %s alone", cutName(name), strings.Join(r.roots, " and "))
 	}
 	for folder := path.Dir(name); folder != "/"; folder = path.Dir(folder) {
 		if r.links[r.key(folder)] {
@@ -281,9 +319,17 @@ func (r *importRules) place(name string) error {
 		if r.folders[r.key(folder)] || r.missing[folder] {
 			return nil
 		}
+		if r.begun {
+			return unfit("the archive was changed while it was unpacked")
+		}
 		if r.missing[folder] = true; len(r.missing) > maxMissing {
 			return unfit("the archive has files in more than %d folders that it does not have itself", maxMissing)
 		}
 	}
 	return nil
+}
+
+// within reports whether name is folder, or below it. Both are absolute and clean; nothing is within "".
+func within(folder, name string) bool {
+	return folder != "" && (name == folder || strings.HasPrefix(name, folder+"/"))
 }
