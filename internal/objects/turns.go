@@ -8,7 +8,7 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// How many objects are written to S3 at once, by all projects together and by one. Each holds about 40 MiB.
+// How many objects are written to S3 at once, by all projects together and by one. Each takes about 50 MiB, measured.
 const (
 	writtenAtOnce     = 8
 	writtenOfAProject = writtenAtOnce / 2
