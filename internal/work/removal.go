@@ -37,13 +37,15 @@ func (e *Engine) removeServers(at attempt) error {
 // host.
 type removal struct {
 	task
-	emptied phone.Emptied
+	emptied phone.Emptied       // as it was claimed
+	away    time.Time           // as Emptied has it, and zero once the host has answered
+	erasing *phone.ShareErasure // as it was saved last
 }
 
 // removeServer lets the server go, or keeps it, with its data, for somebody to look at. A host that does not answer is asked again, until
 // host_deadline.
 func (e *Engine) removeServer(at attempt, emptied phone.Emptied) {
-	t := &removal{emptied: emptied, task: task{
+	t := &removal{emptied: emptied, away: emptied.Away, erasing: emptied.Erasing, task: task{
 		engine: e, attempt: at,
 		Assignment: phone.Assignment{Server: emptied.Server, Fence: emptied.Fence, Job: phone.Job{ID: emptied.Fence.Job, Server: emptied.Server.ID, Kind: phone.KindDelete}},
 		log:        e.Logger.With("job_id", emptied.Fence.Job, "attempt", emptied.Fence.Attempt, "server_id", emptied.Server.ID, "driver", emptied.Server.Driver),
@@ -134,12 +136,12 @@ func (t *removal) empty() (*phone.ServerReceipt, error) {
 		}
 		if len(objects) > 0 {
 			return nil, phone.Errorf(phone.Internal, phone.ReasonEraseFailed, "The shared storage %s of server %s was destroyed, and the host has %d things of the server again.",
-				t.emptied.Erasing.Name, t.Server.Name, len(objects))
+				t.erasing.Name, t.Server.Name, len(objects))
 		}
 	}
 	receipt := &phone.ServerReceipt{LookedFor: lookedAt}
-	if t.emptied.Erasing != nil {
-		receipt.Share = &t.emptied.Erasing.ErasedShare
+	if t.erasing != nil {
+		receipt.Share = &t.erasing.ErasedShare
 	}
 	return receipt, nil
 }
@@ -177,7 +179,7 @@ func (t *removal) listed(ctx context.Context) (objects []driver.Object, lookedAt
 			return err
 		})
 	}
-	if phone.CodeOf(err) == phone.Unavailable && !t.engine.gone(t.emptied.Away) {
+	if phone.CodeOf(err) == phone.Unavailable && !t.engine.gone(t.away) {
 		return nil, time.Time{}, errPostponed{err, true}
 	}
 	return objects, lookedAt, err
@@ -202,8 +204,8 @@ func (t *removal) eraseShare(ctx context.Context, name string) error {
 	if t.stop.Err() != nil {
 		return errStopped
 	}
-	whole := t.emptied.Erasing == nil || !t.emptied.Erasing.Partial
-	if err := t.saveErasing(t.emptied.Erasing.Begin(name, t.engine.Now())); err != nil {
+	whole := t.erasing == nil || !t.erasing.Partial
+	if err := t.saveErasing(t.erasing.Begin(name, t.engine.Now())); err != nil {
 		return err
 	}
 	limited, cancel := context.WithTimeout(ctx, t.engine.EraseTimeout)
@@ -220,10 +222,10 @@ func (t *removal) eraseShare(ctx context.Context, name string) error {
 	})
 	switch {
 	case err == nil:
-		return t.saveErasing(t.emptied.Erasing.End(erased, whole))
+		return t.saveErasing(t.erasing.End(erased, whole))
 	case ctx.Err() != nil || t.dropped() != nil || errors.Is(err, errStopped):
 		return err
-	case limited.Err() != nil, phone.CodeOf(err) == phone.Unavailable && t.engine.Now().Sub(t.emptied.Erasing.BegunAt) >= t.engine.EraseTimeout:
+	case limited.Err() != nil, phone.CodeOf(err) == phone.Unavailable && t.engine.Now().Sub(t.erasing.BegunAt) >= t.engine.EraseTimeout:
 		return &phone.Error{
 			Code: phone.Precondition, Reason: phone.ReasonEraseFailed, Err: err,
 			Msg: fmt.Sprintf("The shared storage %s of server %s could not be destroyed within %s.", name, t.Server.Name, t.engine.EraseTimeout),
@@ -235,6 +237,6 @@ func (t *removal) eraseShare(ctx context.Context, name string) error {
 }
 
 func (t *removal) saveErasing(erasing phone.ShareErasure) error {
-	t.emptied.Erasing, t.emptied.Away = &erasing, time.Time{} // it has just answered
+	t.erasing, t.away = &erasing, time.Time{} // the host has just answered
 	return t.save(func(ctx context.Context) error { return t.engine.Store.SaveErasing(ctx, t.emptied, erasing) })
 }

@@ -317,7 +317,7 @@ func TestRemovalFails(t *testing.T) {
 func TestSharedAway(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, 0, 1)
-	b.config.SweepEvery, b.config.HostDeadline = 20*time.Millisecond, 12*time.Second
+	b.config.SweepEvery, b.config.HostDeadline = 20*time.Millisecond, 20*time.Second
 	list := phone.Task{Share: &phone.ShareTask{Path: "/data", Limit: 50}}
 	servers := emptyServers(b, 25)
 	var jobs []phone.JobID
