@@ -118,7 +118,7 @@ type Unpacker interface {
 	// out of the root directory; a driver must not follow one that does, nor a link in the phone that does. A link that is in the place of a folder
 	// or a file of the archive is not followed at all: the folder is refused as below, the file takes its place. An archive that the phone
 	// cannot hold is Invalid with ReasonFileInvalid, an absent instance NotFound, one that does not run Precondition; an error of the
-	// archive's own reader is given as it is. What was unpacked before an error stays.
+	// archive's own reader is given as it is, and no room is Precondition with ReasonNoSpace. What was unpacked before an error stays.
 	Unpack(ctx context.Context, ref Ref, archive io.Reader) error
 }
 
@@ -131,9 +131,9 @@ type Packer interface {
 	// itself, then all that is below it, a folder before what is in it. Names are as in an archive of the phone's root directory (data/app/,
 	// with a slash at the end of a folder's), owner, mode, times and links as they are in the phone; a file's content is what each reads. Sockets and
 	// devices may be given, as tar has them, or not. No link is followed: one is given as a link, and what would be behind one is not there. What is not
-	// there gives nothing beyond the folders above it that are there. The first error of each ends it, and is given as it is. A file
-	// that becomes shorter while it is read may be Internal with ReasonHostFailed. An absent instance is NotFound, one that does not run
-	// Precondition.
+	// there gives nothing beyond the folders above it that are there; a Sharer's SharePath, and what is below it, is not there either. The first
+	// error of each ends it, and is given as it is. A file that becomes shorter while it is read may be Internal with ReasonHostFailed. An absent
+	// instance is NotFound, one that does not run Precondition.
 	Pack(ctx context.Context, ref Ref, path string, each func(*tar.Header, io.Reader) error) error
 }
 
@@ -148,15 +148,16 @@ type Sharer interface {
 	// ListShared are Precondition with ReasonNoShare. It asks no host.
 	SharePath() string
 
-	// PushShared unpacks a tar in the shared storage, which it makes if it is not there: see Unpacker for what is replaced and for the errors.
+	// PushShared unpacks a tar in the shared storage, which it makes if it is not there: see Unpacker for what is replaced, for links, and for
+	// the errors. Whoever gives it has seen to it that there is no symbolic link in it, and that each folder comes before what is in it.
 	PushShared(ctx context.Context, archive io.Reader) error
 
 	// RemoveShared removes files, and folders with all that is in them, and says how many of the paths led to something. Nothing to remove is a
-	// success. A link is removed itself, and one on the way to a path is followed within the storage alone.
+	// success. No symbolic link is followed: one is removed itself, and what lies behind one is not there.
 	RemoveShared(ctx context.Context, paths []string) (removed int, err error)
 
 	// ListShared gives the files of a folder in the order of their names, limit of them after offset, and how many there are. NotFound with
-	// ReasonPathInvalid: it is not there, or is no folder.
+	// ReasonPathInvalid: it is not there, or is no folder, or is a symbolic link or behind one.
 	ListShared(ctx context.Context, folder string, offset, limit int) (phone.ShareListing, error)
 
 	// EraseShare destroys the shared storage, whatever the server's settings are now, and then looks for it on the host. It returns no error

@@ -42,10 +42,6 @@ func TestShareTask(t *testing.T) {
 	if outcomes = run(string(serverID)); reasonOf(outcomes[0].Err) != phone.ReasonServerBusy {
 		t.Errorf("beside too many: %+v", outcomes[0])
 	}
-	b.hosts.bare = true
-	if outcomes = run(string(serverID)); outcomes[0].Err == nil || !strings.Contains(outcomes[0].Err.Msg, "share_path") && reasonOf(outcomes[0].Err) != phone.ReasonServerBusy {
-		t.Errorf("without a shared storage: %+v", outcomes[0])
-	}
 }
 
 // A server whose settings give it no shared storage says how it gets one.

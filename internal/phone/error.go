@@ -71,7 +71,7 @@ const (
 	ReasonHigherGeneration    Reason = "higher_generation"    // the host already has a later life of this phone
 	ReasonForeignObject       Reason = "foreign_object"       // an object of that name is not ours
 	ReasonVerifyFailed        Reason = "verify_failed"        // booted, but not as asked
-	ReasonNoSpace             Reason = "no_space"             // the host has no room for the old volume and a new one
+	ReasonNoSpace             Reason = "no_space"             // the host has no room: for the old volume and a new one, or for files
 	ReasonTokenExpired        Reason = "token_expired"        //
 	ReasonNameTaken           Reason = "name_taken"           //
 	ReasonNameInvalid         Reason = "name_invalid"         // against the rule for names

@@ -1,5 +1,5 @@
-// Package sharedir looks into the folder of a server's shared storage and removes files from it. Nothing leads out of the folder: neither a
-// path nor a link. The docker driver does it in a container that sees the folder alone, with Main; the simulated one by itself.
+// Package sharedir looks into the folder of a server's shared storage and removes files from it. No path leads out of the folder, and no link is
+// followed, whatever it leads to: what lies behind one is not there. The docker driver does it in a container that sees the folder alone, with Main; the simulated one by itself.
 package sharedir
 
 import (
@@ -40,9 +40,32 @@ func below(name string) string {
 	return name
 }
 
-// List gives the files of a folder below root in the order of their names, limit of them after offset. A link that leads out of root leads
-// nowhere. The error is ErrNoFolder, or one of the file system.
+// isLink reports whether a path is a link, or leads through one. What is not there is none.
+func isLink(root *os.Root, name string) (bool, error) {
+	for end := range len(name) + 1 {
+		if end < len(name) && name[end] != '/' {
+			continue
+		}
+		info, err := root.Lstat(name[:end])
+		if err != nil {
+			if fault(err) {
+				return false, err
+			}
+			return false, nil
+		}
+		if info.Mode()&fs.ModeSymlink != 0 {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// List gives the files of a folder below root in the order of their names, limit of them after offset. The error is ErrNoFolder, also of a link
+// and what lies behind one, or one of the file system.
 func List(root *os.Root, folder string, offset, limit int) (Listing, error) {
+	if link, err := isLink(root, below(folder)); err != nil || link {
+		return Listing{}, errors.Join(err, ErrNoFolder)
+	}
 	dir, err := root.Open(below(folder))
 	if err != nil {
 		return Listing{}, noFolder(err)
@@ -88,12 +111,17 @@ func noFolder(err error) error {
 }
 
 // Remove removes files, and folders with all that is in them, below root, and says how many of the paths led to something. What is not there
-// is no error; so is what a link out of root would lead to.
+// is no error, and neither is what lies behind a link. A link itself is removed.
 func Remove(root *os.Root, paths []string) (removed int, err error) {
 	for _, name := range paths {
 		name = below(name)
 		if name == "." {
 			return removed, errors.New("the whole folder is not removed")
+		}
+		if behind, err := isLink(root, path.Dir(name)); err != nil {
+			return removed, err
+		} else if behind {
+			continue
 		}
 		if _, err := root.Lstat(name); err != nil {
 			if fault(err) {

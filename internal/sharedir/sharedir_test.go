@@ -18,7 +18,7 @@ func folder(t *testing.T) string {
 	outside := t.TempDir()
 	for _, err := range []error{
 		os.MkdirAll(filepath.Join(dir, "data", "sub"), 0o755), os.WriteFile(filepath.Join(dir, "data", "a"), []byte("12345"), 0o644),
-		os.WriteFile(filepath.Join(dir, "data", "sub", "b"), nil, 0o644), os.WriteFile(filepath.Join(outside, "kept"), nil, 0o644),
+		os.WriteFile(filepath.Join(dir, "data", "sub", "b"), nil, 0o644), os.Mkdir(filepath.Join(dir, "data", "sub", "deep"), 0o755), os.WriteFile(filepath.Join(outside, "kept"), nil, 0o644),
 		os.Symlink(outside, filepath.Join(dir, "data", "out")), os.Symlink("sub", filepath.Join(dir, "data", "in")), os.Symlink("circle", filepath.Join(dir, "data", "circle")),
 	} {
 		if err != nil {
@@ -59,15 +59,16 @@ func TestOrders(t *testing.T) {
 	if err != nil || listing.Total != 5 || len(listing.Files) != 3 || listing.Files[0].Name != "a" || listing.Files[0].Size != 5 || listing.Files[1].Type != "link" {
 		t.Errorf("%+v, %v", listing, err)
 	}
-	if listing, err = list("/data/in"); err != nil || listing.Total != 1 {
-		t.Errorf("through a link within: %+v, %v", listing, err)
-	}
-	for _, name := range []string{"/data/out", "/data/a", "/none", "/data/circle", "/../../.."} {
+	for _, name := range []string{"/data/in", "/data/in/deep", "/data/out", "/data/a", "/none", "/data/circle", "/../../.."} {
 		if listing, err = list(name); name != "/../../.." && !errors.Is(err, sharedir.ErrNoFolder) || name == "/../../.." && (err != nil || listing.Total != 1) {
 			t.Errorf("%s: %+v, %v", name, listing, err)
 		}
 	}
-	removed, _, err := do(t, sharedir.Order{Dir: dir, Remove: []string{"/data/out/kept", "/data/none", "/data/a/deeper", "/data/in", "/data/sub"}})
+	removed, _, err := do(t, sharedir.Order{Dir: dir, Remove: []string{"/data/in/b", "/data/in/deep", "/data/in/none/../b", "/data/circle/x"}})
+	if listing, listErr := list("/data/sub"); removed != 0 || err != nil || listErr != nil || listing.Total != 2 {
+		t.Errorf("through links within %d were removed, %v; left: %+v, %v", removed, err, listing, listErr)
+	}
+	removed, _, err = do(t, sharedir.Order{Dir: dir, Remove: []string{"/data/out/kept", "/data/none", "/data/a/deeper", "/data/in", "/data/sub"}})
 	if removed != 2 || err != nil {
 		t.Errorf("%d were removed, %v", removed, err)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// AcceptTask reads the phones, decides with phone.DecideTask, writes the request, with the task, and its jobs, and sets going what has its
-// turn. The phones are not changed. With a key it is as AcceptResetOnce.
+// AcceptTask reads the phones, decides with phone.DecideTask, and for an export with phone.OneObjectEach, writes the request, with the task, and its
+// jobs, and sets going what has its turn. The phones are not changed. With a key it is as AcceptResetOnce.
 func (s *Store) AcceptTask(ctx context.Context, in fleet.AcceptTask) (phone.RequestID, []phone.Outcome, error) {
 	return s.accept(ctx, in.Request, in.Key, func(t *tx) ([]phone.Outcome, error) { return t.acceptTask(ctx, in) })
 }
@@ -27,6 +27,9 @@ func (t *tx) acceptTask(ctx context.Context, in fleet.AcceptTask) ([]phone.Outco
 		return nil, err
 	}
 	accepted, outcomes := phone.DecideTask(items, targets)
+	if in.Request.Kind == phone.KindExport && in.Tasks != nil {
+		accepted = phone.OneObjectEach(accepted, outcomes, in.Tasks)
+	}
 	outcomes = append(outcomes, in.Refused...)
 	in.Request.Refused = len(outcomes) - len(accepted)
 	audit.From(ctx).Note(string(in.Request.ID), taskChanges(accepted, outcomes))

@@ -61,9 +61,15 @@ var againOf = map[phone.Kind]string{
 	phone.KindUpdate:      "update the phone's properties again; values that were set before this failed may stay until its next boot",
 }
 
+// taskNoSpace is the cure where a task has filled the host: no life is made in it.
+const taskNoSpace = "free space on the server, then " + again
+
 // failure is failureOf with the cure for the job's kind.
 func (t *task) failure(err error) phone.Failure {
 	failure := failureOf(err)
+	if t.Job.Kind.Task() && failure.Reason == phone.ReasonNoSpace {
+		failure.Detail = taskNoSpace
+	}
 	if other, is := againOf[t.Job.Kind]; is {
 		failure.Detail = strings.Replace(failure.Detail, again, other, 1)
 	}

@@ -192,7 +192,10 @@ func (t *task) unpack(ctx context.Context, write func(context.Context, io.Writer
 	}()
 	// A host that does not notice that it was given up gets nothing more.
 	defer context.AfterFunc(ctx, func() { w.CloseWithError(context.Cause(ctx)) })()
-	err := into.Unpack(ctx, t.ref(), r)
+	err := t.dropped() // the process may have been paused since it looked
+	if err == nil {
+		err = into.Unpack(ctx, t.ref(), r)
+	}
 	r.CloseWithError(io.ErrClosedPipe)
 	if err != nil {
 		cancel() // the object may still be waited for
@@ -292,14 +295,14 @@ func (t *task) packAll(ctx context.Context, folder string, to io.Writer) error {
 		return err
 	}
 	for n, object := range t.Task.Objects {
-		if err := t.pack(ctx, apkPath(folder, n), object, archive); err != nil {
+		if err := t.packAPK(ctx, apkPath(folder, n), object, archive); err != nil {
 			return err
 		}
 	}
 	return archive.Close()
 }
 
-func (t *task) pack(ctx context.Context, name string, object phone.Object, archive *tar.Writer) error {
+func (t *task) packAPK(ctx context.Context, name string, object phone.Object, archive *tar.Writer) error {
 	content, size, err := t.openObject(ctx, object, phone.MaxAPK)
 	if err != nil {
 		return err
@@ -339,7 +342,22 @@ func (t *task) copyArchive(ctx context.Context, object phone.Object, to io.Write
 		return 0, err
 	}
 	defer content.Close()
-	return cleanArchive(content, to, phone.MaxPush)
+	share := t.sharePath()
+	return copyCleaned(content, to, phone.MaxPush, func(h *tar.Header) (*tar.Header, error) {
+		clean, err := cleanHeader(h)
+		if err == nil && within(share, entryPath(clean)) {
+			return nil, unfit("the archive has %q, where phones of this server see its shared storage and can only read: push into that", cutName(h.Name))
+		}
+		return clean, err
+	})
+}
+
+// sharePath is where the phone sees its server's shared storage, or "".
+func (t *task) sharePath() string {
+	if s, can := t.host.(driver.Sharer); can {
+		return s.SharePath()
+	}
+	return ""
 }
 
 // cleanArchive copies a tar and refuses one with a name or a link that leads out of its root directory, with anything but files, folders and

@@ -56,6 +56,9 @@ func (t *task) importData() (phone.TaskEnd, error) {
 	} else {
 		says += "which has no checksum beside it to compare with"
 	}
+	if seen.shared > 0 {
+		says += fmt.Sprintf("; left out %d that lie in %s, where the phone sees its server's shared storage", seen.shared, t.sharePath())
+	}
 	return phone.TaskEnd{Output: says + ". Restart the phone: what runs in it may hold older data."}, nil
 }
 
@@ -65,6 +68,7 @@ type importSeen struct {
 	bytes    int64
 	verified bool // there was a checksum, and it is the object's
 	entries  int
+	shared   int                // entries that were left out: they lie where the phone sees the shared storage
 	missing  map[string]*folder // folders that have entries and are none: importRules.missing
 }
 
@@ -74,7 +78,7 @@ func (t *task) verifyImport(ctx context.Context, object phone.Object) (importSee
 	if err != nil {
 		return importSeen{}, err
 	}
-	rules := newImportRules()
+	rules := t.importRules()
 	seen, err := t.readImport(ctx, object, rules, io.Discard)
 	if err != nil && phone.ReasonOf(err) != phone.ReasonFileInvalid {
 		return importSeen{}, err
@@ -83,6 +87,7 @@ func (t *task) verifyImport(ctx context.Context, object phone.Object) (importSee
 		return importSeen{}, phone.Errorf(phone.Invalid, phone.ReasonChecksum, "the object %s has the SHA-256 %s, and its checksum says %s", object, seen.sum, want)
 	}
 	seen.verified = want != ""
+	seen.shared = rules.shared
 	seen.missing = rules.missing
 	return seen, err
 }
@@ -151,14 +156,11 @@ func (t *task) foldersAbove(ctx context.Context, from driver.Packer, missing map
 	seen := errors.New("seen")
 	names := slices.Sorted(maps.Keys(missing))
 	for _, name := range names { // those above come first
-		if err := t.dropped(); err != nil {
-			return nil, err
-		}
 		if absent[path.Dir(name)] {
 			found[name], absent[name] = found[path.Dir(name)], true
 			continue
 		}
-		err := from.Pack(ctx, t.ref(), name, func(header *tar.Header, _ io.Reader) error {
+		err := t.pack(ctx, from, name, func(header *tar.Header, _ io.Reader) error {
 			at := "/" + strings.TrimSuffix(header.Name, "/")
 			if header.Typeflag != tar.TypeDir {
 				return unfit("the archive has files in %s, which is no folder in the phone", cutName(name))
@@ -193,19 +195,12 @@ func (t *task) foldersAbove(ctx context.Context, from driver.Packer, missing map
 
 // writeImport writes what the phone unpacks: the object as it was seen before, or an error.
 func (t *task) writeImport(ctx context.Context, object phone.Object, seen importSeen, folders []*tar.Header, to io.Writer) error {
-	head := tar.NewWriter(to)
-	rules := newImportRules()
-	for _, header := range folders {
-		if err := head.WriteHeader(header); err != nil {
-			return err
-		}
-		rules.folders[rules.key(strings.TrimSuffix(header.Name[1:], "/"))] = folderOf(header)
-	}
-	if err := head.Flush(); err != nil { // and no end: the archive goes on
+	rules := t.importRules()
+	if err := rules.begin(folders, to); err != nil {
 		return err
 	}
 	again, err := t.readImport(ctx, object, rules, to)
-	if err == nil && len(rules.missing) > 0 || again.sum != "" && again.sum != seen.sum {
+	if again.sum != "" && again.sum != seen.sum {
 		return phone.Errorf(phone.Invalid, phone.ReasonChecksum, "the object %s was changed while it was imported", object)
 	}
 	return err
@@ -218,9 +213,14 @@ const (
 	maxMissing = 10_000  // folders that it does not have and has entries in
 )
 
-// importRules decide, entry by entry, what of an archive may be imported: what is in /data and /cache, and nothing in a folder that a link of the
-// archive is in the place of. Names are kept as numbers that nobody outside can foresee: a big archive would take much memory otherwise.
+// importRules decide, entry by entry, what of an archive may be imported: what is in the roots, /data and /cache, and nothing in a folder that a link
+// of the archive is in the place of. What lies in the server's shared storage, which a phone cannot write, is left out. Names are kept as numbers that
+// nobody outside can foresee: a big archive would take much memory otherwise.
 type importRules struct {
+	roots   []string
+	share   string // where the phone sees the shared storage, or ""
+	shared  int    // entries that were left out because of it
+	begun   bool   // every folder was named, or comes before what is in it
 	seed    maphash.Seed
 	folders map[uint64]folder
 	links   map[uint64]bool
@@ -239,12 +239,40 @@ func folderOf(h *tar.Header) folder {
 }
 
 func newImportRules() *importRules {
-	return &importRules{seed: maphash.MakeSeed(), folders: map[uint64]folder{}, links: map[uint64]bool{}, missing: map[string]*folder{}}
+	return &importRules{
+		roots: []string{"/data", "/cache"}, seed: maphash.MakeSeed(), folders: map[uint64]folder{}, links: map[uint64]bool{}, missing: map[string]*folder{},
+	}
 }
 
 // full reports whether no further entry is taken.
 func (r *importRules) full() bool {
 	return r.entries >= maxEntries || len(r.folders)+len(r.links) > maxFolders
+}
+
+// importRules are those of an archive for the job's phone.
+func (t *task) importRules() *importRules {
+	rules := newImportRules()
+	rules.share = t.sharePath()
+	return rules
+}
+
+// begin writes the folders that the archive was seen to have entries in and not to have, from the top on. From then on an archive that has another
+// such folder was changed since.
+func (r *importRules) begin(folders []*tar.Header, to io.Writer) error {
+	head := tar.NewWriter(to)
+	for _, header := range folders {
+		if err := head.WriteHeader(header); err != nil {
+			return err
+		}
+		r.folders[r.key(entryPath(header))] = folderOf(header)
+	}
+	r.begun = true
+	return head.Flush() // and no end: the archive goes on
+}
+
+// entryPath is the absolute path of an entry whose name is as cleanHeader gives it.
+func entryPath(h *tar.Header) string {
+	return strings.TrimSuffix(strings.TrimPrefix(h.Name, "."), "/")
 }
 
 func (r *importRules) key(name string) uint64 { return maphash.String(r.seed, name) }
@@ -263,7 +291,7 @@ func (r *importRules) clean(h *tar.Header) (*tar.Header, error) {
 
 // take decides about one entry, whose name is as cleanHeader gives it.
 func (r *importRules) take(h *tar.Header) (bool, error) {
-	name := strings.TrimSuffix(strings.TrimPrefix(h.Name, "."), "/")
+	name := entryPath(h)
 	if name == "" && h.Typeflag == tar.TypeDir {
 		return false, nil
 	}
@@ -271,6 +299,13 @@ func (r *importRules) take(h *tar.Header) (bool, error) {
 		return false, unfit("the archive has too many entries")
 	}
 	r.entries++
+	if within(r.share, name) || h.Typeflag == tar.TypeLink && within(r.share, "/"+h.Linkname) {
+		r.shared++
+		return false, nil
+	}
+	if h.Typeflag != tar.TypeDir && within(name, r.share) {
+		return false, unfit("the archive has %q, which is no folder, above the server's shared storage at %s", cutName(name), r.share)
+	}
 	if err := r.place(name); err != nil {
 		return false, err
 	}
@@ -296,8 +331,8 @@ func (r *importRules) take(h *tar.Header) (bool, error) {
 
 // place looks at where a name is.
 func (r *importRules) place(name string) error {
-	if name != "/data" && name != "/cache" && !strings.HasPrefix(name, "/data/") && !strings.HasPrefix(name, "/cache/") {
-		return unfit("the archive has %q, which is neither in /data nor in /cache", cutName(name))
+	if !slices.ContainsFunc(r.roots, func(root string) bool { return within(root, name) }) {
+		return unfit("the archive has %q, and takes what lies in %s alone", cutName(name), strings.Join(r.roots, " and "))
 	}
 	below := "" // the folder that was missing last
 	for at := path.Dir(name); at != "/"; at = path.Dir(at) {
@@ -309,6 +344,9 @@ func (r *importRules) place(name string) error {
 		}
 		if r.isFolder(at) {
 			return nil
+		}
+		if r.begun {
+			return unfit("the archive was changed while it was unpacked")
 		}
 		if r.missing[at] = nil; len(r.missing) > maxMissing {
 			return unfit("the archive has files in more than %d folders that it does not have itself", maxMissing)
@@ -323,4 +361,9 @@ func (r *importRules) isFolder(name string) bool {
 	_, has := r.folders[r.key(name)]
 	_, missing := r.missing[name]
 	return has || missing
+}
+
+// within reports whether name is folder, or below it. Both are absolute and clean; nothing is within "".
+func within(folder, name string) bool {
+	return folder != "" && (name == folder || strings.HasPrefix(name, folder+"/"))
 }

@@ -10,7 +10,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/driver"
@@ -23,33 +22,13 @@ const shareWorkers = 16
 // workShares works the jobs about shared storages that nobody works on, again and again until the process stops. One that this attempt leaves is
 // begun anew by whoever claims it next: all of it again is the same as once.
 func (e *Engine) workShares(at attempt) error {
-	var (
-		mu      sync.Mutex
-		held    = map[phone.JobID]bool{}
-		workers sync.WaitGroup
-	)
-	defer workers.Wait()
-	for pause(at.stop, e.SweepEvery) {
-		mu.Lock()
-		mine := slices.Collect(maps.Keys(held))
-		mu.Unlock()
-		claimed, err := e.Store.ClaimShares(at.stop, e.Replica, mine, shareWorkers-len(mine))
+	return claiming(at, e.SweepEvery, shareWorkers, func(held []phone.JobID, most int) []phone.ServerTask {
+		claimed, err := e.Store.ClaimShares(at.stop, e.Replica, held, most)
 		if err != nil && at.stop.Err() == nil {
 			e.Logger.Warn("the jobs about shared storages could not be claimed: trying again", "err", err)
 		}
-		for _, job := range claimed {
-			mu.Lock()
-			held[job.Job.ID] = true
-			mu.Unlock()
-			workers.Go(func() {
-				e.workShare(at, job)
-				mu.Lock()
-				delete(held, job.Job.ID)
-				mu.Unlock()
-			})
-		}
-	}
-	return at.stop.Err()
+		return claimed
+	}, func(job phone.ServerTask) phone.JobID { return job.Job.ID }, func(job phone.ServerTask) { e.workShare(at, job) })
 }
 
 // shareTask is one attempt at one job about a shared storage. It borrows from task what is the same for all work on a host.
@@ -63,10 +42,17 @@ func (e *Engine) workShare(at attempt, job phone.ServerTask) {
 		engine: e, attempt: at,
 		Assignment: phone.Assignment{Server: job.Server, Fence: job.Fence, Task: job.Task, Job: phone.Job{ID: job.Job.ID, Project: job.Job.Project, Server: job.Server.ID, Kind: job.Job.Kind}},
 		log:        e.Logger.With("job_id", job.Job.ID, "attempt", job.Fence.Attempt, "server_id", job.Server.ID, "driver", job.Server.Driver),
+		patience:   e.hostTry(),
 	}}
 	began := time.Now()
 	var end phone.ShareEnd
 	err := t.guarded(func() (err error) { end, err = t.do(); return err })
+	if err != nil && phone.CodeOf(err) == phone.Unavailable && t.failed(err) && !e.gone(job.Away) {
+		t.log.Warn("the host does not answer: the job is given back", "err", err)
+		if err = t.save(func(ctx context.Context) error { return e.Store.PostponeShare(ctx, t.Fence, e.hostPause()) }); err == nil {
+			return
+		}
+	}
 	if err != nil && t.failed(err) {
 		failure := t.shareFailure(err)
 		t.log.Warn("job failed", "reason", failure.Reason, "msg", failure.Msg)
@@ -115,6 +101,9 @@ func (t *shareTask) do() (phone.ShareEnd, error) {
 	if t.share, can = t.host.(driver.Sharer); !can {
 		return phone.ShareEnd{}, driver.ErrNoShare()
 	}
+	if err = t.answers(ctx); err != nil {
+		return phone.ShareEnd{}, err
+	}
 	var end phone.ShareEnd
 	switch t.Job.Kind {
 	case phone.KindSharePush, phone.KindAppPush:
@@ -132,6 +121,16 @@ func (t *shareTask) do() (phone.ShareEnd, error) {
 		return end, cause
 	}
 	return end, err
+}
+
+// answers asks the host whether it answers, before an archive is read for it in vain.
+func (t *shareTask) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, hostPatience)
+	defer cancel()
+	if _, err := t.host.Info(ctx); phone.CodeOf(err) == phone.Unavailable {
+		return t.hostGone("ask whether it answers", err)
+	}
+	return nil
 }
 
 // whileNeeded gives a context that ends soon after the job has become somebody else's, or its server is to be deleted, which waits for it.
@@ -201,10 +200,13 @@ func (t *shareTask) push(ctx context.Context) (phone.ShareEnd, error) {
 		app = t.Task.Package
 	}
 	var files int
+	var missing []string
 	err := t.onShare(ctx, "read the archive", func(ctx context.Context) (err error) {
-		if files, err = t.copyShared(ctx, object, app, io.Discard); err == nil && files == 0 {
+		rules := sharedRules()
+		if files, err = t.copyShared(ctx, object, app, rules, io.Discard); err == nil && files == 0 {
 			err = unfit("the archive has no files")
 		}
+		missing = slices.Sorted(maps.Keys(rules.missing))
 		return err
 	})
 	if err != nil {
@@ -224,7 +226,7 @@ func (t *shareTask) push(ctx context.Context) (phone.ShareEnd, error) {
 		written := make(chan struct{})
 		go func() {
 			defer close(written)
-			w.CloseWithError(t.guarded(func() error { _, err := t.copyShared(ctx, object, app, w); return err }))
+			w.CloseWithError(t.guarded(func() error { return t.writeShared(ctx, object, app, missing, w) }))
 		}()
 		err := t.share.PushShared(ctx, r)
 		r.CloseWithError(io.ErrClosedPipe)
@@ -238,28 +240,70 @@ func (t *shareTask) push(ctx context.Context) (phone.ShareEnd, error) {
 	return phone.ShareEnd{Output: fmt.Sprintf("unpacked %d files and folders of %s, which phones see at %s", files, object, at)}, err
 }
 
+// sharedRules are those of an archive for a shared storage, as it is unpacked there.
+func sharedRules() *importRules {
+	rules := newImportRules()
+	rules.roots = []string{"/" + phone.AppsFolder}
+	for _, folder := range phone.PushedFolders() {
+		rules.roots = append(rules.roots, "/"+folder)
+	}
+	return rules
+}
+
+// writeShared writes what the shared storage unpacks. Every folder of an entry comes before it, also those that the archive does not have: whoever
+// unpacks it then refuses a link that is in the place of one, as an earlier push may have left it, and does not follow it.
+func (t *shareTask) writeShared(ctx context.Context, object phone.Object, app string, missing []string, to io.Writer) error {
+	all := map[string]bool{}
+	for _, name := range missing {
+		for ; name != "/"; name = path.Dir(name) { // also what the archive has itself, and names later
+			all[name] = true
+		}
+	}
+	var folders []*tar.Header
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		folders = append(folders, &tar.Header{Typeflag: tar.TypeDir, Name: "." + name + "/", Mode: sharedFolderMode, ModTime: time.Now(), Format: tar.FormatPAX})
+	}
+	rules := sharedRules()
+	if err := rules.begin(folders, to); err != nil {
+		return err
+	}
+	_, err := t.copyShared(ctx, object, app, rules, to)
+	return err
+}
+
+// sharedFolderMode is the mode of every folder of a shared storage.
+const sharedFolderMode = 0o755
+
 // copyShared writes the object's archive anew, as far as a shared storage takes it, and counts its entries.
-func (t *shareTask) copyShared(ctx context.Context, object phone.Object, app string, to io.Writer) (int, error) {
+func (t *shareTask) copyShared(ctx context.Context, object phone.Object, app string, rules *importRules, to io.Writer) (int, error) {
 	content, _, err := t.openObject(ctx, object, phone.MaxPush)
 	if err != nil {
 		return 0, err
 	}
 	defer content.Close()
-	return copyCleaned(content, to, phone.MaxPush, func(h *tar.Header) (*tar.Header, error) { return sharedHeader(h, app) })
+	return copyCleaned(content, to, phone.MaxPush, func(h *tar.Header) (*tar.Header, error) {
+		clean, err := sharedHeader(h, app)
+		if err == nil && clean != nil {
+			_, err = rules.take(clean)
+		}
+		return clean, err
+	})
 }
 
 // sharedHeader gives what a shared storage is told of an entry: of an app what lies in its folder. Names are taken more strictly than phones take
-// them, for they are shown, and many phones follow its links: none is absolute or leads out. Everybody may read what is shared, and nothing in
-// it runs as somebody else.
+// them, for they are shown: none is absolute or has a .. in it. There is no symbolic link: whoever may push files only would reach apps through one, or
+// another app's folder, and what a link leads to can change after it was looked at. Everybody may read what is shared, and nothing in it runs as somebody else.
 func sharedHeader(h *tar.Header, app string) (*tar.Header, error) {
 	if why := phone.CheckShareName(h.Name); why != "" {
 		return nil, unfit("the archive has the name %q, which %s", cutName(h.Name), why)
 	}
 	switch why := phone.CheckShareName(h.Linkname); {
-	case h.Typeflag == tar.TypeLink && why != "", h.Typeflag == tar.TypeSymlink && path.IsAbs(h.Linkname):
+	case h.Typeflag == tar.TypeSymlink:
+		return nil, unfit("the archive has the symbolic link %q: put what it leads to in its place", cutName(h.Name))
+	case h.Typeflag == tar.TypeLink && why != "":
 		return nil, unfit("the archive has the link %q to %q, which %s", cutName(h.Name), cutName(h.Linkname), why)
 	}
-	clean, err := cleanInside(h)
+	clean, err := cleanHeader(h)
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +320,7 @@ func sharedHeader(h *tar.Header, app string) (*tar.Header, error) {
 	}
 	clean.Uid, clean.Gid = 0, 0
 	if clean.Mode = 0o644 | h.Mode&0o111; clean.Typeflag == tar.TypeDir {
-		clean.Mode = 0o755
+		clean.Mode = sharedFolderMode
 	}
 	return clean, nil
 }

@@ -30,6 +30,7 @@ func (h *memoryHost) PushShared(ctx context.Context, archive io.Reader) error {
 		h.shared = map[string]string{}
 	}
 	h.mu.Unlock()
+	named := map[string]bool{"/": true}
 	for files := tar.NewReader(archive); ; {
 		header, err := files.Next()
 		if err == io.EOF {
@@ -37,6 +38,17 @@ func (h *memoryHost) PushShared(ctx context.Context, archive io.Reader) error {
 		}
 		if err != nil {
 			return err
+		}
+		// A daemon would follow a link in the place of a folder that it is not told of.
+		at := path.Clean("/" + header.Name)
+		if !named[path.Dir(at)] || header.Typeflag == tar.TypeLink && !named[path.Dir("/"+header.Linkname)] || header.Typeflag == tar.TypeSymlink {
+			return phone.Errorf(phone.Invalid, phone.ReasonFileInvalid, "%s is a link, or comes before its folder", at)
+		}
+		if header.Typeflag == tar.TypeDir {
+			if named[at] = true; header.Mode != 0o755 || header.Uid != 0 || header.ModTime.IsZero() {
+				return phone.Errorf(phone.Invalid, phone.ReasonFileInvalid, "the folder %s has the mode %o, owner %d, %s", at, header.Mode, header.Uid, header.ModTime)
+			}
+			continue
 		}
 		content, err := io.ReadAll(files)
 		if err != nil {
@@ -125,7 +137,7 @@ func (b *bench) pushShared(name string) phone.JobID {
 func TestShared(t *testing.T) {
 	t.Parallel()
 	b, objects := withObjects(t, map[string][]byte{
-		"a.tar":   tarOf(t, entry{tar.TypeDir, "data/", "", ""}, entry{tar.TypeReg, "./data/x", "", "content"}, entry{tar.TypeSymlink, "data/l", "../cache/y", ""}, entry{tar.TypeLink, "data/h", "data/x", ""}),
+		"a.tar":   tarOf(t, entry{tar.TypeDir, "data/", "", ""}, entry{tar.TypeReg, "./data/x", "", "content"}, entry{tar.TypeReg, "data/d/e/y", "", "deep"}, entry{tar.TypeLink, "data/h", "data/x", ""}),
 		"app.tar": tarOf(t, entry{tar.TypeDir, "./", "", ""}, entry{tar.TypeReg, "base.apk", "", "apk"}, entry{tar.TypeLink, "again.apk", "base.apk", ""}),
 	})
 	var lost atomic.Bool
@@ -148,7 +160,7 @@ func TestShared(t *testing.T) {
 	if j := b.serverJob(pushed); j.Failure != nil || !strings.Contains(j.Output, "unpacked 4 files and folders of obs://apps/a.tar") || !strings.Contains(j.Output, "/data/share") || !lost.Load() {
 		t.Errorf("the push: %q %+v", j.Output, j.Failure)
 	}
-	if j := b.serverJob(listed); j.Failure != nil || j.Listing == nil || j.Listing.Total != 3 || j.Output != "" {
+	if j := b.serverJob(listed); j.Failure != nil || j.Listing == nil || j.Listing.Total != 2 || j.Output != "" {
 		t.Errorf("the list: %+v %+v", j.Listing, j.Failure)
 	}
 	if j := b.serverJob(app); j.Failure != nil || !strings.Contains(j.Output, "unpacked 2 files") || !strings.Contains(j.Output, "/data/share/apps/com.example.app") {
@@ -161,7 +173,7 @@ func TestShared(t *testing.T) {
 		t.Errorf("the list of what is not there: %+v", j.Failure)
 	}
 	want := map[string]string{
-		"/data": " 755 0", "/data/l": "../cache/y 644 0", "/data/h": "data/x 644 0",
+		"/data/d/e/y": "deep 644 0", "/data/h": "data/x 644 0",
 		"/apps/com.example.app/base.apk": "apk 644 0", "/apps/com.example.app/again.apk": "apps/com.example.app/base.apk 644 0",
 	}
 	b.host.mu.Lock()
@@ -183,6 +195,8 @@ func TestSharedRefuses(t *testing.T) {
 		"apps.tar": tarOf(t, good, entry{tar.TypeReg, "apps/com.example.app/base.apk", "", "x"}), "over.tar": tarOf(t, good, entry{tar.TypeReg, "data", "", "x"}),
 		"overlink.tar": tarOf(t, good, entry{tar.TypeSymlink, "cache", "data", ""}), "control.tar": tarOf(t, good, entry{tar.TypeReg, "data/a\nb", "", "x"}),
 		"utf8.tar": tarOf(t, good, entry{tar.TypeReg, "data/\xff", "", "x"}), "long.tar": tarOf(t, good, entry{tar.TypeReg, "data/" + strings.Repeat("n", 256), "", "x"}),
+		"sibling.tar": tarOf(t, good, entry{tar.TypeSymlink, "data/l", "good", ""}), "through.tar": tarOf(t, entry{tar.TypeSymlink, "data/l", "m", ""}, entry{tar.TypeReg, "data/l/x", "", "x"}),
+		"both.tar": tarOf(t, good, entry{tar.TypeReg, "data/good/x", "", "x"}, entry{tar.TypeLink, "data", "data/good", ""}),
 		"text.tar": []byte(strings.Repeat("no archive ", 100)), "none.tar": tarOf(t), "root-only.tar": tarOf(t, entry{tar.TypeDir, "./", "", ""}),
 		"cut.tar": tarOf(t, good, entry{tar.TypeReg, "data/long", "", strings.Repeat("x", 5000)})[:2500],
 	}
@@ -199,12 +213,48 @@ func TestSharedRefuses(t *testing.T) {
 	if j := b.serverJob(b.pushShared("absent.tar")); j.Failure == nil || j.Failure.Reason != phone.ReasonObjectNotFound || strings.Contains(j.Failure.Detail, "phone") {
 		t.Errorf("no object: %+v", j.Failure)
 	}
-	app := phone.Task{Package: "com.example.app", Objects: objectTask("link.tar").Objects}
-	if j := b.serverJob(b.share(phone.KindAppPush, app)); j.Failure == nil || j.Failure.Reason != phone.ReasonFileInvalid {
-		t.Errorf("an app with a link that leads out: %+v", j.Failure)
+	for _, name := range []string{"link.tar", "sibling.tar"} {
+		app := phone.Task{Package: "com.example.app", Objects: objectTask(name).Objects}
+		if j := b.serverJob(b.share(phone.KindAppPush, app)); j.Failure == nil || j.Failure.Reason != phone.ReasonFileInvalid {
+			t.Errorf("an app with a symbolic link, %s: %+v", name, j.Failure)
+		}
 	}
 	if left := b.sharedFiles(); len(left) > 0 || b.host.count("push_shared") > 0 || b.host.count("remove_shared") > 0 {
 		t.Errorf("the storage has %q", left)
+	}
+}
+
+// An archive that is exchanged between the two readings is not unpacked into folders that were not looked at.
+func TestSharedExchanged(t *testing.T) {
+	t.Parallel()
+	b, objects := withObjects(t, map[string][]byte{"a.tar": tarOf(t, entry{tar.TypeReg, "data/first/x", "", "x"})})
+	objects.mu.Lock()
+	objects.then = map[string][]byte{"a.tar": tarOf(t, entry{tar.TypeReg, "data/second/x", "", "x"})}
+	objects.mu.Unlock()
+	if j := b.serverJob(b.pushShared("a.tar")); j.Failure == nil || j.Failure.Reason != phone.ReasonFileInvalid || !strings.Contains(j.Failure.Msg, "changed") {
+		t.Errorf("the push: %q %+v", j.Output, j.Failure)
+	}
+	if got := b.sharedFiles(); len(got) > 0 {
+		t.Errorf("the storage has %q", got)
+	}
+}
+
+// What lies where a phone sees the shared storage is left out of an import, and refused in a push: the phone can only read it.
+func TestSharedInPhones(t *testing.T) {
+	t.Parallel()
+	b, _ := withObjects(t, map[string][]byte{"a.tar": tarOf(t, entry{tar.TypeDir, "data/", "", ""}, entry{tar.TypeReg, "data/x", "", "x"}, entry{tar.TypeDir, "data/share/", "", ""},
+		entry{tar.TypeReg, "data/share/data/one", "", "one"}, entry{tar.TypeLink, "data/hard", "data/share/data/one", ""}, entry{tar.TypeReg, "data/shared", "", "own"})})
+	j := b.await(b.task(phone.KindImport, objectTask("a.tar"), b.phones...), "ended", ended)[0]
+	if j.Phase != phone.PhaseSucceeded || !strings.Contains(j.Output, "imported 3 files") || !strings.Contains(j.Output, "left out 3 that lie in /data/share") {
+		t.Errorf("the import: %s %q %+v", j.Phase, j.Output, j.Failure)
+	}
+	if got, want := b.files(), []string{"./data/", "./data/shared", "./data/x"}; !slices.Equal(got, want) {
+		t.Errorf("the phone has %q, want %q", got, want)
+	}
+	before := b.host.count("unpack")
+	j = b.await(b.task(phone.KindPush, objectTask("a.tar"), b.phones...), "ended", ended)[0]
+	if j.Failure == nil || j.Failure.Reason != phone.ReasonFileInvalid || !strings.Contains(j.Failure.Msg, "data/share") || b.host.count("unpack") != before {
+		t.Errorf("the push: %s %q %+v", j.Phase, j.Output, j.Failure)
 	}
 }
 

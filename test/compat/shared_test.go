@@ -256,6 +256,8 @@ func (w world) shared(server, phone string, put func(name string, content []byte
 	list("/data", 0, "one")
 	list("/data", 1)
 
+	w.transfersBeside(phone, at, put)
+
 	wiped := answered(w.client.ResetCloudPhone(reset(nil, model.PhoneProperty{PhoneId: phone})))(w)
 	w.one(wiped.RequestId, wiped.Jobs, phone)
 	w.prints(phone, "cat "+at+"/data/one", "first") // what is shared is no phone's
@@ -295,6 +297,30 @@ func (w world) shared(server, phone string, put func(name string, content []byte
 	pushed = answered(w.client.PushShareFiles(pushShared("many.tar", server)))(w)
 	job((*pushed.Jobs)[0].JobId, 2, "unpacked 60")
 	w.pages(server)
+}
+
+// transfersBeside exports and imports the data of a phone that sees a shared storage, which is no part of it.
+func (w world) transfersBeside(phone, at string, put func(string, []byte)) {
+	w.Helper()
+	w.prints(phone, "tee /data/own", "")
+	exported := answered(w.client.BatchExportCloudPhoneData(export(storage(phone, "apps", "phone.tar", "/data"))))(w)
+	if job := w.ended(exported.RequestId)[0]; *job.Status != 2 {
+		w.Errorf("the export: %s", job)
+	}
+	w.prints(phone, "rm /data/own", "")
+	imported := func(object string, left bool) {
+		w.Helper()
+		answer := answered(w.client.BatchImportCloudPhoneData(restore(model.RestoreInfo{PhoneId: phone, BucketName: "apps", ObjectPath: object})))(w)
+		if job := w.ended(answer.RequestId)[0]; *job.Status != 2 || strings.Contains(*job.ExecuteMsg, "left out 1 that lie in "+at) != left || !left && strings.Contains(*job.ExecuteMsg, "left out") {
+			w.Errorf("the import of %s: %s", object, job)
+		}
+	}
+	imported("phone.tar", false)
+	w.prints(phone, "cat /data/own", "")
+	put("other.tar", tarOf(w.T, map[string][]byte{"data/other": []byte("came"), at[1:] + "/data/one": []byte("the phone's")}))
+	imported("other.tar", true)
+	w.prints(phone, "cat /data/other", "came")
+	w.prints(phone, "cat "+at+"/data/one", "first")
 }
 
 // pages reads a folder whose list is longer than a job says at once: whole JSON each time, and where to go on.
@@ -416,7 +442,7 @@ func TestTerraformShareApp(t *testing.T) {
 	}
 	await := func(id string) {
 		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 			job := call("GET", "/jobs/"+id, "")
 			switch status, _ := job["status"].(float64); {
 			case status == 2:

@@ -116,7 +116,7 @@ func (p *Pool) host(endpoint string, template Template) (*host, error) {
 	}
 	h := &host{
 		installation: p.config.Installation, holder: p.config.holder(key), nameLimit: nameLimit, asking: newLock(), networks: newLock(), emptier: emptier{turn: newLock()},
-		helper: helper{images: &p.images, configured: template.HelperImage, stale: helperStale},
+		helper: helper{images: &p.images, configured: template.HelperImage, stale: helperStale, held: helperHeld},
 		logger: p.config.Logger.With("driver", Name), now: p.config.Now,
 	}
 	if err := h.connect(endpoint, template.TLS); err != nil {

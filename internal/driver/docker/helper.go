@@ -29,6 +29,7 @@ type helper struct {
 	images     *helperImages
 	configured string        // the template's helper image, or ""
 	stale      time.Duration // helperStale
+	held       time.Duration // helperHeld
 
 	mu    sync.Mutex
 	image string // what the helper image resolved to here, "" while nobody asked

@@ -16,7 +16,7 @@ import (
 
 // Pack lets the daemon read the container's files, as docker cp does: it does so from within the container's own root directory, with its volume
 // mounted. The daemon follows links among the folders above a path, so each of them is looked at before. A link that comes into their place
-// after that leads to what the phone itself sees, and nowhere on the host.
+// after that leads to what the phone itself sees, and nowhere on the host. The daemon's archive has what is mounted below a path, too.
 func (d *Driver) Pack(ctx context.Context, ref driver.Ref, name string, each func(*tar.Header, io.Reader) error) error {
 	found, err := d.find(ctx, ref)
 	if err != nil {
@@ -25,7 +25,12 @@ func (d *Driver) Pack(ctx context.Context, ref driver.Ref, name string, each fun
 	if !found.State.Running {
 		return errNotRunning(nil)
 	}
-	p := packer{ctx: ctx, api: d.host.api, id: found.ID, each: each}
+	p := packer{ctx: ctx, api: d.host.api, id: found.ID, each: func(header *tar.Header, content io.Reader) error {
+		if d.inShare("/" + strings.TrimSuffix(header.Name, "/")) {
+			return nil
+		}
+		return each(header, content)
+	}}
 	err = p.pack(path.Clean("/" + name))
 	if p.given == nil && isNotFound(err) { // the container was removed meanwhile
 		if again, lost := d.find(ctx, ref); lost != nil || !again.State.Running {

@@ -37,6 +37,12 @@ func (d *Driver) shareMount() mount.Mount {
 // SharePath is the template's.
 func (d *Driver) SharePath() string { return d.template.SharePath }
 
+// inShare reports whether a path of a phone, absolute and clean, is where it sees the shared storage, or below that.
+func (d *Driver) inShare(name string) bool {
+	at := d.template.SharePath
+	return at != "" && (name == at || strings.HasPrefix(name, at+"/"))
+}
+
 // wantShare makes the volume of the shared storage, if the server has one and it is not there.
 func (d *Driver) wantShare(ctx context.Context) error {
 	if d.template.SharePath == "" {
@@ -130,8 +136,8 @@ func (d *Driver) PushShared(ctx context.Context, archive io.Reader) error {
 				return phone.Errorf(phone.Unavailable, "", "the helper container was removed while it was given files: %w", err)
 			}
 			return unfitShare(err)
-		case code == phone.Internal && strings.Contains(err.Error(), "no space left"):
-			return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonNoSpace, Msg: "the host has no room for the files", Err: err}
+		case code == phone.Exhausted:
+			return noRoom(err)
 		case code == phone.Invalid, code == phone.Internal:
 			return unfitShare(err)
 		}

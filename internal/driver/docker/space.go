@@ -125,18 +125,27 @@ func (h *host) measuringContainer(image, name string, v volume.Volume) client.Co
 	return options
 }
 
-// dropNamed removes the helper container of that name.
+// helperHeld is how long the daemon may take to remove a helper container that an earlier attempt left. It keeps the container for whoever gives it
+// files: a process that was paused meanwhile lets go of it no sooner than it wakes up.
+const helperHeld = 10 * time.Second
+
+// dropNamed removes the helper container of that name. One that is held is Unavailable: it is worth another try.
 func (h *host) dropNamed(ctx context.Context, name string) error {
-	found, err := h.inspect(ctx, name)
+	limited, cancel := context.WithTimeout(ctx, h.helper.held)
+	defer cancel()
+	found, err := h.inspect(limited, name)
 	switch {
 	case isNotFound(err):
 		return nil
-	case err != nil:
-		return err
-	case !h.ours(kindHelper, found.Config.Labels):
+	case err == nil && !h.ours(kindHelper, found.Config.Labels):
 		return foreign(name, "container")
+	case err == nil:
+		err = h.removeContainer(limited, found.ID)
 	}
-	return h.removeContainer(ctx, found.ID)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return &phone.Error{Code: phone.Unavailable, Err: err, Msg: "an earlier attempt still holds the helper container " + name + ": if its process is paused, end it"}
+	}
+	return err
 }
 
 // dropMeasuring removes what was left of measuring a volume that has to go.

@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"io"
-	"strings"
 
 	"github.com/moby/moby/client"
 
@@ -37,11 +36,18 @@ func (d *Driver) Unpack(ctx context.Context, ref driver.Ref, archive io.Reader) 
 		}
 		return unfit(err)
 	}
-	// The daemon answers what it cannot unpack as an error of its own; so it does when it has no room, which is one.
-	if code := phone.CodeOf(err); code == phone.Invalid || code == phone.Internal && !strings.Contains(err.Error(), "no space left") {
+	// The daemon answers what it cannot unpack as an error of its own.
+	switch phone.CodeOf(err) {
+	case phone.Exhausted:
+		return noRoom(err)
+	case phone.Invalid, phone.Internal:
 		return unfit(err)
 	}
 	return err
+}
+
+func noRoom(err error) error {
+	return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonNoSpace, Msg: "the host has no room for the files", Err: err}
 }
 
 func unfit(err error) error {

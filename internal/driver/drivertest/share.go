@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -56,12 +57,14 @@ func testShare(t *testing.T, h *Harness) {
 		}
 	}
 	b.cannotWrite(s, first.Ref)
+	b.packsNoShare(s, first.Ref)
 	b.push(s, archiveOf(t, file{tar.TypeReg, "data/dir/one", []byte("another"), ""}))
 	if got, _ := b.read(first.Ref, at+"/data/dir/one"); string(got) != "another" {
 		t.Errorf("a file that was pushed again has %q", got)
 	}
 	b.listShared(s)
 	b.badShares(s)
+	b.linksInShares(s, first.Ref)
 
 	// A reset leaves it alone, and a comparison knows whose it is.
 	reborn := next(first)
@@ -132,6 +135,59 @@ func (b *bundle) cannotWrite(s driver.Sharer, ref driver.Ref) {
 	}
 	if listing, err := s.ListShared(b.ctx, "/data/dir", 0, 10); err != nil || listing.Total != 2 {
 		b.Errorf("after a phone has tried to write there is %+v, %v", listing, err)
+	}
+}
+
+// packsNoShare holds a driver to giving a phone's own files alone.
+func (b *bundle) packsNoShare(s driver.Sharer, ref driver.Ref) {
+	b.Helper()
+	from, can := b.d.(driver.Packer)
+	if !can {
+		return
+	}
+	at := s.SharePath()[1:]
+	b.write(ref, "/data/suite-own", []byte("own"))
+	names, _ := b.pack(from, ref, "/data")
+	if !slices.Contains(names, "data/suite-own") {
+		b.Errorf("the phone's own file is not among %q", names)
+	}
+	for _, below := range []string{"", "/data", "/data/dir/one"} {
+		more, _ := b.pack(from, ref, s.SharePath()+below)
+		names = append(names, more...)
+	}
+	for _, name := range names {
+		if name == at || strings.HasPrefix(name, at+"/") {
+			b.Errorf("what all phones share was given as the phone's own: %s", name)
+		}
+	}
+}
+
+// linksInShares puts links into the storage that lead to others of its files, as nobody pushes them any more: nothing goes through one.
+func (b *bundle) linksInShares(s driver.Sharer, ref driver.Ref) {
+	b.Helper()
+	links := archiveOf(b.T, file{tar.TypeSymlink, "data/away", nil, "../apps"}, file{tar.TypeSymlink, "data/file", nil, "../apps/a/a.apk"})
+	if err := s.PushShared(b.ctx, bytes.NewReader(links)); err != nil { // it may
+		wantError(b, "push links", err, phone.Invalid, phone.ReasonFileInvalid)
+		return
+	}
+	through := archiveOf(b.T, file{tar.TypeDir, "data/", nil, ""}, file{tar.TypeDir, "data/away/", nil, ""}, file{tar.TypeDir, "data/away/a/", nil, ""},
+		file{tar.TypeReg, "data/away/a/a.apk", []byte("another"), ""})
+	wantError(b, "push through a link", s.PushShared(b.ctx, bytes.NewReader(through)), phone.Invalid, phone.ReasonFileInvalid)
+	hard := archiveOf(b.T, file{tar.TypeDir, "data/", nil, ""}, file{tar.TypeDir, "data/away/", nil, ""}, file{tar.TypeLink, "data/taken", nil, "data/away/a/a.apk"})
+	wantError(b, "push a hard link through a link", s.PushShared(b.ctx, bytes.NewReader(hard)), phone.Invalid, phone.ReasonFileInvalid)
+	if removed, err := s.RemoveShared(b.ctx, []string{"/data/away/a/a.apk", "/data/away/a"}); removed != 0 || err != nil {
+		b.Errorf("through a link %d paths were removed, %v", removed, err)
+	}
+	for _, folder := range []string{"/data/away", "/data/away/a"} {
+		_, err := s.ListShared(b.ctx, folder, 0, 50)
+		wantError(b, "list through a link "+folder, err, phone.NotFound, phone.ReasonPathInvalid)
+	}
+	b.push(s, archiveOf(b.T, file{tar.TypeReg, "data/file", []byte("in its place"), ""}))
+	if removed, err := s.RemoveShared(b.ctx, []string{"/data/away", "/data/file", "/data/taken"}); removed != 2 || err != nil {
+		b.Errorf("of two links %d were removed, %v", removed, err)
+	}
+	if got, there := b.read(ref, s.SharePath()+"/apps/a/a.apk"); !there || string(got) != "apk" {
+		b.Errorf("what the links led to has %q, %v", got, there)
 	}
 }
 

@@ -23,6 +23,9 @@ func (d *Driver) Pack(ctx context.Context, ref driver.Ref, name string, each fun
 	var given error // of each, which is given as it is
 	_, err := call(ctx, d, OpExec, d.about(ref), func() (struct{}, error) {
 		return struct{}{}, d.pack(ctx, ref, name, func(header *tar.Header, content io.Reader) error {
+			if d.inShare(header.Name) { // what the phone cannot see, for the shared storage lies over it
+				return nil
+			}
 			given = each(header, content)
 			return given
 		})

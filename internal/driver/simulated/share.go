@@ -26,6 +26,12 @@ func (d *Driver) shareName() string { return "lethe-" + string(d.server) + "-sha
 // SharePath is the configuration's.
 func (d *Driver) SharePath() string { return d.config.SharePath }
 
+// inShare reports whether a name of an archive of a phone is where the phone sees the shared storage, or below that.
+func (d *Driver) inShare(name string) bool {
+	at, name := d.config.SharePath, path.Clean("/"+name)
+	return at != "" && (name == at || strings.HasPrefix(name, at+"/"))
+}
+
 // shareOf opens the shared storage for an instance that sees it; nil when it does not, or nothing was ever pushed.
 func (d *Driver) shareOf(i *instance) (*os.Root, error) {
 	if i.Share == "" {

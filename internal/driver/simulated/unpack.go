@@ -59,6 +59,9 @@ func (d *Driver) unpackOne(ctx context.Context, ref driver.Ref, header *tar.Head
 	if err != nil {
 		return unfit("a simulated phone has /data alone, not %s", header.Name)
 	}
+	if d.inShare(header.Name) {
+		return unfit("%s is in the shared storage, which phones only read", header.Name)
+	}
 	unlock, err := d.lockPhone(ctx, ref.Phone, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return notFound(ref)

@@ -30,6 +30,10 @@ func testBuckets(t *testing.T, f Fixture) {
 	equal(t, "a bucket", got, theirs)
 	_, err = f.Bucket(ctx, "absent")
 	refused(t, "an absent bucket", err, phone.NotFound, phone.ReasonBucketNotFound)
+	nobody := phone.NewID[phone.ProjectID]()
+	unknown, err := f.UnknownProjects(ctx, []phone.ProjectID{f.Project(0), nobody, f.Project(1)})
+	must(t, "UnknownProjects", err)
+	equal(t, "no projects", unknown, []phone.ProjectID{nobody})
 	account, name := f.Owner.Account.ID, f.Owner.Projects[1].Name
 	refused(t, "a project with a bucket", f.DeleteProject(ctx, account, name), phone.Precondition, "")
 	must(t, "DeleteBucket", f.DeleteBucket(ctx, theirs.ID))
@@ -96,5 +100,18 @@ func testTaskOfItsOwn(t *testing.T, f Fixture) {
 		must(t, "EndTask", f.EndTask(ctx, a.Fence, phone.TaskEnd{}))
 	}
 	equal(t, "an export after the first", reasonOf(again()), phone.Reason(""))
+	// One object is written once, and not for an element that is refused.
+	same := fleet.AcceptTask{AcceptPower: f.powerInput(phone.KindExport, phone.NewID[phone.ID](), in.Phones[1].ID, in.Phones[2].ID)}
+	for range same.Items {
+		same.Tasks = append(same.Tasks, phone.Task{Objects: []phone.Object{{Bucket: "b", Key: "same"}}, Include: []string{"/data"}})
+	}
+	request, outcomes, err := f.AcceptTask(ctx, same)
+	must(t, "AcceptTask to one object", err)
+	equal(t, "a phone that is not there", reasonOf(outcomes[0]), phone.ReasonPhoneNotFound)
+	equal(t, "the first that is", reasonOf(outcomes[1]), "")
+	equal(t, "another", reasonOf(outcomes[2]), phone.ReasonObjectInvalid)
+	stored, err := f.Request(ctx, f.Project(0), request)
+	must(t, "Request", err)
+	equal(t, "refused", stored.Refused, 2)
 	f.consistent(t)
 }
