@@ -52,7 +52,7 @@ func errNoBuckets() error {
 // each after a look whether the job is still this attempt's. Two unfinished exports to one object are not accepted, so an object has the checksum
 // of another only where an attempt was paused between such a look and the end of its write: an import refuses it then.
 func (t *task) exportTo(ctx context.Context, from driver.Packer, object phone.Object) (*exporter, error) {
-	e := &exporter{include: leastPaths(t.Task.Include), exclude: t.Task.Exclude, sum: sha256.New(), above: map[string]bool{}, rules: newImportRules()}
+	e := &exporter{include: leastPaths(t.Task.Include), exclude: t.Task.Exclude, sum: sha256.New(), above: map[string]bool{}, rules: t.importRules()}
 	_, err := t.engine.Objects.Put(ctx, t.Job.Project, object, func(w io.Writer) error {
 		e.out = tar.NewWriter(io.MultiWriter(w, e.sum, e))
 		for _, e.reading = range e.include {
@@ -199,7 +199,7 @@ func (e *exporter) entry(header *tar.Header, content io.Reader) error {
 	if e.rules.full() {
 		return unfit("there are more files or folders than an archive may have that can be imported: name fewer paths")
 	}
-	if _, err := e.rules.clean(clean); err != nil { // /cache may be a link
+	if taken, err := e.rules.clean(clean); err != nil || taken == nil { // /cache may be a link
 		e.leftOut++
 		return nil
 	}

@@ -344,7 +344,7 @@ func (t *task) copyArchive(ctx context.Context, object phone.Object, to io.Write
 	defer content.Close()
 	share := t.sharePath()
 	return copyCleaned(content, to, phone.MaxPush, func(h *tar.Header) (*tar.Header, error) {
-		clean, err := cleanHeader(h)
+		clean, err := cleanInside(h)
 		if err == nil && within(share, entryPath(clean)) {
 			return nil, unfit("the archive has %q, where phones of this server see its shared storage and can only read: push into that", cutName(h.Name))
 		}

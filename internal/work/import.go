@@ -87,7 +87,8 @@ func (t *task) verifyImport(ctx context.Context, object phone.Object) (importSee
 		return importSeen{}, phone.Errorf(phone.Invalid, phone.ReasonChecksum, "the object %s has the SHA-256 %s, and its checksum says %s", object, seen.sum, want)
 	}
 	seen.verified = want != ""
-	seen.shared, seen.missing = rules.shared, rules.missing
+	seen.shared = rules.shared
+	seen.missing = rules.missing
 	return seen, err
 }
 
@@ -243,6 +244,11 @@ func newImportRules() *importRules {
 	}
 }
 
+// full reports whether no further entry is taken.
+func (r *importRules) full() bool {
+	return r.entries >= maxEntries || len(r.folders)+len(r.links) > maxFolders
+}
+
 // importRules are those of an archive for the job's phone.
 func (t *task) importRules() *importRules {
 	rules := newImportRules()
@@ -262,11 +268,6 @@ func (r *importRules) begin(folders []*tar.Header, to io.Writer) error {
 	}
 	r.begun = true
 	return head.Flush() // and no end: the archive goes on
-}
-
-// full reports whether no further entry is taken.
-func (r *importRules) full() bool {
-	return r.entries >= maxEntries || len(r.folders)+len(r.links) > maxFolders
 }
 
 // entryPath is the absolute path of an entry whose name is as cleanHeader gives it.
@@ -297,6 +298,7 @@ func (r *importRules) take(h *tar.Header) (bool, error) {
 	if r.full() {
 		return false, unfit("the archive has too many entries")
 	}
+	r.entries++
 	if within(r.share, name) || h.Typeflag == tar.TypeLink && within(r.share, "/"+h.Linkname) {
 		r.shared++
 		return false, nil
@@ -304,7 +306,6 @@ func (r *importRules) take(h *tar.Header) (bool, error) {
 	if h.Typeflag != tar.TypeDir && within(name, r.share) {
 		return false, unfit("the archive has %q, which is no folder, above the server's shared storage at %s", cutName(name), r.share)
 	}
-	r.entries++
 	if err := r.place(name); err != nil {
 		return false, err
 	}
@@ -355,14 +356,14 @@ func (r *importRules) place(name string) error {
 	return nil
 }
 
-// within reports whether name is folder, or below it. Both are absolute and clean; nothing is within "".
-func within(folder, name string) bool {
-	return folder != "" && (name == folder || strings.HasPrefix(name, folder+"/"))
-}
-
 // isFolder reports whether the archive has the folder, or something in it.
 func (r *importRules) isFolder(name string) bool {
 	_, has := r.folders[r.key(name)]
 	_, missing := r.missing[name]
 	return has || missing
+}
+
+// within reports whether name is folder, or below it. Both are absolute and clean; nothing is within "".
+func within(folder, name string) bool {
+	return folder != "" && (name == folder || strings.HasPrefix(name, folder+"/"))
 }

@@ -303,7 +303,7 @@ func sharedHeader(h *tar.Header, app string) (*tar.Header, error) {
 	case h.Typeflag == tar.TypeLink && why != "":
 		return nil, unfit("the archive has the link %q to %q, which %s", cutName(h.Name), cutName(h.Linkname), why)
 	}
-	clean, err := cleanInside(h)
+	clean, err := cleanHeader(h)
 	if err != nil {
 		return nil, err
 	}

@@ -159,8 +159,8 @@ func unknown(ctx context.Context, err error) error {
 	return err
 }
 
-// call makes one driver call. While the host does not answer it is repeated until the host's deadline, which begins anew when it has answered
-// something, or as long as the task has patience; an error of unknown kind is tried three times. Between tries the attempt leaves when the process stops.
+// call makes one driver call. While the host does not answer it is repeated until the host's deadline, or as long as the task has patience, which
+// begins anew when it has answered something; an error of unknown kind is tried three times. Between tries the attempt leaves when the process stops.
 func (t *task) call(what string, do func(context.Context) error) error {
 	wait := newBackoff(100*time.Millisecond, 5*time.Second)
 	var away time.Time // since when the host does not answer
