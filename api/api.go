@@ -22,7 +22,9 @@ const Prefix = "/lethe/v1"
 type Error struct {
 	// The call's id, also in the header X-Request-Id; the server's log has it.
 	RequestID string `json:"request_id"`
-	// invalid, unauthenticated, forbidden, not_found, conflict, precondition, exhausted, unsupported, unavailable or internal.
+	// invalid, unauthenticated, forbidden, not_found, conflict, precondition, exhausted, unsupported, unavailable or internal. exhausted comes with the
+	// status 429 and Retry-After where the same call may succeed later by itself, with 507 where a store is full, with 400 where a call names too many
+	// phones, and else with 409.
 	Code string `json:"error_code"`
 	// One sentence that says what is wrong and, where there is one, the cure.
 	Msg string `json:"error_msg"`

@@ -154,11 +154,22 @@ type ServerJob struct {
 	EndTime time.Time `json:"end_time,omitzero"`
 	// Of a deleted server: when its host was asked for all that it has of it, and had nothing.
 	LookedForAt time.Time `json:"looked_for_at,omitzero"`
+	// Of a deleted server that had a shared storage: what was destroyed.
+	Share *ErasedShare `json:"share,omitempty"`
 	// Of work on the server's shared storage that was done: what was.
 	Output string `json:"output,omitempty"`
 	// What was listed of the shared storage.
 	Listing *SharedFiles `json:"listing,omitempty"`
 	Failure *Failure     `json:"failure,omitempty"`
+}
+
+// ErasedShare is the shared storage of a server, destroyed and then not found on its host.
+type ErasedShare struct {
+	Name  string `json:"name"`
+	Files int64  `json:"files"`
+	Bytes int64  `json:"bytes"`
+	// An attempt to destroy it ended early, and what that destroyed is not counted.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // SharedFiles is one page of what a folder of a shared storage has.

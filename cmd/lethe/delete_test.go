@@ -54,6 +54,12 @@ func TestServerJobText(t *testing.T) {
 	for want, job := range map[string]api.ServerJob{
 		"running, 3 phones": {Phones: 3}, "done, 3 phones": {Phones: 3, EndTime: time.Unix(1, 0)},
 		"deleted, 3 phones; its host had nothing of it any more at " + moment(time.Unix(1, 0)): {Phones: 3, EndTime: time.Unix(1, 0), LookedForAt: time.Unix(1, 0)},
+		"deleted, 0 phones and the shared storage vol (2 files, 9 bytes); its host had nothing of it any more at " + moment(time.Unix(1, 0)): {
+			EndTime: time.Unix(1, 0), LookedForAt: time.Unix(1, 0), Share: &api.ErasedShare{Name: "vol", Files: 2, Bytes: 9},
+		},
+		"deleted, 0 phones and the shared storage vol (in several attempts, not all of which are counted: at least 2 files, 9 bytes); its host had nothing of it any more at " + moment(time.Unix(1, 0)): {
+			EndTime: time.Unix(1, 0), LookedForAt: time.Unix(1, 0), Share: &api.ErasedShare{Name: "vol", Files: 2, Bytes: 9, Partial: true},
+		},
 		"failed: 1 of 3 phones: mend it": {Failure: &api.Failure{Msg: "1 of 3 phones.", Detail: "mend it"}, EndTime: time.Unix(1, 0)},
 	} {
 		if got := serverJobText(job); got != want {

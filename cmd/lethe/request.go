@@ -109,9 +109,20 @@ func serverJobText(j api.ServerJob) string {
 	case j.EndTime.IsZero():
 		return fmt.Sprintf("running, %d phones", j.Phones)
 	case !j.LookedForAt.IsZero():
-		return fmt.Sprintf("deleted, %d phones; its host had nothing of it any more at %s", j.Phones, moment(j.LookedForAt))
+		return fmt.Sprintf("deleted, %d phones%s; its host had nothing of it any more at %s", j.Phones, erasedShareText(j.Share), moment(j.LookedForAt))
 	}
 	return fmt.Sprintf("done, %d phones", j.Phones)
+}
+
+// erasedShareText says what of a deleted server's shared storage was destroyed.
+func erasedShareText(s *api.ErasedShare) string {
+	switch {
+	case s == nil:
+		return ""
+	case s.Partial:
+		return fmt.Sprintf(" and the shared storage %s (in several attempts, not all of which are counted: at least %d files, %d bytes)", s.Name, s.Files, s.Bytes)
+	}
+	return fmt.Sprintf(" and the shared storage %s (%d files, %d bytes)", s.Name, s.Files, s.Bytes)
 }
 
 func newRequestCancelCommand(env *environment) *cobra.Command {

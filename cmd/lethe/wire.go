@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -56,6 +57,9 @@ func newBuilder(helper helperBinary) builder {
 			return nil, err
 		}
 		if _, err := iam.Provision(ctx, st, iam.Names{Region: cfg.Region}, in.Endpoint, in.Credentials); err != nil {
+			return nil, err
+		}
+		if err := warnOfBuckets(ctx, st, cfg, logger); err != nil {
 			return nil, err
 		}
 		return assemble(st, newHosts(id, filepath.Join(in.Data, "hosts"), string(in.Replica), cfg.PhoneModels, helper, logger), cfg, in, logger), nil
@@ -111,6 +115,27 @@ func buckets(cfg config.Config) []objects.Bucket {
 		all = append(all, objects.Bucket{Name: b.Name, URL: b.URL, Project: phone.ProjectID(b.Project), ReadOnly: b.ReadOnly})
 	}
 	return all
+}
+
+// warnOfBuckets tells of the configuration's buckets that nobody can use, since their project is not there. It may be made later.
+func warnOfBuckets(ctx context.Context, st *store.Store, cfg config.Config, logger *slog.Logger) error {
+	var named []phone.ProjectID
+	for _, b := range cfg.Buckets {
+		named = append(named, phone.ProjectID(b.Project))
+	}
+	if len(named) == 0 {
+		return nil
+	}
+	unknown, err := st.UnknownProjects(ctx, named)
+	if err != nil {
+		return err
+	}
+	for _, b := range cfg.Buckets {
+		if slices.Contains(unknown, phone.ProjectID(b.Project)) {
+			logger.Warn("a bucket of the configuration is of a project that does not exist: nobody can use it", "bucket", b.Name, "project_id", b.Project)
+		}
+	}
+	return nil
 }
 
 // objectFolder is where the buckets are that projects make. Several replicas need a folder that they share, and which that is nobody can guess.

@@ -2,8 +2,10 @@ package config
 
 import (
 	"net/url"
+	"path"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 // Bucket is a place that files for phones come from and phones' data goes to, which belongs to one project. It is set in the configuration file only, as one
@@ -24,8 +26,58 @@ var (
 )
 
 // readBuckets is readPhoneModels for buckets.
-func readBuckets(path string, raw any, problems *Error) []Bucket {
-	return readModels(path, bucketsKey, "bucket", raw, problems, readBucket, func(b Bucket) string { return b.Name })
+func readBuckets(file string, raw any, problems *Error) []Bucket {
+	buckets := readModels(file, bucketsKey, "bucket", raw, problems, readBucket, func(b Bucket) string { return b.Name })
+	for i, b := range buckets {
+		for _, other := range buckets[:i] {
+			if b.Project != other.Project && !(b.ReadOnly && other.ReadOnly) && overlap(b.URL, other.URL) {
+				problems.addf("bucket %q (%s): url is where bucket %q of another project is, or above or below it, so one could change what is the other's:"+
+					" keep them apart, or write read_only = true in both", b.Name, file, other.Name)
+			}
+		}
+	}
+	return buckets
+}
+
+// checkObjectFolder refuses a bucket through which a project would have what is in the buckets of others.
+func checkObjectFolder(c Config, problems *Error) {
+	folder := c.ObjectFolder
+	if folder == "" && c.SQLite() && c.Data != "" {
+		folder, _ = filepath.Abs(filepath.Join(c.Data, "objects")) // fails where there is no working folder: then nothing else works either
+	}
+	if folder == "" {
+		return
+	}
+	made := (&url.URL{Scheme: "file", Path: filepath.ToSlash(folder)}).String()
+	for _, b := range c.Buckets {
+		if overlap(b.URL, made) {
+			problems.addf("bucket %q: url is the folder of the buckets that projects make (object_folder), or above or below it: name another folder", b.Name)
+		}
+	}
+}
+
+// overlap reports whether what lies at one URL lies at the other too, as far as the URLs tell.
+func overlap(a, b string) bool {
+	placeA, keysA := placeOf(a)
+	placeB, keysB := placeOf(b)
+	return placeA == placeB && (strings.HasPrefix(keysA, keysB) || strings.HasPrefix(keysB, keysA))
+}
+
+// placeOf says where the objects of a bucket are, and what their names there begin with.
+func placeOf(text string) (place, keys string) {
+	u, err := url.Parse(text)
+	if err != nil { // told already
+		return text, ""
+	}
+	if u.Scheme == "file" {
+		return "file", strings.TrimSuffix(path.Clean(u.Path), "/") + "/"
+	}
+	query := u.Query()
+	endpoint := query.Get("endpoint")
+	if e, err := url.Parse(endpoint); err == nil && e.Host != "" {
+		endpoint = strings.ToLower(e.Host)
+	}
+	return "s3 " + endpoint + " " + u.Host, query.Get("prefix") + query.Get("key")
 }
 
 func readBucket(table map[string]any) (b Bucket, wrong []string) {

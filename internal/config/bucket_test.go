@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -65,8 +67,54 @@ func TestBucketProblems(t *testing.T) {
 	}
 }
 
+// What one project may change is no other's, whatever it is called.
+func TestBucketOverlap(t *testing.T) {
+	t.Parallel()
+	const another = "ffffffffffffffffffffffffffffffff"
+	for _, c := range []struct {
+		a, b     string
+		overlaps bool
+	}{
+		{"file:///srv/apps", "file:///srv/apps", true}, {"file:///srv/apps", "file:///srv/./apps/", true}, {"file:///srv/apps", "file:///srv/apps/of/one", true},
+		{"file:///srv", "file:///srv/of/one", true}, {"file:///srv/%61pps", "file:///srv/apps", true}, {"file:///srv/apps", "file:///srv/apps2", false},
+		{"s3://b?region=eu-1", "s3://b?region=eu-2", true}, {"s3://b", "s3://b?prefix=a/", true}, {"s3://b?prefix=a/", "s3://b?prefix=a/b/", true},
+		{"s3://b?endpoint=http://one:9000", "s3://b?endpoint=HTTP://ONE:9000/", true}, {"s3://b?endpoint=http://one:9000", "s3://b?endpoint=http://two:9000", false},
+		{"s3://b?prefix=a/", "s3://b?prefix=c/", false}, {"s3://a", "s3://b", false}, {"file:///b", "s3://b", false},
+	} {
+		load := func(projectB string, readOnlyA, readOnlyB bool) error {
+			_, err := bucketsOf(fmt.Sprintf("[[buckets]]\nname = \"one\"\nurl = %q\nproject = %q\nread_only = %t\n[[buckets]]\nname = \"two\"\nurl = %q\nproject = %q\nread_only = %t\n",
+				c.a, aProject, readOnlyA, c.b, projectB, readOnlyB))
+			return err
+		}
+		for _, readOnlyB := range []bool{false, true} {
+			if err := load(another, false, readOnlyB); (err != nil) != c.overlaps || err != nil && !strings.Contains(err.Error(), `bucket "two" (f): url is where bucket "one" of another project is`) {
+				t.Errorf("%s and %s: %v", c.a, c.b, err)
+			}
+		}
+		if err := load(another, true, true); err != nil {
+			t.Errorf("%s and %s, which are only read: %v", c.a, c.b, err)
+		}
+		if err := load(aProject, false, false); err != nil {
+			t.Errorf("%s and %s of one project: %v", c.a, c.b, err)
+		}
+	}
+}
+
 func TestObjectFolder(t *testing.T) {
 	t.Parallel()
+	for folder, refused := range map[string]bool{"/srv/objects": true, "/srv/objects/ab": true, "/srv": true, "/srv/apps": false} {
+		_, err := bucketsOf(fmt.Sprintf("object_folder = \"/srv/objects\"\n[[buckets]]\nname = \"apps\"\nurl = \"file://%s\"\nproject = %q\nread_only = true\n", folder, aProject))
+		if (err != nil) != refused || err != nil && !strings.Contains(err.Error(), `bucket "apps": url is the folder of the buckets that projects make`) {
+			t.Errorf("%s: %v", folder, err)
+		}
+	}
+	data, err := filepath.Abs("d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bucketsOf(fmt.Sprintf("[[buckets]]\nname = \"apps\"\nurl = \"file://%s/objects\"\nproject = %q\n", data, aProject)); err == nil {
+		t.Error("the data folder's own is taken")
+	}
 	if _, err := config.Load(source("f", map[string]string{"f": `object_folder = "objects"`}, nil, map[string]string{"data": "d"})); err == nil || !strings.Contains(err.Error(), "must be a folder's whole path") {
 		t.Errorf("a path that depends on where it is started: %v", err)
 	}

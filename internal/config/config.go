@@ -29,7 +29,7 @@ type Config struct {
 	// MaxConcurrentTasks is how many commands and transfers of files run at once on one server, and TaskTimeout how long one may take.
 	MaxConcurrentTasks int
 	TaskTimeout        time.Duration
-	// TransferTimeout is how long the export or import of a phone's data may take.
+	// TransferTimeout is how long the export or import of a phone's data may take in all, in one process.
 	TransferTimeout time.Duration
 	// ObjectFolder is where the buckets are that projects make; "": a folder of the data folder with SQLite, and nowhere with PostgreSQL.
 	ObjectFolder string

@@ -47,7 +47,7 @@ func keys() []key {
 		{name: "host_deadline", help: "how long a job waits for a host that does not answer", set: durationSetter(func(c *Config) *time.Duration { return &c.HostDeadline })},
 		{name: "max_concurrent_tasks", help: "most commands and transfers of files that run at once on one server, over all replicas", number: true, set: numberSetter(func(c *Config) *int { return &c.MaxConcurrentTasks }, 1, 1000)},
 		{name: "task_timeout", help: "how long a command or a transfer of files may take in a phone", set: durationSetter(func(c *Config) *time.Duration { return &c.TaskTimeout })},
-		{name: "transfer_timeout", help: "how long the export or import of a phone's data may take", set: durationSetter(func(c *Config) *time.Duration { return &c.TransferTimeout })},
+		{name: "transfer_timeout", help: "how long the export or import of a phone's data may take in all; one that another process begins anew has all of it again", set: durationSetter(func(c *Config) *time.Duration { return &c.TransferTimeout })},
 		{name: "object_folder", help: "folder of the buckets that projects make; with PostgreSQL one that all replicas share (default: objects in the data folder with sqlite, none with PostgreSQL)", set: setObjectFolder},
 		{name: "boot_timeout", help: "how long a phone may take to boot, where its server does not say", set: durationSetter(func(c *Config) *time.Duration { return &c.BootTimeout })},
 		{name: "job_retention", help: "how long finished jobs are kept; 0 keeps them for ever", set: periodSetter(func(c *Config) *time.Duration { return &c.JobRetention }, time.Minute)},

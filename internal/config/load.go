@@ -192,6 +192,7 @@ func readFile(src Source, config *Config, problems *Error) map[string]string {
 
 // check looks at what only shows when all values are known.
 func check(c Config, problems *Error) {
+	checkObjectFolder(c, problems)
 	if c.Data == "" {
 		problems.addf("data is not set: say which folder to use with --data, LETHE_DATA or data in the configuration file")
 	}

@@ -18,7 +18,7 @@ func TestKillInTheMiddleOfATransfer(t *testing.T) {
 	t.Parallel()
 	p := newProcess(t, "")
 	faults := filepath.Join(t.TempDir(), "faults.toml")
-	if err := os.WriteFile(faults, []byte("[[faults]]\noperation = \"exec\"\neffect = \"slow\"\nduration = \"2s\"\n"), 0o600); err != nil {
+	if err := os.WriteFile(faults, []byte("[[faults]]\noperation = \"exec\"\neffect = \"slow\"\nduration = \"10s\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	addImage(p, "first", "first")
@@ -74,7 +74,7 @@ func TestKillInTheMiddleOfATransfer(t *testing.T) {
 	}
 	p.kill()
 	p.start()
-	if got := visible(); len(got) != 0 && job(accepted.RequestID).Status == 1 {
+	if status, got := job(accepted.RequestID).Status, visible(); len(got) != 0 && status == 1 {
 		t.Errorf("after the kill there is %q", got)
 	}
 	ended(accepted.RequestID, "exported")

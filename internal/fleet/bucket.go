@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lethe-cloud/lethe/internal/account"
 	"github.com/lethe-cloud/lethe/internal/audit"
@@ -30,7 +31,8 @@ type Objects interface {
 	// Open reads an object from its beginning, and gives its length in bytes. Errors are as of Size.
 	Open(ctx context.Context, project phone.ProjectID, object phone.Object) (io.ReadCloser, int64, error)
 	// Put makes an object of what write writes, and gives its length: as a whole, or not at all. NotFound with ReasonBucketNotFound, Forbidden with
-	// ReasonBucketReadOnly, Invalid with ReasonObjectTooLarge or ReasonObjectInvalid, Exhausted with ReasonStoreFull, or Unavailable.
+	// ReasonBucketReadOnly, Invalid with ReasonObjectTooLarge or ReasonObjectInvalid, Exhausted with ReasonStoreFull, or Unavailable. It may wait
+	// for its turn before it calls write; a context that ends then with a phone.Error as its cause gives that error.
 	Put(ctx context.Context, project phone.ProjectID, object phone.Object, write func(io.Writer) error) (int64, error)
 	// Delete removes an object; NotFound with ReasonObjectNotFound, and otherwise as Put.
 	Delete(ctx context.Context, project phone.ProjectID, object phone.Object) error
@@ -172,7 +174,23 @@ func (s *Service) OpenObject(ctx context.Context, caller account.Caller, project
 	return s.objects.Open(ctx, project, object)
 }
 
+// SizeOfObject gives an object's length in bytes, and reads nothing of it.
+func (s *Service) SizeOfObject(ctx context.Context, caller account.Caller, project phone.ProjectID, bucket, key string) (int64, error) {
+	if err := Authorise(caller, project, ActionObjectsGet); err != nil {
+		return 0, err
+	}
+	object, err := namedObject(bucket, key)
+	if err != nil {
+		return 0, err
+	}
+	return s.objects.Size(ctx, project, object)
+}
+
+// turnPatience is how long a caller waits until his object may be written.
+const turnPatience = 10 * time.Second
+
 // PutObject makes an object of what write writes, in place of one of that name, and gives its length in bytes. It is seen as a whole, or not at all.
+// When too many are written to its object store at once it is Exhausted for a while, and nothing was asked of write.
 func (s *Service) PutObject(ctx context.Context, caller account.Caller, project phone.ProjectID, bucket, key string, write func(io.Writer) error) (int64, error) {
 	if err := Authorise(caller, project, ActionObjectsPut); err != nil {
 		return 0, err
@@ -182,7 +200,24 @@ func (s *Service) PutObject(ctx context.Context, caller account.Caller, project 
 		return 0, err
 	}
 	audit.From(ctx).About(bucket + "/" + key)
-	return s.objects.Put(ctx, project, object, write)
+	ctx, give := context.WithCancelCause(ctx)
+	defer give(nil)
+	busy := errTooManyWrites()
+	waited := time.AfterFunc(turnPatience, func() { give(busy) })
+	defer waited.Stop()
+	return s.objects.Put(ctx, project, object, func(w io.Writer) error {
+		if !waited.Stop() {
+			return busy
+		}
+		return write(w)
+	})
+}
+
+func errTooManyWrites() error {
+	return &phone.Error{
+		Code: phone.Exhausted, Reason: phone.ReasonRateExceeded, RetryAfter: time.Second,
+		Msg: "too many objects are being written to object stores at once: send it again in a moment",
+	}
 }
 
 // DeleteObject removes an object, and the checksum beside it, if it has one: that of another object of the name would be wrong.

@@ -32,8 +32,9 @@ type TransferData struct {
 }
 
 // TransferData accepts exports or imports, one job for each phone: on return the jobs are durable. The phones must run, and keep their status. A phone
-// that does not run, does not exist or is another project's is an outcome with its error; so is one whose bucket or object is not there. Names
-// and paths that break their rules refuse the call (Invalid with ReasonObjectInvalid, ReasonIncludeInvalid or ReasonExcludeInvalid).
+// that does not run, does not exist or is another project's is an outcome with its error; so is one whose bucket or object is not there, and one
+// that would be exported to the object of an accepted one (Conflict with ReasonObjectInvalid). Names and paths that break their rules refuse the call
+// (Invalid with ReasonObjectInvalid, ReasonIncludeInvalid or ReasonExcludeInvalid).
 func (s *Service) TransferData(ctx context.Context, caller account.Caller, in TransferData) (phone.RequestID, []phone.Outcome, error) {
 	if err := Authorise(caller, in.Project, actionOf(in.Kind)); err != nil {
 		return "", nil, err
@@ -161,14 +162,8 @@ func (s *Service) lookAtObjects(ctx context.Context, in TransferData, accept Acc
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	written := map[phone.Object]bool{}
 	for i, task := range accept.Tasks {
-		o := task.Objects[0]
-		accept.Items[i].Err = found[o]
-		if in.Kind == phone.KindExport && written[o] && accept.Items[i].Err == nil {
-			accept.Items[i].Err = &phone.Error{Code: phone.Conflict, Reason: phone.ReasonObjectInvalid, Field: "object_path", Msg: "another element of the call is exported to " + o.String()}
-		}
-		written[o] = true
+		accept.Items[i].Err = found[task.Objects[0]]
 	}
 	return nil
 }

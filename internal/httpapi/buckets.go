@@ -3,8 +3,11 @@ package httpapi
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -96,7 +99,11 @@ func (a *API) putObject(c *call) error {
 	sum, hash := sha256.New(), ""
 	key := c.query.Get("key")
 	size, err := a.Fleet.PutObject(c.Context(), c.caller, project, c.PathValue("bucket_name"), key, func(w io.Writer) error {
-		if _, err := io.Copy(w, io.TeeReader(c.patientBody(), sum)); err != nil {
+		_, err := io.Copy(w, io.TeeReader(c.patientBody(a.BodyPatience), sum))
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return &phone.Error{Code: phone.Invalid, Msg: fmt.Sprintf("the body comes too slowly: at least %d bytes a second are taken", leastRate), Err: err}
+		}
+		if err != nil {
 			return &phone.Error{Code: phone.Invalid, Msg: "the body could not be read to its end", Err: err}
 		}
 		hash = hex.EncodeToString(sum.Sum(nil))
@@ -105,6 +112,8 @@ func (a *API) putObject(c *call) error {
 		}
 		return nil
 	})
+	// Only now: that the object was made durable may have taken longer than an answer may.
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(a.BodyPatience))
 	if err != nil {
 		return err
 	}
@@ -117,19 +126,32 @@ func (a *API) getObject(c *call) error {
 	if err != nil {
 		return err
 	}
-	content, size, err := a.Fleet.OpenObject(c.Context(), c.caller, project, c.PathValue("bucket_name"), c.query.Get("key"))
+	bucket, key := c.PathValue("bucket_name"), c.query.Get("key")
+	if c.Method == http.MethodHead { // which the pattern of GET takes too
+		size, err := a.Fleet.SizeOfObject(c.Context(), c.caller, project, bucket, key)
+		if err == nil {
+			c.objectHeader(size)
+		}
+		return err
+	}
+	content, size, err := a.Fleet.OpenObject(c.Context(), c.caller, project, bucket, key)
 	if err != nil {
 		return err
 	}
 	defer content.Close()
+	c.objectHeader(size)
+	_, err = io.Copy(c.patientWriter(a.BodyPatience), content)
+	return err
+}
+
+// objectHeader is the answer's header for an object of that many bytes.
+func (c *call) objectHeader(size int64) {
 	header := c.w.Header()
 	header.Set("Content-Type", "application/octet-stream")
 	header.Set("Content-Disposition", "attachment")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Length", strconv.FormatInt(size, 10))
 	c.w.WriteHeader(http.StatusOK)
-	_, err = io.Copy(c.patientWriter(), content)
-	return err
 }
 
 func (a *API) deleteObject(c *call) error {
@@ -143,29 +165,40 @@ func (a *API) deleteObject(c *call) error {
 	return c.answer(http.StatusOK, api.Done{})
 }
 
-// idle is how long a connection may be silent in the middle of an object.
-const idle = time.Minute
+// leastRate is how many bytes of a body have to come in a second, beside the silence that is allowed.
+const leastRate = 16 << 10
 
-// patientBody is the body, whose every piece may take as long as idle: how long the whole takes is the caller's connection's business.
-func (c *call) patientBody() io.Reader {
+// pace is how long the next piece of a body may take to come: what a caller may be silent, less the time for which he was waited for, plus what
+// his bytes have earned at the least rate. He never has more than he began with, so what came fast pays for no trickle.
+type pace struct{ most, left time.Duration }
+
+func (p *pace) spend(waited time.Duration, bytes int) {
+	p.left = min(p.most, p.left-waited+time.Duration(bytes)*time.Second/leastRate)
+}
+
+// patientBody is the body, which may come as slowly as pace has it: how long the whole takes is the caller's connection's business. What whoever
+// reads it does between two pieces takes nothing of his time.
+func (c *call) patientBody(patience time.Duration) io.Reader {
 	connection := http.NewResponseController(c.w)
 	_ = connection.SetWriteDeadline(time.Time{}) // the answer comes when the body has come
+	pace := pace{most: patience, left: patience}
 	return pieces(func(p []byte) (int, error) {
-		_ = connection.SetReadDeadline(time.Now().Add(idle)) // a connection without deadlines has none to move
+		began := time.Now()
+		_ = connection.SetReadDeadline(began.Add(pace.left)) // a connection without deadlines has none to move
 		n, err := c.Body.Read(p)
-		if err != nil {
+		pace.spend(time.Since(began), n)
+		if errors.Is(err, io.EOF) { // after any other error nothing more is to be waited for
 			_ = connection.SetReadDeadline(time.Time{})
-			_ = connection.SetWriteDeadline(time.Now().Add(idle))
 		}
 		return n, err
 	})
 }
 
-// patientWriter is patientBody for the answer.
-func (c *call) patientWriter() io.Writer {
+// patientWriter lets each piece of the answer take as long as patience.
+func (c *call) patientWriter(patience time.Duration) io.Writer {
 	connection := http.NewResponseController(c.w)
 	return written(func(p []byte) (int, error) {
-		_ = connection.SetWriteDeadline(time.Now().Add(idle))
+		_ = connection.SetWriteDeadline(time.Now().Add(patience))
 		return c.w.Write(p)
 	})
 }

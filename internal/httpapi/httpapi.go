@@ -32,6 +32,8 @@ type Config struct {
 	AuthenticateHead func(r *http.Request) (account.Caller, string, error)
 	// Ready fails while the installation cannot serve, with a sentence that is safe to show.
 	Ready func(ctx context.Context) error
+	// BodyPatience is how long a caller may be silent in the middle of an object; 0: a minute.
+	BodyPatience time.Duration
 	// Stopping is closed when the process begins to stop: calls that wait are answered then. nil: never.
 	Stopping <-chan struct{}
 	Version  api.Version
@@ -47,7 +49,12 @@ type API struct {
 }
 
 // New makes the native API over the use cases.
-func New(c Config) *API { return &API{Config: c} }
+func New(c Config) *API {
+	if c.BodyPatience == 0 {
+		c.BodyPatience = time.Minute
+	}
+	return &API{Config: c}
+}
 
 // Handler serves everything below /lethe/v1/.
 func (a *API) Handler() http.Handler {

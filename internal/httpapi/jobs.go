@@ -116,6 +116,9 @@ func serverJobOut(j phone.ServerJob) api.ServerJob {
 	out := api.ServerJob{JobID: string(j.ID), ServerID: string(j.Server), Phones: j.Phones, Status: int(j.Status()), EndTime: j.EndedAt.UTC()}
 	if j.Receipt != nil {
 		out.LookedForAt = j.Receipt.LookedFor.UTC()
+		if s := j.Receipt.Share; s != nil {
+			out.Share = &api.ErasedShare{Name: s.Name, Files: s.Files, Bytes: s.Bytes, Partial: s.Partial}
+		}
 	}
 	if out.Output = j.Output; j.Listing != nil {
 		out.Listing = &api.SharedFiles{Path: j.Listing.Path, Total: j.Listing.Total, Offset: j.Listing.Offset, Files: each(j.Listing.Files, func(f phone.ShareFile) api.SharedFile {

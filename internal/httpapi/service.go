@@ -35,6 +35,7 @@ type Fleet interface {
 	Buckets(ctx context.Context, caller account.Caller, project phone.ProjectID) ([]phone.Bucket, error)
 	DeleteBucket(ctx context.Context, caller account.Caller, project phone.ProjectID, name string) error
 	ListObjects(ctx context.Context, caller account.Caller, f fleet.ObjectFilter) ([]phone.ObjectInfo, string, error)
+	SizeOfObject(ctx context.Context, caller account.Caller, project phone.ProjectID, bucket, key string) (int64, error)
 	OpenObject(ctx context.Context, caller account.Caller, project phone.ProjectID, bucket, key string) (io.ReadCloser, int64, error)
 	PutObject(ctx context.Context, caller account.Caller, project phone.ProjectID, bucket, key string, write func(io.Writer) error) (int64, error)
 	DeleteObject(ctx context.Context, caller account.Caller, project phone.ProjectID, bucket, key string) error

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -26,6 +27,7 @@ type Bodies struct {
 	room int64
 	most int64 // of one body: no edge takes a bigger one
 	wait time.Duration
+	late time.Duration // drainTime
 
 	mu    sync.Mutex
 	used  int64
@@ -35,7 +37,7 @@ type Bodies struct {
 
 // NewBodies bounds the bodies to room bytes, of which one body takes most at most.
 func NewBodies(room, most int64) *Bodies {
-	return &Bodies{room: room, most: most, wait: bodyWait, by: map[string]int64{}, freed: make(chan struct{})}
+	return &Bodies{room: room, most: most, wait: bodyWait, late: drainTime, by: map[string]int64{}, freed: make(chan struct{})}
 }
 
 // Handler lets next read bodies within the bound. The room is given back when next returns.
@@ -122,9 +124,12 @@ func (b *body) drain(w http.ResponseWriter) {
 	if b.ended {
 		return
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTime)) // what has no deadline needs none
-	_, _ = io.CopyN(io.Discard, b.ReadCloser, b.of.most+freeBytes)               // a client that fails here loses its answer, which is its own doing
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(b.of.late)) // what has no deadline needs none
+	// A client that fails here loses its answer, which is its own doing. What does not come in time is waited for by nobody: the server, which
+	// reads a little more itself before it answers, finds the deadline over.
+	if _, err := io.CopyN(io.Discard, b.ReadCloser, b.of.most+freeBytes); errors.Is(err, io.EOF) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	}
 }
 
 // makeRoom takes room for n more bytes, and waits for it if need be.

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -263,5 +264,42 @@ func TestStreamedBody(t *testing.T) {
 	post(handler, "192.0.2.1:1", bytes.NewReader(make([]byte, 8<<20)))
 	if n != 8<<20 {
 		t.Errorf("%d bytes were read", n)
+	}
+}
+
+// What is left of a body that nobody wants is waited for a while, and then no longer, however little it is.
+func TestTrickleAfterRefusal(t *testing.T) {
+	t.Parallel()
+	bodies := NewBodies(64<<20, 12<<20)
+	bodies.late = 200 * time.Millisecond
+	server := httptest.NewServer(bodies.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })))
+	t.Cleanup(server.Close)
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for range tick.C {
+			if _, err := conn.Write([]byte("x")); err != nil {
+				return
+			}
+		}
+	}()
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatalf("it is waited for: %v", err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusForbidden {
+		t.Error(answer.Status)
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
-	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
@@ -107,7 +107,7 @@ func (f folder) put(ctx context.Context, o phone.Object, write func(io.Writer) e
 		}
 		_ = file.Close() // what counts was synced before
 	}()
-	if err := write(&localWriter{file: file, ctx: ctx, object: o}); err != nil {
+	if err := write(&localWriter{file: file, ctx: ctx, object: o, free: freeBytes}); err != nil {
 		return err
 	}
 	if err := file.Sync(); err != nil {
@@ -183,13 +183,17 @@ func sweep(root *os.Root) error {
 }
 
 // give gives a file its key, durably. Whoever deletes the last other object of a folder may remove the folder in between: then it is made again.
+// A folder of that name in which there is no object, which a process that died has left, gives way.
 func give(root *os.Root, name, key string) error {
 	var err error
 	for range 10 {
 		if err = makeFolders(root, path.Dir(key)); err != nil {
 			return err
 		}
-		if err = root.Rename(name, key); !errors.Is(err, fs.ErrNotExist) {
+		if err = root.Rename(name, key); isFolder(err) && removeEmpty(root, key) && removeFolder(root, key) == nil {
+			err = root.Rename(name, key)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 	}
@@ -204,6 +208,11 @@ func give(root *os.Root, name, key string) error {
 			return nil
 		}
 	}
+}
+
+// isFolder reports whether a rename failed because a folder has the name.
+func isFolder(err error) bool {
+	return errors.Is(err, syscall.EISDIR) || errors.Is(err, fs.ErrExist)
 }
 
 // makeFolders makes the folders of a key. A link among them is refused.
@@ -247,10 +256,11 @@ func syncFolder(path string) error {
 	return errors.Join(file.Sync(), file.Close())
 }
 
-// reserve is how many bytes a folder leaves free on its file system, which may be the database's too; freeEvery is after how many it looks.
+// reserve is how many bytes a folder leaves free on its file system, which may be the database's too; freeEvery is after how many each writer looks,
+// and how many of the reserve each can take before it sees that others have.
 const (
 	reserve   = 1 << 30
-	freeEvery = 32 << 20
+	freeEvery = 1 << 20
 )
 
 // localWriter names the errors of writing, ends when its context does, and leaves room on the file system.
@@ -258,7 +268,14 @@ type localWriter struct {
 	file   *os.File
 	ctx    context.Context
 	object phone.Object
-	left   int64 // bytes until the next look
+	free   func(*os.File) (int64, error) // bytes on its file system
+	left   int64                         // bytes until the next look
+}
+
+func freeBytes(file *os.File) (int64, error) {
+	var info syscall.Statfs_t
+	err := syscall.Fstatfs(int(file.Fd()), &info)
+	return int64(info.Bavail) * int64(info.Bsize), err
 }
 
 // Write implements io.Writer.
@@ -267,14 +284,14 @@ func (w *localWriter) Write(p []byte) (int, error) {
 		return 0, unavailable(w.object.Bucket, err)
 	}
 	if w.left -= int64(len(p)); w.left < 0 {
-		var info syscall.Statfs_t
-		if err := syscall.Fstatfs(int(w.file.Fd()), &info); err != nil {
+		free, err := w.free(w.file)
+		if err != nil {
 			return 0, local(w.object, err)
 		}
-		if int64(info.Bavail)*int64(info.Bsize) < reserve {
+		if free < reserve {
 			return 0, full(w.object.Bucket, fmt.Errorf("less than %d bytes are free there", int64(reserve)))
 		}
-		w.left = freeEvery
+		w.left = freeEvery - int64(len(p))
 	}
 	n, err := w.file.Write(p)
 	if err != nil {
@@ -296,7 +313,7 @@ func (f folder) remove(_ context.Context, o phone.Object) error {
 		return local(o, err)
 	}
 	dir := path.Dir(o.Key)
-	for dir != "." && root.Remove(dir) == nil { // as far as they are empty
+	for dir != "." && removeFolder(root, dir) == nil { // as far as they are empty
 		dir = path.Dir(dir)
 	}
 	if err := syncIn(root, dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -330,7 +347,9 @@ func (f folder) removeAll() error {
 
 // sweepAll removes what is no object from a bucket that is to go: what nobody writes any more, and empty folders.
 func sweepAll(root *os.Root) error {
-	removeEmpty(root, ".")
+	if !removeEmpty(root, ".") {
+		return errNotEmpty()
+	}
 	if _, err := root.Lstat(writing); err == nil {
 		if err := sweep(root); err != nil {
 			return folderFailed(err)
@@ -344,114 +363,58 @@ func sweepAll(root *os.Root) error {
 	return nil
 }
 
-// removeEmpty removes the folders below one in which there is nothing, as far as it can: what stays is seen afterwards.
-func removeEmpty(root *os.Root, dir string) {
-	file, err := root.Open(dir)
-	if err != nil {
-		return
-	}
-	entries, _ := file.ReadDir(-1)
-	_ = file.Close()
-	for _, entry := range entries {
-		if name := path.Join(dir, entry.Name()); entry.IsDir() && name != writing {
-			removeEmpty(root, name)
-			_ = root.Remove(name)
+// someNames is how many names of a folder are read at once.
+const someNames = 1024
+
+// removeEmpty removes the folders below one in which there is nothing, but for the folder writing. It ends with the first that is anything else, or
+// stays, and reports whether there was none.
+func removeEmpty(root *os.Root, dir string) bool {
+	for { // removing while reading may skip names: the last round finds nothing to remove
+		removed, empty := removeSome(root, dir)
+		if !removed || !empty {
+			return empty
 		}
 	}
+}
+
+func removeSome(root *os.Root, dir string) (removed, empty bool) {
+	file, err := root.Open(dir)
+	if err != nil {
+		return false, errors.Is(err, fs.ErrNotExist)
+	}
+	defer file.Close()
+	for {
+		entries, err := file.ReadDir(someNames)
+		for _, entry := range entries {
+			name := path.Join(dir, entry.Name())
+			if name == writing && entry.IsDir() {
+				continue
+			}
+			if !entry.IsDir() || !removeEmpty(root, name) || removeFolder(root, name) != nil {
+				return removed, false
+			}
+			removed = true
+		}
+		if err != nil {
+			return removed, errors.Is(err, io.EOF)
+		}
+	}
+}
+
+// removeFolder removes an empty folder, and nothing else: not what has become of its name in between. One that is gone is a success.
+func removeFolder(root *os.Root, dir string) error {
+	above, err := root.Open(path.Dir(dir))
+	if err == nil {
+		err = errors.Join(unix.Unlinkat(int(above.Fd()), path.Base(dir), unix.AT_REMOVEDIR), above.Close())
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func errNotEmpty() error {
 	return phone.Errorf(phone.Precondition, phone.ReasonBucketNotEmpty, "the bucket has objects, or one is being written: delete them first")
-}
-
-func (f folder) list(ctx context.Context, bucket, prefix, mark string, most int) ([]phone.ObjectInfo, string, error) {
-	root, err := os.OpenRoot(f.path)
-	if err != nil {
-		return nil, "", noFolder(bucket, err)
-	}
-	defer root.Close()
-	l := listing{ctx: ctx, root: root, prefix: prefix, mark: mark, most: most}
-	err = l.walk(".")
-	if err != nil && !errors.Is(err, errEnough) {
-		return nil, "", noFolder(bucket, err)
-	}
-	if err == nil {
-		return l.found, "", nil
-	}
-	return l.found, l.found[len(l.found)-1].Key, nil
-}
-
-// listing is one page of a list.
-type listing struct {
-	ctx          context.Context
-	root         *os.Root
-	prefix, mark string
-	most         int
-	found        []phone.ObjectInfo
-}
-
-var errEnough = errors.New("the page is full")
-
-// walk goes through a folder in the order of keys: a folder sorts as its name with the slash behind it.
-func (l *listing) walk(dir string) error {
-	if err := l.ctx.Err(); err != nil {
-		return err
-	}
-	file, err := l.root.Open(dir)
-	if err != nil {
-		return err
-	}
-	entries, err := file.ReadDir(-1)
-	if err = errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	keys := make([]string, 0, len(entries))
-	for _, entry := range entries {
-		key := path.Join(dir, entry.Name())
-		switch {
-		case phone.CheckKey(key) != nil: // no object, and no folder of any
-		case entry.IsDir():
-			keys = append(keys, key+"/")
-		case entry.Type().IsRegular():
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		if err := l.take(key); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *listing) take(key string) error {
-	if below, isDir := strings.CutSuffix(key, "/"); isDir {
-		wanted := strings.HasPrefix(key, l.prefix) || strings.HasPrefix(l.prefix, key)
-		if passed := key < l.mark && !strings.HasPrefix(l.mark, key); !wanted || passed {
-			return nil
-		}
-		err := l.walk(below)
-		if errors.Is(err, fs.ErrNotExist) { // it has just gone
-			return nil
-		}
-		return err
-	}
-	if !strings.HasPrefix(key, l.prefix) || key <= l.mark {
-		return nil
-	}
-	if len(l.found) == l.most {
-		return errEnough
-	}
-	info, err := l.root.Lstat(key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	l.found = append(l.found, phone.ObjectInfo{Key: key, Size: info.Size(), UpdatedAt: info.ModTime()})
-	return nil
 }
 
 // noFolder is why a bucket's folder could not be used, or read through: nothing is said of its objects, for it may only be away.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -43,6 +44,7 @@ type Store struct {
 	registered map[string]Bucket
 	folder     string
 	owners     Owners
+	turns      *turns
 
 	mu   sync.Mutex
 	open map[string]*blob.Bucket
@@ -50,7 +52,7 @@ type Store struct {
 
 // New makes a store; a bucket is opened when it is used first.
 func New(c Config) *Store {
-	s := &Store{registered: make(map[string]Bucket, len(c.Buckets)), folder: c.Folder, owners: c.Owners, open: map[string]*blob.Bucket{}}
+	s := &Store{registered: make(map[string]Bucket, len(c.Buckets)), folder: c.Folder, owners: c.Owners, turns: newTurns(c.Buckets), open: map[string]*blob.Bucket{}}
 	for _, b := range c.Buckets {
 		s.registered[b.Name] = b
 	}
@@ -110,13 +112,31 @@ func (s *Store) MakeFolder(id string) error {
 			Msg: "this installation has no folder for buckets: with PostgreSQL its operator names one that all replicas share (object_folder), or registers buckets ([[buckets]])",
 		}
 	}
-	if err := os.MkdirAll(s.folder, 0o700); err != nil {
+	if err := makeDurable(s.folder); err != nil {
 		return folderFailed(err)
 	}
 	if err := os.Mkdir(filepath.Join(s.folder, id), 0o700); err != nil {
 		return folderFailed(err)
 	}
 	return syncFolder(s.folder)
+}
+
+// makeDurable makes a folder, and those above it that are missing, each with its name in the one above it.
+func makeDurable(dir string) error {
+	switch _, err := os.Stat(dir); {
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	above := filepath.Dir(dir)
+	if err := makeDurable(above); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(above)
 }
 
 // RemoveFolder undoes MakeFolder.
@@ -156,6 +176,9 @@ func (s *Store) Open(ctx context.Context, project phone.ProjectID, o phone.Objec
 // and durable: when write, or anything else, fails, or the process dies, what was there before is there. An error of write is given as it is.
 // Others are NotFound with ReasonBucketNotFound, Forbidden with ReasonBucketReadOnly, Invalid with ReasonObjectTooLarge (of more than
 // phone.MaxObject bytes) or ReasonObjectInvalid, Exhausted with ReasonStoreFull, or Unavailable.
+//
+// What is written to S3 is held in parts, so few objects are at once, and fewer of one project: others wait until ctx ends, and write is called
+// when their turn has come. A context that ends with a phone.Error as its cause before that gives that error.
 func (s *Store) Put(ctx context.Context, project phone.ProjectID, o phone.Object, write func(io.Writer) error) (int64, error) {
 	at, err := s.writable(ctx, project, o.Bucket)
 	if err != nil {
@@ -258,7 +281,7 @@ func (s *Store) at(ctx context.Context, project phone.ProjectID, name string) (p
 		}
 		s.open[name] = opened
 	}
-	return remote{opened}, b, nil
+	return remote{bucket: opened, project: b.Project, turns: s.turns}, b, nil
 }
 
 // Close ends the use of all buckets.

@@ -13,7 +13,11 @@ import (
 )
 
 // remote is a bucket that the Go CDK reaches.
-type remote struct{ bucket *blob.Bucket }
+type remote struct {
+	bucket  *blob.Bucket
+	project phone.ProjectID
+	turns   *turns
+}
 
 func (r remote) size(ctx context.Context, o phone.Object) (int64, error) {
 	attributes, err := r.bucket.Attributes(ctx, o.Key)
@@ -46,14 +50,22 @@ func (r reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// The parts that a big object is sent in: S3 takes 10,000 of them, so 8 MiB are enough for phone.MaxObject, and as many are in memory at once as
-// are sent at once.
+// The parts that a big object is sent in: S3 takes 10,000 of them, so 8 MiB are enough for phone.MaxObject. In memory are one more than are sent at
+// once and, until they are sent, the first 16 MiB, which the SDK reads before it chooses parts.
 const (
 	partSize  = 8 << 20
 	sentParts = 2
 )
 
 func (r remote) put(ctx context.Context, o phone.Object, write func(io.Writer) error) error {
+	done, err := r.turns.take(ctx, r.project)
+	if err != nil {
+		if known := (*phone.Error)(nil); errors.As(err, &known) {
+			return err
+		}
+		return unavailable(o.Bucket, err)
+	}
+	defer done()
 	within, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w, err := r.bucket.NewWriter(within, o.Key, &blob.WriterOptions{ContentType: "application/octet-stream", BufferSize: partSize, MaxConcurrency: sentParts})

@@ -28,7 +28,7 @@ type ServerJob struct {
 type ServerReceipt struct {
 	Phones    int       `json:"phones"`
 	LookedFor time.Time `json:"looked_for_at"` // when the host was asked for all it has of this server, and had nothing
-	// Share is the shared storage that was destroyed before that; nil when the host had none.
+	// Share is the shared storage that this deletion, or one before it that failed, has destroyed; nil when the host had none.
 	Share *ErasedShare `json:"share,omitempty"`
 }
 
@@ -206,9 +206,12 @@ func ServerFailure(kind Kind, phones, bad int, first *Failure) *Failure {
 	return &f
 }
 
-// Emptied is a server that is to be deleted and has no phones any more.
+// Emptied is a server that is to be deleted and has no phones any more, as a worker has claimed it.
 type Emptied struct {
-	Job    JobID
 	Server Server
 	At     time.Time // since when
+	Fence  Fence
+	Away   time.Time // when its host did not answer for the first time since it last did; zero while it does
+	// Erasing is what was done so far to destroy the shared storage; nil while nothing was.
+	Erasing *ShareErasure
 }

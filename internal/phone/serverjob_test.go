@@ -126,3 +126,31 @@ func TestJoinServerJobs(t *testing.T) {
 		}
 	}
 }
+
+// Attempts at destroying a shared storage add up, and one that has ended early is not forgotten.
+func TestShareErasure(t *testing.T) {
+	t.Parallel()
+	begun := time.Unix(1, 0)
+	later := begun.Add(time.Minute)
+	erased := func(files int64, partial bool) phone.ErasedShare {
+		return phone.ErasedShare{Name: "share", Files: files, Bytes: 10 * files, Partial: partial}
+	}
+	once := (*phone.ShareErasure)(nil).Begin("share", begun)
+	done := erased(2, false)
+	whole := once.End(&done, true)
+	again := whole.Begin("share", later)
+	broken := once.Begin("share", later)
+	earlier := phone.ShareErasure{ErasedShare: erased(2, true)}
+	for what, c := range map[string]struct{ got, want phone.ShareErasure }{
+		"before the first":         {once, phone.ShareErasure{ErasedShare: erased(0, true), BegunAt: begun}},
+		"after it":                 {whole, phone.ShareErasure{ErasedShare: erased(2, false), BegunAt: begun}},
+		"one that is there again":  {again.End(&done, true), phone.ShareErasure{ErasedShare: erased(4, false), BegunAt: later}},
+		"after one that was ended": {broken.End(&done, false), phone.ShareErasure{ErasedShare: erased(2, true), BegunAt: begun}},
+		"when it is gone":          {broken.End(nil, false), phone.ShareErasure{ErasedShare: erased(0, true), BegunAt: begun}},
+		"of an earlier deletion":   {earlier.Begin("share", later), phone.ShareErasure{ErasedShare: erased(2, true), BegunAt: later}},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %+v, want %+v", what, c.got, c.want)
+		}
+	}
+}

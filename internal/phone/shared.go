@@ -191,6 +191,35 @@ type ErasedShare struct {
 	Name  string `json:"name"` // the host's name of it
 	Files int64  `json:"files"`
 	Bytes int64  `json:"bytes"`
+	// Partial: an attempt to destroy it ended early, and what that destroyed is not counted.
+	Partial bool `json:"partial,omitempty"`
+}
+
+// ShareErasure is an ErasedShare before its time: while an attempt is under way it is Partial.
+type ShareErasure struct {
+	ErasedShare
+	BegunAt time.Time `json:"begun_at"` // when the first attempt of the deletion began
+}
+
+// Begin gives what is saved before an attempt at destroying the storage of this name. e is what is known of those before; nil: there were none.
+func (e *ShareErasure) Begin(name string, now time.Time) ShareErasure {
+	next := ShareErasure{ErasedShare: ErasedShare{Name: name, Partial: true}, BegunAt: now}
+	if e != nil {
+		next.Files, next.Bytes = e.Files, e.Bytes
+		if e.Partial && !e.BegunAt.IsZero() {
+			next.BegunAt = e.BegunAt
+		}
+	}
+	return next
+}
+
+// End gives what is saved after an attempt that succeeded: whole says that no other has ended early. erased is nil where the storage was gone.
+func (e ShareErasure) End(erased *ErasedShare, whole bool) ShareErasure {
+	if erased == nil {
+		return e
+	}
+	e.Files, e.Bytes, e.Partial = e.Files+erased.Files, e.Bytes+erased.Bytes, !whole
+	return e
 }
 
 // ServerTask is a job about a server's shared storage that a worker has claimed.
@@ -199,6 +228,7 @@ type ServerTask struct {
 	Server Server
 	Task   Task
 	Fence  Fence
+	Away   time.Time // when its host did not answer for the first time; zero while that has not happened
 }
 
 // ShareEnd is how a job about a shared storage ended: Failure is nil when it succeeded.

@@ -1,5 +1,7 @@
 package phone
 
+import "slices"
+
 // Task is what the jobs of a request have to do in their phones. It holds no secrets and no property values: it is kept with the
 // request, and shown.
 type Task struct {
@@ -50,6 +52,21 @@ func DecideTask(items []ResetItem, targets map[ID]ResetTarget) ([]Accepted, []Ou
 		}
 	}
 	return accepted, outcomes
+}
+
+// OneObjectEach refuses, of the elements of an export that DecideTask has accepted, those whose object an earlier one is exported to. tasks are those
+// of all elements.
+func OneObjectEach(accepted []Accepted, outcomes []Outcome, tasks []Task) []Accepted {
+	written := make(map[Object]bool, len(accepted))
+	return slices.DeleteFunc(accepted, func(a Accepted) bool {
+		o := tasks[a.Index].Objects[0]
+		if written[o] {
+			outcomes[a.Index].Err = &Error{Code: Conflict, Reason: ReasonObjectInvalid, Field: "object_path", Msg: "another element of the call is exported to " + o.String()}
+			return true
+		}
+		written[o] = true
+		return false
+	})
 }
 
 func refuseTask(item ResetItem, target ResetTarget, known, seen bool) *Error {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/lethe-cloud/lethe/internal/account"
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -21,6 +22,15 @@ func (s *Store) AddProject(ctx context.Context, p account.Project) error {
 // Projects gives the account's projects by name.
 func (s *Store) Projects(ctx context.Context, accountID string) ([]account.Project, error) {
 	return readAll(ctx, s, scanProject, `SELECT `+projectColumns+` FROM projects WHERE account_id = ? ORDER BY name`, accountID)
+}
+
+// UnknownProjects gives those of the ids that no project has.
+func (s *Store) UnknownProjects(ctx context.Context, ids []phone.ProjectID) ([]phone.ProjectID, error) {
+	known, err := readAll(ctx, s, one[phone.ProjectID], `SELECT id FROM projects WHERE `+s.in("id"), list(s.dialect, ids))
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id phone.ProjectID) bool { return slices.Contains(known, id) }), nil
 }
 
 // RenameProject gives a project another name. Conditions of policies go by the name, so that all tokens of the account's users

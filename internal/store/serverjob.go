@@ -230,7 +230,7 @@ func (t *tx) endServerJobs(ctx context.Context, servers []phone.ServerID) error 
 
 // endServerJob ends one job, and with it what is being done with its server.
 func (t *tx) endServerJob(ctx context.Context, job phone.ServerJob, failure *phone.Failure, receipt *phone.ServerReceipt) error {
-	n, err := t.exec(ctx, `UPDATE server_jobs SET ended_at = ?, failure = ?, receipt = ? WHERE id = ? AND server_id = ? AND ended_at IS NULL`,
+	n, err := t.exec(ctx, `UPDATE server_jobs SET ended_at = ?, failure = ?, receipt = ?, owner = NULL, incarnation = NULL WHERE id = ? AND server_id = ? AND ended_at IS NULL`,
 		t.at, optionalJSON(failure), optionalJSON(receipt), job.ID, job.Server)
 	if err == nil {
 		err = expect(n, 1, "servers' jobs")
@@ -322,41 +322,6 @@ func (s *Store) ServerJob(ctx context.Context, project phone.ProjectID, id phone
 		return nil, phone.Errorf(phone.NotFound, phone.ReasonJobNotFound, "there is none with this id")
 	}
 	return found, err
-}
-
-// EmptiedServers gives the servers that are to be deleted, whose phones are all gone and whose hosts have not been looked at since. What is at
-// work on a server's shared storage ends first: it could write what was looked for.
-func (s *Store) EmptiedServers(ctx context.Context) ([]phone.Emptied, error) {
-	return readAll(ctx, s, func(row scanner) (phone.Emptied, error) {
-		var r serverRow
-		var e phone.Emptied
-		var at int64
-		err := row.Scan(append(r.into(), &e.Job, &at)...)
-		e.Server, e.At = r.server(), timeOf(at)
-		return e, err
-	}, `SELECT `+columns("s", serverColumns)+`, j.id, j.emptied_at FROM server_jobs j JOIN servers s ON s.id = j.server_id WHERE j.ended_at IS NULL AND j.attempt IS NULL AND j.emptied_at IS NOT NULL AND NOT EXISTS
-		(SELECT 1 FROM server_jobs w WHERE w.server_id = j.server_id AND w.ended_at IS NULL AND w.attempt IS NOT NULL) ORDER BY j.seq`)
-}
-
-// RemoveServer ends the deletion of an emptied server: with a failure the server stays, without one it goes, and the receipt is kept. It
-// changes nothing when somebody else has done it.
-func (s *Store) RemoveServer(ctx context.Context, e phone.Emptied, failure *phone.Failure, receipt *phone.ServerReceipt) error {
-	return s.tx(ctx, func(t *tx) error {
-		if _, err := t.exec(ctx, `SELECT id FROM servers WHERE id = ?`+t.lockRemoval, e.Server.ID); err != nil {
-			return fmt.Errorf("lock the server: %w", err)
-		}
-		jobs, err := all(ctx, t, scanServerJob, `SELECT `+serverJobColumns+` FROM server_jobs WHERE id = ? AND server_id = ? AND ended_at IS NULL`+t.lock, e.Job, e.Server.ID)
-		if err != nil || len(jobs) == 0 {
-			return err
-		}
-		if receipt != nil {
-			receipt.Phones = jobs[0].Phones
-		}
-		if err := t.endServerJob(ctx, jobs[0], failure, receipt); err != nil || failure != nil {
-			return err
-		}
-		return t.deleteServer(ctx, e.Server.ID)
-	})
 }
 
 // deleteServer removes a server without phones, and what hangs on it; its tags go by themselves.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/lethe-cloud/lethe/internal/audit"
 	"github.com/lethe-cloud/lethe/internal/fleet"
@@ -68,27 +69,45 @@ func (t *tx) lockShares(ctx context.Context, project phone.ProjectID, ids []stri
 	return servers, waiting, nil
 }
 
-// claimable is the condition that a job s about a shared storage is the oldest unfinished one of its server, and that nobody works on it: nobody
-// ever did, whoever did has no lease any more, or it is this start of the replica, which says that it does not. Its arguments are the
-// replica, its incarnation, and the jobs that it works on.
+// unowned is the condition that nobody works on a server's job s: nobody ever did, it was given back, or whoever did has no lease any more.
+const unowned = `(s.owner IS NULL OR NOT EXISTS (SELECT 1 FROM replicas r WHERE r.id = s.owner AND r.incarnation = s.incarnation AND r.expires_at > 0))`
+
+// free is the condition that a server's job s is due, and unowned, or owned by this start of a replica, which says that it does not work on it.
+// Its arguments are those of freeArgs.
+func (d dialect) free(column string) string {
+	return `coalesce(s.due_at, 0) NOT BETWEEN ? AND ? AND (` + unowned + ` OR s.owner = ? AND (s.incarnation <> ? OR NOT (` + d.in(column) + `)))`
+}
+
+// longestWait is how long what was given back may wait. What is due later was given back by a process whose clock was ahead, and is due.
+const longestWait = time.Minute
+
+// freeArgs are the arguments of free: what is not due yet, the replica, its incarnation, and what it works on, as the column has it.
+func freeArgs[T ~string](d dialect, now int64, replica phone.ReplicaID, incarnation int64, held []T) []any {
+	if held == nil {
+		held = []T{}
+	}
+	return []any{now + 1, now + longestWait.Microseconds(), replica, incarnation, list(d, held)}
+}
+
+// dueAt is when what is given back now is due.
+func (t *tx) dueAt(wait time.Duration) int64 { return t.at + min(wait, longestWait).Microseconds() }
+
+// claimable is the condition that a job s about a shared storage is the oldest unfinished one of its server, and free. Its arguments are
+// freeArgs with the jobs held.
 func (d dialect) claimable() string {
 	return `s.ended_at IS NULL AND s.attempt IS NOT NULL
-		AND NOT EXISTS (SELECT 1 FROM server_jobs e WHERE e.server_id = s.server_id AND e.ended_at IS NULL AND e.attempt IS NOT NULL AND e.seq < s.seq)
-		AND (s.owner IS NULL OR NOT EXISTS (SELECT 1 FROM replicas r WHERE r.id = s.owner AND r.incarnation = s.incarnation AND r.expires_at > 0)
-			OR s.owner = ? AND (s.incarnation <> ? OR NOT (` + d.in("s.id") + `)))`
+		AND NOT EXISTS (SELECT 1 FROM server_jobs e WHERE e.server_id = s.server_id AND e.ended_at IS NULL AND e.attempt IS NOT NULL AND e.seq < s.seq) AND ` + d.free("s.id")
 }
 
 // ClaimShares makes the replica the owner of up to most jobs about shared storages that nobody works on, the oldest of each server, besides
-// those that it works on already (held). It looks before it writes, since most of the time there is none.
+// those that it works on already (held): first those that could have been claimed longest. It looks before it writes, since most of the time there is none.
 func (s *Store) ClaimShares(ctx context.Context, replica phone.ReplicaID, held []phone.JobID, most int) ([]phone.ServerTask, error) {
 	incarnation := s.incarnation(replica)
 	if most < 1 || incarnation == 0 {
 		return nil, nil
 	}
-	if held == nil {
-		held = []phone.JobID{}
-	}
-	free, err := readAll(ctx, s, one[phone.JobID], `SELECT s.id FROM server_jobs s WHERE `+s.claimable()+` ORDER BY s.seq LIMIT ?`, replica, incarnation, list(s.dialect, held), most)
+	free, err := readAll(ctx, s, one[phone.JobID], `SELECT s.id FROM server_jobs s WHERE `+s.claimable()+` ORDER BY coalesce(s.due_at, s.created_at), s.seq LIMIT ?`,
+		append(freeArgs(s.dialect, micros(s.now()), replica, incarnation, held), most)...)
 	if err != nil || len(free) == 0 {
 		return nil, err
 	}
@@ -96,7 +115,7 @@ func (s *Store) ClaimShares(ctx context.Context, replica phone.ReplicaID, held [
 	err = s.tx(ctx, func(t *tx) error {
 		tasks = nil
 		locked, err := all(ctx, t, one[phone.JobID], `SELECT s.id FROM server_jobs s WHERE `+t.in("s.id")+` AND `+t.claimable()+` ORDER BY s.id`+t.skipLocked,
-			list(t.dialect, free), replica, incarnation, list(t.dialect, held))
+			append([]any{list(t.dialect, free)}, freeArgs(t.dialect, t.at, replica, incarnation, held)...)...)
 		if err != nil || len(locked) == 0 {
 			return err
 		}
@@ -107,7 +126,7 @@ func (s *Store) ClaimShares(ctx context.Context, replica phone.ReplicaID, held [
 		if err := expect(n, len(locked), "servers' jobs"); err != nil {
 			return err
 		}
-		tasks, err = all(ctx, t, scanServerTask, `SELECT `+columns("j", serverJobColumns)+`, j.attempt, `+columns("s", serverColumns)+`, r.payload FROM server_jobs j
+		tasks, err = all(ctx, t, scanServerTask, `SELECT `+columns("j", serverJobColumns)+`, j.attempt, j.away_at, `+columns("s", serverColumns)+`, r.payload FROM server_jobs j
 			JOIN servers s ON s.id = j.server_id JOIN requests r ON r.id = j.request_id WHERE `+t.in("j.id")+` ORDER BY j.seq`, list(t.dialect, locked))
 		for i := range tasks {
 			tasks[i].Fence.Replica = replica
@@ -123,10 +142,14 @@ func scanServerTask(row scanner) (phone.ServerTask, error) {
 		j       serverJobRow
 		s       serverRow
 		payload string
+		away    *int64
 	)
-	err := row.Scan(slices.Concat(j.into(), []any{&task.Fence.Attempt}, s.into(), []any{&payload})...)
+	err := row.Scan(slices.Concat(j.into(), []any{&task.Fence.Attempt, &away}, s.into(), []any{&payload})...)
 	if err != nil {
 		return task, err
+	}
+	if away != nil {
+		task.Away = timeOf(*away)
 	}
 	if task.Job, err = j.job(); err != nil {
 		return task, err
@@ -157,15 +180,31 @@ func (s *Store) EndShare(ctx context.Context, f phone.Fence, end phone.ShareEnd)
 	if end.Listing != nil {
 		output = asJSON(end.Listing)
 	}
-	return s.tx(ctx, func(t *tx) error {
-		n, err := t.exec(ctx, `UPDATE server_jobs AS j SET ended_at = ?, output = ?, failure = ?, owner = NULL, incarnation = NULL WHERE `+fencedShare,
-			append([]any{t.at, output, optionalJSON(end.Failure)}, t.fenceArgs(f)...)...)
+	return s.fenced(ctx, "end a job about a shared storage", `UPDATE server_jobs AS j SET ended_at = ?, output = ?, failure = ?, owner = NULL, incarnation = NULL WHERE `+fencedShare,
+		func(t *tx) []any { return append([]any{t.at, output, optionalJSON(end.Failure)}, s.fenceArgs(f)...) })
+}
+
+// EndShares ends, with the failure, the jobs about shared storages that nobody works on and whose servers are to be deleted, and says how many. It
+// looks before it writes.
+func (s *Store) EndShares(ctx context.Context, failure phone.Failure) (int, error) {
+	const waiting = `s.ended_at IS NULL AND s.attempt IS NOT NULL AND ` + unowned + ` AND EXISTS (SELECT 1 FROM servers v WHERE v.id = s.server_id AND v.doing = 'delete')`
+	there, err := readAll(ctx, s, one[int], `SELECT 1 FROM server_jobs s WHERE `+waiting+` LIMIT 1`)
+	if err != nil || len(there) == 0 {
+		return 0, err
+	}
+	var ended int
+	err = s.tx(ctx, func(t *tx) error {
+		ended = 0
+		jobs, err := all(ctx, t, one[phone.JobID], `SELECT s.id FROM server_jobs s WHERE `+waiting+` ORDER BY s.id`+t.skipLocked)
+		if err != nil || len(jobs) == 0 {
+			return err
+		}
+		n, err := t.exec(ctx, `UPDATE server_jobs SET ended_at = ?, failure = ?, owner = NULL, incarnation = NULL WHERE `+t.in("id"), t.at, asJSON(failure), list(t.dialect, jobs))
 		if err != nil {
-			return fmt.Errorf("end a job about a shared storage: %w", err)
+			return fmt.Errorf("end jobs about shared storages: %w", err)
 		}
-		if n == 0 {
-			return phone.Errorf(phone.Conflict, phone.ReasonFenced, "the job is not this attempt's any more")
-		}
-		return nil
+		ended = len(jobs)
+		return expect(n, len(jobs), "servers' jobs")
 	})
+	return ended, err
 }

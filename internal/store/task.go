@@ -11,18 +11,25 @@ import (
 	"github.com/lethe-cloud/lethe/internal/phone"
 )
 
-// AcceptTask reads the phones, decides with phone.DecideTask, writes the request, with the task, and its jobs, and sets going what has its
-// turn. The phones are not changed. With a key it is as AcceptResetOnce.
+// AcceptTask reads the phones, decides with phone.DecideTask, and for an export with phone.OneObjectEach, writes the request, with the task, and its
+// jobs, and sets going what has its turn. The phones are not changed. With a key it is as AcceptResetOnce.
 func (s *Store) AcceptTask(ctx context.Context, in fleet.AcceptTask) (phone.RequestID, []phone.Outcome, error) {
 	return s.accept(ctx, in.Request, in.Key, func(t *tx) ([]phone.Outcome, error) { return t.acceptTask(ctx, in) })
 }
 
 func (t *tx) acceptTask(ctx context.Context, in fleet.AcceptTask) ([]phone.Outcome, error) {
-	targets, err := t.resetTargets(ctx, in.Request.Project, in.Items)
+	items, err := t.refuseSecondExports(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	accepted, outcomes := phone.DecideTask(in.Items, targets)
+	targets, err := t.resetTargets(ctx, in.Request.Project, items)
+	if err != nil {
+		return nil, err
+	}
+	accepted, outcomes := phone.DecideTask(items, targets)
+	if in.Request.Kind == phone.KindExport {
+		accepted = phone.OneObjectEach(accepted, outcomes, in.Tasks)
+	}
 	outcomes = append(outcomes, in.Refused...)
 	in.Request.Refused = len(outcomes) - len(accepted)
 	audit.From(ctx).Note(string(in.Request.ID), taskChanges(accepted, outcomes))
@@ -48,6 +55,48 @@ func (t *tx) acceptTask(ctx context.Context, in fleet.AcceptTask) ([]phone.Outco
 		return nil, err
 	}
 	return outcomes, t.startTasks(ctx, slices.Sorted(maps.Keys(servers)))
+}
+
+// refuseSecondExports gives the items of a task. Of an export, those have an error whose object an unfinished export of the project writes: the second
+// would have the checksum of the first beside it for a while, or for good. A project's calls that export are accepted one after the other.
+func (t *tx) refuseSecondExports(ctx context.Context, in fleet.AcceptTask) ([]phone.ResetItem, error) {
+	if in.Request.Kind != phone.KindExport {
+		return in.Items, nil
+	}
+	if _, err := t.exec(ctx, `SELECT id FROM projects WHERE id = ?`+t.lock, in.Request.Project); err != nil {
+		return nil, fmt.Errorf("lock the project: %w", err)
+	}
+	written := map[phone.Object]bool{}
+	err := t.each(ctx, func(row scanner) error {
+		var payload string
+		var task phone.Task
+		if err := row.Scan(&payload); err != nil {
+			return err
+		}
+		err := fromJSON(payload, &task)
+		for _, object := range task.Objects {
+			written[object] = true
+		}
+		return err
+	}, `SELECT coalesce(nullif(j.payload, ''), r.payload) FROM jobs j JOIN requests r ON r.id = j.request_id
+		WHERE j.stage = 'working' AND j.kind = 'export' AND j.project_id || '' = ?`, in.Request.Project)
+	if err != nil {
+		return nil, fmt.Errorf("read unfinished exports: %w", err)
+	}
+	items := slices.Clone(in.Items)
+	for i := range items {
+		task := in.Request.Task
+		if in.Tasks != nil {
+			task = &in.Tasks[i]
+		}
+		if items[i].Err == nil && task != nil && len(task.Objects) > 0 && written[task.Objects[0]] {
+			items[i].Err = &phone.Error{
+				Code: phone.Conflict, Reason: phone.ReasonObjectInvalid, Field: "object_path",
+				Msg: "an export to " + task.Objects[0].String() + " has not ended: wait for its end, or name another object",
+			}
+		}
+	}
+	return items, nil
 }
 
 // taskChanges is what the audit trail says of a decided task: what it does stands with the request.

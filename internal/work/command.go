@@ -120,7 +120,8 @@ const taskGrace = 10 * time.Second
 // execTask makes one call of a program in the phone. Its time limit ends the program in the phone, and a host that does not answer by then
 // is one that does not answer.
 func (t *task) execTask(command driver.Command) (driver.Result, error) {
-	if err := t.dropped(); err != nil { // the process may have been paused since the phone was looked at
+	if err := t.stillHeld(t.hard); err != nil { // the host may have been away for long, or the process paused, since the phone was looked at
+		t.lost = t.lost || phone.ReasonOf(err) == phone.ReasonFenced
 		return driver.Result{}, err
 	}
 	ctx, cancel := context.WithTimeout(t.hard, t.engine.TaskTimeout+taskGrace)

@@ -36,7 +36,8 @@ type Config struct {
 	Unclaimed    time.Duration // a delivery that nobody claimed for this long is repeated; 30 s
 	HostDeadline time.Duration // how long a step waits for a host that does not answer; 10 min
 	TaskTimeout  time.Duration // how long a task may work in its phone; 10 min
-	// TransferTimeout is how long the export or import of a phone's data may take; 2 h.
+	EraseTimeout time.Duration // how long the shared storage of a server that goes may take to be destroyed; 1 h
+	// TransferTimeout is how long one attempt at the export or import of a phone's data may take in all; 2 h.
 	TransferTimeout time.Duration
 	JobRetention    time.Duration // how long a finished job is kept, at least; 0 keeps all for ever
 	// AuditRetention is how long an event of the audit trail is kept, at least; 0 keeps all for ever.
@@ -66,6 +67,7 @@ func New(c Config) *Engine {
 	c.Unclaimed = orDefault(c.Unclaimed, 30*time.Second)
 	c.HostDeadline = orDefault(c.HostDeadline, 10*time.Minute)
 	c.TaskTimeout = orDefault(c.TaskTimeout, 10*time.Minute)
+	c.EraseTimeout = orDefault(c.EraseTimeout, time.Hour)
 	c.TransferTimeout = orDefault(c.TransferTimeout, 2*time.Hour)
 	c.PruneEvery = orDefault(c.PruneEvery, time.Hour)
 	c.ReconcileGrace = orDefault(c.ReconcileGrace, time.Hour)
@@ -145,13 +147,16 @@ func (e *Engine) runLease(ctx context.Context) error {
 	group.Go(func() error { return e.prune(groupCtx) })
 	group.Go(func() error { return e.pruneAudit(groupCtx) })
 	group.Go(func() error { return e.reconcile(groupCtx) })
-	group.Go(func() error { return e.removeServers(groupCtx) })
 	var working sync.WaitGroup // what works jobs under the lease, which is renewed for as long as one of them does
-	working.Add(2)
+	working.Add(3)
 	group.Go(func() error {
 		working.Wait()
 		delivered()
 		return nil
+	})
+	group.Go(func() error {
+		defer working.Done()
+		return e.removeServers(attempt{stop: groupCtx, hard: hard, lease: lease})
 	})
 	group.Go(func() error {
 		defer working.Done()

@@ -36,6 +36,7 @@ type bench struct {
 	images  []phone.Image
 	request phone.RequestID // of the create jobs
 	config  work.Config
+	stop    func() // the engine that was started last
 }
 
 // soon is a boot timeout of phones that boot at once or never: a phone that the first look finds booted has booted in time, so how long it
@@ -143,6 +144,7 @@ func (b *bench) start() (stop func()) {
 		})
 	}
 	b.t.Cleanup(stop)
+	b.stop = stop
 	return stop
 }
 

@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -27,6 +28,7 @@ func (t *task) export() (phone.TaskEnd, error) {
 		return phone.TaskEnd{}, errNoBuckets()
 	}
 	object := t.Task.Objects[0]
+	t.until = time.Now().Add(t.engine.TransferTimeout)
 	var e *exporter
 	err := t.transferData("export the phone's data", func(ctx context.Context) (err error) {
 		e, err = t.exportTo(ctx, from, object)
@@ -37,7 +39,7 @@ func (t *task) export() (phone.TaskEnd, error) {
 	}
 	says := fmt.Sprintf("exported %d files and folders to %s: %d bytes, SHA-256 %s", e.entries, object, e.bytes, e.checksum())
 	if e.leftOut > 0 {
-		says += fmt.Sprintf("; left out %d sockets, devices and links to files that are left out", e.leftOut)
+		says += fmt.Sprintf("; left out %d sockets, devices, links to files that are left out and what no import would take", e.leftOut)
 	}
 	return phone.TaskEnd{Output: says}, nil
 }
@@ -46,14 +48,23 @@ func errNoBuckets() error {
 	return phone.Errorf(phone.NotFound, phone.ReasonObjectNotFound, "the installation has no bucket any more")
 }
 
-// exportTo is one try. The checksum of what the object was before goes before the object becomes what it is now, and the new one comes after it:
-// at no time has an object the checksum of another.
+// exportTo is one try. The checksum of what the object was before goes before the object becomes what it is now, and the new one comes after it,
+// each after a look whether the job is still this attempt's. Two unfinished exports to one object are not accepted, so an object has the checksum
+// of another only where an attempt was paused between such a look and the end of its write: an import refuses it then.
 func (t *task) exportTo(ctx context.Context, from driver.Packer, object phone.Object) (*exporter, error) {
-	e := &exporter{include: leastPaths(t.Task.Include), exclude: t.Task.Exclude, sum: sha256.New(), above: map[string]bool{}}
+	e := &exporter{include: leastPaths(t.Task.Include), exclude: t.Task.Exclude, sum: sha256.New(), above: map[string]bool{}, rules: newImportRules()}
 	_, err := t.engine.Objects.Put(ctx, t.Job.Project, object, func(w io.Writer) error {
 		e.out = tar.NewWriter(io.MultiWriter(w, e.sum, e))
 		for _, e.reading = range e.include {
-			if err := t.pack(ctx, from, packedPath(e.reading), e.entry); err != nil {
+			err := t.pack(ctx, from, packedPath(e.reading), func(header *tar.Header, content io.Reader) error {
+				t.answered = time.Now()
+				err := e.entry(header, content)
+				if err == nil {
+					t.answered = time.Now()
+				}
+				return err
+			})
+			if err != nil {
 				return err
 			}
 		}
@@ -72,6 +83,9 @@ func (t *task) exportTo(ctx context.Context, from driver.Packer, object phone.Ob
 		return nil, err
 	}
 	_, err = t.engine.Objects.Put(ctx, t.Job.Project, object.Checksum(), func(w io.Writer) error {
+		if err := t.stillHeld(ctx); err != nil {
+			return err
+		}
 		_, err := fmt.Fprintf(w, "# %d bytes, of phone %s, job %s\n%s  %s\n", e.bytes, t.Phone.ID, t.Job.ID, e.checksum(), path.Base(object.Key))
 		return err
 	})
@@ -84,19 +98,6 @@ func (t *task) pack(ctx context.Context, from driver.Packer, name string, each f
 		return err
 	}
 	return from.Pack(ctx, t.ref(), name, each)
-}
-
-// stillHeld is a last look before an object becomes another: an attempt that lost its job meanwhile leaves it as it is.
-func (t *task) stillHeld(ctx context.Context) error {
-	held, err := t.engine.Store.Holds(ctx, t.Fence)
-	if err == nil && !held {
-		err = errNotHeld()
-	}
-	return err
-}
-
-func errNotHeld() error {
-	return phone.Errorf(phone.Conflict, phone.ReasonFenced, "the job is not this attempt's any more")
 }
 
 // forget deletes an object that need not be there.
@@ -156,6 +157,7 @@ type exporter struct {
 	sum              hash.Hash
 	bytes            int64
 	above            map[string]bool // folders above what is exported, which were written
+	rules            *importRules    // what an import would take of the archive
 	entries, leftOut int
 }
 
@@ -191,6 +193,13 @@ func (e *exporter) entry(header *tar.Header, content io.Reader) error {
 		clean.Size = header.Size
 	case tar.TypeDir, tar.TypeSymlink, tar.TypeLink:
 	default:
+		e.leftOut++
+		return nil
+	}
+	if e.rules.full() {
+		return unfit("there are more files or folders than an archive may have that can be imported: name fewer paths")
+	}
+	if _, err := e.rules.clean(clean); err != nil { // /cache may be a link
 		e.leftOut++
 		return nil
 	}

@@ -73,8 +73,14 @@ func (t *task) failure(err error) phone.Failure {
 	if other, is := againOf[t.Job.Kind]; is {
 		failure.Detail = strings.Replace(failure.Detail, again, other, 1)
 	}
+	if failure.Reason == phone.ReasonHostGone && (t.Job.Kind.Task() || t.Job.Kind == phone.KindUpdate) {
+		failure.Detail += transferring
+	}
 	return failure
 }
+
+// transferring is of jobs that may run beside a transfer of their phone.
+const transferring = "; if the server answers otherwise, an export, import or push of this phone may have kept it from everything else of the phone: wait for its end first"
 
 const otherCure = "see the server's log for this job, then reset the phone again"
 

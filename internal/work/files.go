@@ -42,7 +42,7 @@ func (t *task) push() (phone.TaskEnd, error) {
 		return phone.TaskEnd{}, err
 	}
 	err = t.transfer("unpack the archive", func(ctx context.Context) error {
-		return t.unpack(ctx, func(w io.Writer) error {
+		return t.unpack(ctx, func(ctx context.Context, w io.Writer) error {
 			_, err := t.copyArchive(ctx, object, w)
 			return err
 		})
@@ -56,7 +56,7 @@ func (t *task) install() (phone.TaskEnd, error) {
 	folder := "data/local/tmp/lethe-" + string(t.Job.ID)
 	defer t.cleanUp("/" + folder)
 	err := t.transfer("copy the packages", func(ctx context.Context) error {
-		return t.unpack(ctx, func(w io.Writer) error { return t.packAll(ctx, folder, w) })
+		return t.unpack(ctx, func(ctx context.Context, w io.Writer) error { return t.packAll(ctx, folder, w) })
 	})
 	if err != nil {
 		return phone.TaskEnd{}, err
@@ -114,39 +114,44 @@ func (t *task) installParts(folder string) (driver.Result, error) {
 // transfers is how often a transfer is begun whose object store does not answer.
 const transfers = 5
 
-// transfer is call for what reads objects: an object store that does not answer is no host that does not, and the whole may take as long as a
-// task may.
-func (t *task) transfer(what string, do func(context.Context) error) error {
-	return t.transferWithin(t.engine.TaskTimeout, what, do)
-}
-
-// transferData is transfer for exports and imports, which may take longer, but are left at once when the process stops: whoever takes them over begins
-// them anew. It ends soon after the job has become somebody else's.
+// transferData is transfer for exports and imports, all steps of which have one deadline (task.until). They are left at once when the process stops:
+// whoever takes them over begins them anew.
 func (t *task) transferData(what string, do func(context.Context) error) error {
-	return t.transferWithin(t.engine.TransferTimeout, what, func(ctx context.Context) error {
+	return t.transfer(what, func(ctx context.Context) error {
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		defer context.AfterFunc(t.stop, func() { cancel(errStopped) })()
-		ctx, stop := t.whileHeld(ctx)
-		defer stop()
-		err := do(ctx)
-		cause := context.Cause(ctx)
-		if t.lost = phone.ReasonOf(cause) == phone.ReasonFenced; err != nil && (t.lost || errors.Is(cause, errStopped)) {
-			return cause
+		if err := do(ctx); err == nil || !errors.Is(context.Cause(ctx), errStopped) {
+			return err
 		}
-		return err
+		return errStopped
 	})
 }
 
-func (t *task) transferWithin(limit time.Duration, what string, do func(context.Context) error) error {
+// transfer is call for what reads or writes objects: an object store that does not answer is no host that does not, and each try may take as long as
+// a task may, or until the task's deadline. No try begins, and none goes on for long, when the job is not this attempt's any more.
+func (t *task) transfer(what string, do func(context.Context) error) error {
 	wait := newBackoff(100*time.Millisecond, 5*time.Second)
 	for try := 1; ; try++ {
 		err := t.call(what, func(hard context.Context) error {
-			ctx, cancel := context.WithTimeout(hard, limit)
+			until, limit := t.until, t.engine.TransferTimeout
+			if until.IsZero() {
+				until, limit = time.Now().Add(t.engine.TaskTimeout), t.engine.TaskTimeout
+			}
+			limited, cancel := context.WithDeadline(hard, until)
 			defer cancel()
-			err := do(ctx)
+			ctx, stop := t.whileHeld(limited)
+			defer stop()
+			err := context.Cause(ctx)
+			if err == nil {
+				err = do(ctx)
+			}
+			if cause := context.Cause(ctx); phone.ReasonOf(cause) == phone.ReasonFenced {
+				t.lost = true
+				return cause
+			}
 			switch {
-			case err != nil && ctx.Err() != nil && hard.Err() == nil:
+			case err != nil && limited.Err() != nil && hard.Err() == nil:
 				return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonTaskExpired, Err: err, Msg: fmt.Sprintf("it took longer than %s to %s", limit, what)}
 			case phone.ReasonOf(err) == phone.ReasonObjectsGone:
 				return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonObjectsGone, Err: err, Msg: said(err)}
@@ -166,51 +171,99 @@ func (t *task) transferWithin(limit time.Duration, what string, do func(context.
 	}
 }
 
-// unpack lets the phone unpack what write writes.
-func (t *task) unpack(ctx context.Context, write func(io.Writer) error) error {
+// unpack lets the phone unpack what write writes, whose context ends with the unpacking.
+func (t *task) unpack(ctx context.Context, write func(context.Context, io.Writer) error) error {
 	into, can := t.host.(driver.Unpacker)
 	if !can {
 		return phone.Errorf(phone.Unsupported, "", "server %s cannot put files into phones", t.Server.Name)
 	}
-	ctx, stop := t.whileHeld(ctx)
-	defer stop()
+	if err := t.stillHeld(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	r, w := io.Pipe()
 	var wrong error
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		wrong = t.guarded(func() error { return write(w) })
+		wrong = t.guarded(func() error { return write(ctx, &heard{w, t}) })
 		w.CloseWithError(wrong)
 	}()
+	// A host that does not notice that it was given up gets nothing more.
+	defer context.AfterFunc(ctx, func() { w.CloseWithError(context.Cause(ctx)) })()
 	err := t.dropped() // the process may have been paused since it looked
 	if err == nil {
 		err = into.Unpack(ctx, t.ref(), r)
 	}
 	r.CloseWithError(io.ErrClosedPipe)
+	if err != nil {
+		cancel() // the object may still be waited for
+	}
 	<-written
 	if err == nil && !errors.Is(wrong, io.ErrClosedPipe) { // seen after the archive's end, where the driver had stopped reading
 		err = wrong
 	}
-	if t.lost = phone.ReasonOf(context.Cause(ctx)) == phone.ReasonFenced; t.lost {
-		return context.Cause(ctx)
-	}
 	return err
+}
+
+// heard notes that the host takes what is written.
+type heard struct {
+	w    io.Writer
+	task *task
+}
+
+func (h *heard) Write(p []byte) (int, error) {
+	if len(p) == 0 { // a pipe would wait for a reader of nothing
+		return 0, nil
+	}
+	n, err := h.w.Write(p)
+	if err == nil {
+		h.task.answered = time.Now()
+	}
+	return n, err
 }
 
 // heldEvery is how often a task that puts files into a phone looks whether it is still its own.
 const heldEvery = 2 * time.Second
 
-// whileHeld gives a context that ends with an error with ReasonFenced soon after the job has become somebody else's, or was ended by another job
-// of its phone. A host may keep everything else from a phone while it is given files (dockerd locks the container): what ended the task would wait
-// for its last byte.
+// whileHeld gives a context that has ended, with an error with ReasonFenced, when the job is not this attempt's, and ends with one soon after it has
+// become somebody else's, or was ended by another job of its phone. A host may keep everything else from a phone while it is given files (dockerd
+// locks the container): what ended the task would wait for its last byte.
 func (t *task) whileHeld(ctx context.Context) (context.Context, func()) {
-	return watched(ctx, func(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	if err := t.stillHeld(ctx); err != nil {
+		cancel(err)
+	}
+	ctx, stop := watched(ctx, func(ctx context.Context) error {
+		if err := t.dropped(); err != nil {
+			return err
+		}
+		if held, err := t.engine.Store.Holds(ctx, t.Fence); err == nil && !held {
+			return errNotHeld()
+		}
+		return nil // a database that does not answer may at the next look
+	})
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// stillHeld looks whether the job is still this attempt's, and waits for a database that does not answer: nothing is begun in a phone, and no object
+// becomes another, on a guess. It fails with ReasonFenced when the job is somebody else's or has ended, and as dropped does.
+func (t *task) stillHeld(ctx context.Context) error {
+	return t.engine.retryStore(ctx, func() error {
+		if err := t.dropped(); err != nil {
+			return err
+		}
 		held, err := t.engine.Store.Holds(ctx, t.Fence)
 		if err == nil && !held {
 			return errNotHeld()
 		}
-		return nil
+		return unknown(ctx, err)
 	})
+}
+
+func errNotHeld() error {
+	return phone.Errorf(phone.Conflict, phone.ReasonFenced, "the job is not this attempt's any more")
 }
 
 // watched gives a context that ends with the first error that look gives: it looks every heldEvery, until the second result is called.
@@ -310,7 +363,16 @@ func (t *task) sharePath() string {
 // cleanArchive copies a tar and refuses one with a name or a link that leads out of its root directory, with anything but files, folders and
 // links, or whose files have more than most bytes in all: an archive may say that a file is sparse and be small itself.
 func cleanArchive(from io.Reader, to io.Writer, most int64) (int, error) {
-	return copyCleaned(from, to, most, cleanHeader)
+	return copyCleaned(from, to, most, cleanInside)
+}
+
+// cleanInside is cleanHeader for archives whose relative links may not lead out of them.
+func cleanInside(h *tar.Header) (*tar.Header, error) {
+	clean, err := cleanHeader(h)
+	if err == nil && h.Typeflag == tar.TypeSymlink && !path.IsAbs(h.Linkname) && leadsOut(path.Dir(clean.Name)+"/"+h.Linkname) {
+		return nil, unfit("the archive has the link %q to %q, which leads out of it", cutName(h.Name), cutName(h.Linkname))
+	}
+	return clean, err
 }
 
 // copyCleaned is cleanArchive with what clean makes of each entry; nil leaves one out.
@@ -374,7 +436,7 @@ func notTar(source *driver.Source, err error) error {
 	return unfit("the object is no whole tar archive: %v", err)
 }
 
-// cleanHeader gives what a phone is told of an entry.
+// cleanHeader gives what a phone is told of an entry. A symbolic link may lead anywhere.
 func cleanHeader(h *tar.Header) (*tar.Header, error) {
 	if strings.ContainsRune(h.Name+h.Linkname, 0) || leadsOut(h.Name) {
 		return nil, unfit("the archive has the name %q, which leads out of it", cutName(h.Name))
@@ -387,9 +449,6 @@ func cleanHeader(h *tar.Header) (*tar.Header, error) {
 	case tar.TypeReg, tar.TypeGNUSparse:
 		clean.Typeflag, clean.Size = tar.TypeReg, h.Size
 	case tar.TypeSymlink:
-		if !path.IsAbs(h.Linkname) && leadsOut(path.Dir(clean.Name)+"/"+h.Linkname) {
-			return nil, unfit("the archive has the link %q to %q, which leads out of it", cutName(h.Name), cutName(h.Linkname))
-		}
 		clean.Linkname = h.Linkname
 	case tar.TypeLink:
 		if leadsOut(h.Linkname) {

@@ -21,9 +21,25 @@ type memoryObjects struct {
 	away  int // so many openings fail
 	full  bool
 	then  map[string][]byte // what objects become once they were opened
+	lost  int               // so many answers to writings are a host's that does not answer
+	hang  int               // of this opening, counted down to 1, the reading hangs until it is given up
+	hung  chan struct{}     // closed then
+	put   func(key string)  // called after an object was written
 }
 
-func (o *memoryObjects) Open(_ context.Context, _ phone.ProjectID, object phone.Object) (io.ReadCloser, int64, error) {
+// hanging is what never comes.
+type hanging struct {
+	ctx  context.Context
+	hung chan struct{}
+}
+
+func (h hanging) Read([]byte) (int, error) {
+	close(h.hung)
+	<-h.ctx.Done()
+	return 0, &phone.Error{Code: phone.Unavailable, Reason: phone.ReasonObjectsGone, Msg: "given no more time", Err: h.ctx.Err()}
+}
+
+func (o *memoryObjects) Open(ctx context.Context, _ phone.ProjectID, object phone.Object) (io.ReadCloser, int64, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.away > 0 {
@@ -33,6 +49,11 @@ func (o *memoryObjects) Open(_ context.Context, _ phone.ProjectID, object phone.
 	content, there := o.files[object.Key]
 	if !there {
 		return nil, 0, phone.Errorf(phone.NotFound, phone.ReasonObjectNotFound, "the project has no object %s", object)
+	}
+	if o.hang > 0 {
+		if o.hang--; o.hang == 0 {
+			return io.NopCloser(hanging{ctx, o.hung}), int64(len(content)), nil
+		}
 	}
 	if next, changes := o.then[object.Key]; changes {
 		o.files[object.Key] = next
@@ -45,8 +66,15 @@ func (o *memoryObjects) Put(_ context.Context, _ phone.ProjectID, object phone.O
 	if err := write(&b); err != nil {
 		return 0, err
 	}
+	if o.put != nil {
+		defer o.put(object.Key)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.lost > 0 {
+		o.lost--
+		return 0, phone.Errorf(phone.Unavailable, "", "the phone's files end too early")
+	}
 	if o.full {
 		return 0, phone.Errorf(phone.Exhausted, phone.ReasonStoreFull, "the object store is full")
 	}

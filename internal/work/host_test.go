@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -41,7 +42,8 @@ type memoryInstance struct {
 	ran      []string // commands and calls of pm
 	exit     int      // what commands end with
 	packages map[string]bool
-	files    map[string][]byte // what was unpacked in it, by name
+	files    map[string][]byte      // what was unpacked in it, by name
+	headers  map[string]*tar.Header // of files that were unpacked
 	session  []string
 }
 
@@ -103,12 +105,18 @@ func (h *memoryHost) count(call string) int {
 	return n
 }
 
+// errDeaf of a hook is of a host that does not notice that a call was given up.
+var errDeaf = errors.New("deaf")
+
 func (h *memoryHost) enter(ctx context.Context, call string, ref driver.Ref) error {
 	h.mu.Lock()
 	h.calls = append(h.calls, call)
 	hook := h.hook
 	h.mu.Unlock()
-	if err := hook(ctx, call, ref); err != nil {
+	switch err := hook(ctx, call, ref); {
+	case errors.Is(err, errDeaf):
+		return nil
+	case err != nil:
 		return err
 	}
 	return ctx.Err()
@@ -392,7 +400,10 @@ func (h *memoryHost) Unpack(ctx context.Context, ref driver.Ref, archive io.Read
 		if i.files == nil {
 			i.files = map[string][]byte{}
 		}
-		i.files[header.Name] = content
+		if i.headers == nil {
+			i.headers = map[string]*tar.Header{}
+		}
+		i.files[header.Name], i.headers[header.Name] = content, header
 		h.mu.Unlock()
 	}
 }
@@ -408,7 +419,7 @@ func (h *memoryHost) Pack(ctx context.Context, ref driver.Ref, path string, each
 		h.mu.Unlock()
 		return phone.Errorf(phone.NotFound, "", "no instance runs")
 	}
-	files := maps.Clone(i.files)
+	files, headers := maps.Clone(i.files), maps.Clone(i.headers)
 	h.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		header := &tar.Header{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(name, "./"), Mode: 0o640, Uid: 1000, Size: int64(len(files[name]))}
@@ -419,6 +430,9 @@ func (h *memoryHost) Pack(ctx context.Context, ref driver.Ref, path string, each
 		}
 		if folder {
 			header.Typeflag, header.Size = tar.TypeDir, 0
+		}
+		if h := headers[name]; h != nil && h.Typeflag == tar.TypeSymlink {
+			header.Typeflag, header.Linkname, header.Size = tar.TypeSymlink, h.Linkname, 0
 		}
 		if err := each(header, bytes.NewReader(files[name])); err != nil {
 			return err

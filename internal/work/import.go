@@ -14,6 +14,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/phone"
@@ -30,6 +31,7 @@ func (t *task) importData() (phone.TaskEnd, error) {
 		return phone.TaskEnd{}, errNoBuckets()
 	}
 	object := t.Task.Objects[0]
+	t.until = time.Now().Add(t.engine.TransferTimeout)
 	var seen importSeen
 	err := t.transferData("read the object", func(ctx context.Context) (err error) {
 		seen, err = t.verifyImport(ctx, object)
@@ -43,7 +45,7 @@ func (t *task) importData() (phone.TaskEnd, error) {
 		if err != nil {
 			return err
 		}
-		return t.unpack(ctx, func(w io.Writer) error { return t.writeImport(ctx, object, seen, folders, w) })
+		return t.unpack(ctx, func(ctx context.Context, w io.Writer) error { return t.writeImport(ctx, object, seen, folders, w) })
 	})
 	if err != nil {
 		return phone.TaskEnd{}, err
@@ -66,8 +68,8 @@ type importSeen struct {
 	bytes    int64
 	verified bool // there was a checksum, and it is the object's
 	entries  int
-	shared   int      // entries that were left out: they lie where the phone sees the shared storage
-	missing  []string // folders that have entries and are none, by name
+	shared   int                // entries that were left out: they lie where the phone sees the shared storage
+	missing  map[string]*folder // folders that have entries and are none: importRules.missing
 }
 
 // verifyImport reads the object for the first time. An object that is not what its checksum says is refused as that, whatever else is wrong with it.
@@ -85,8 +87,7 @@ func (t *task) verifyImport(ctx context.Context, object phone.Object) (importSee
 		return importSeen{}, phone.Errorf(phone.Invalid, phone.ReasonChecksum, "the object %s has the SHA-256 %s, and its checksum says %s", object, seen.sum, want)
 	}
 	seen.verified = want != ""
-	seen.shared = rules.shared
-	seen.missing = slices.Sorted(maps.Keys(rules.missing))
+	seen.shared, seen.missing = rules.shared, rules.missing
 	return seen, err
 }
 
@@ -147,12 +148,13 @@ func errChecksum(object phone.Object) error {
 	return phone.Errorf(phone.Invalid, phone.ReasonChecksum, "%s is no checksum: write it as sha256sum does, or delete it", object.Checksum())
 }
 
-// foldersAbove gives the headers of folders that an archive has entries in and does not have: as they are in the phone, or as those above them. So
-// whoever unpacks it is told of every folder before of what is in it, and follows no link that is in the place of one.
-func (t *task) foldersAbove(ctx context.Context, from driver.Packer, missing []string) ([]*tar.Header, error) {
+// foldersAbove gives the headers of folders that an archive has entries in and does not have: as they are in the phone, or as those above them, which
+// the archive may have. So whoever unpacks it is told of every folder before of what is in it, and follows no link that is in the place of one.
+func (t *task) foldersAbove(ctx context.Context, from driver.Packer, missing map[string]*folder) ([]*tar.Header, error) {
 	found, absent := map[string]*tar.Header{}, map[string]bool{}
 	seen := errors.New("seen")
-	for _, name := range missing { // those above come first
+	names := slices.Sorted(maps.Keys(missing))
+	for _, name := range names { // those above come first
 		if absent[path.Dir(name)] {
 			found[name], absent[name] = found[path.Dir(name)], true
 			continue
@@ -173,13 +175,15 @@ func (t *task) foldersAbove(ctx context.Context, from driver.Packer, missing []s
 		}
 		if found[name] == nil {
 			found[name], absent[name] = &tar.Header{Mode: 0o771}, true
-			if above := found[path.Dir(name)]; above != nil {
+			if above := missing[name]; above != nil { // what the folder above will be once the archive is unpacked
+				found[name].Uid, found[name].Gid, found[name].Mode = int(above.uid), int(above.gid), int64(above.mode)
+			} else if above := found[path.Dir(name)]; above != nil {
 				found[name].Uid, found[name].Gid, found[name].Mode, found[name].ModTime = above.Uid, above.Gid, above.Mode, above.ModTime
 			}
 		}
 	}
 	var folders []*tar.Header
-	for _, name := range missing {
+	for _, name := range names {
 		h := found[name]
 		folders = append(folders, &tar.Header{
 			Typeflag: tar.TypeDir, Name: "." + name + "/", Mode: h.Mode & 0o7777, Uid: h.Uid, Gid: h.Gid, ModTime: h.ModTime, Format: tar.FormatPAX,
@@ -212,19 +216,30 @@ const (
 // of the archive is in the place of. What lies in the server's shared storage, which a phone cannot write, is left out. Names are kept as numbers that
 // nobody outside can foresee: a big archive would take much memory otherwise.
 type importRules struct {
-	roots          []string
-	share          string // where the phone sees the shared storage, or ""
-	shared         int    // entries that were left out because of it
-	begun          bool   // every folder was named, or comes before what is in it
-	seed           maphash.Seed
-	folders, links map[uint64]bool
-	missing        map[string]bool
-	entries        int
+	roots   []string
+	share   string // where the phone sees the shared storage, or ""
+	shared  int    // entries that were left out because of it
+	begun   bool   // every folder was named, or comes before what is in it
+	seed    maphash.Seed
+	folders map[uint64]folder
+	links   map[uint64]bool
+	missing map[string]*folder // folders that have entries and are none; with the folder above, where the archive has that one itself
+	entries int
+}
+
+// folder is whose a folder is, and its mode.
+type folder struct {
+	uid, gid uint32
+	mode     uint16
+}
+
+func folderOf(h *tar.Header) folder {
+	return folder{uint32(h.Uid), uint32(h.Gid), uint16(h.Mode & 0o7777)}
 }
 
 func newImportRules() *importRules {
 	return &importRules{
-		roots: []string{"/data", "/cache"}, seed: maphash.MakeSeed(), folders: map[uint64]bool{}, links: map[uint64]bool{}, missing: map[string]bool{},
+		roots: []string{"/data", "/cache"}, seed: maphash.MakeSeed(), folders: map[uint64]folder{}, links: map[uint64]bool{}, missing: map[string]*folder{},
 	}
 }
 
@@ -243,10 +258,15 @@ func (r *importRules) begin(folders []*tar.Header, to io.Writer) error {
 		if err := head.WriteHeader(header); err != nil {
 			return err
 		}
-		r.folders[r.key(entryPath(header))] = true
+		r.folders[r.key(entryPath(header))] = folderOf(header)
 	}
 	r.begun = true
 	return head.Flush() // and no end: the archive goes on
+}
+
+// full reports whether no further entry is taken.
+func (r *importRules) full() bool {
+	return r.entries >= maxEntries || len(r.folders)+len(r.links) > maxFolders
 }
 
 // entryPath is the absolute path of an entry whose name is as cleanHeader gives it.
@@ -274,7 +294,7 @@ func (r *importRules) take(h *tar.Header) (bool, error) {
 	if name == "" && h.Typeflag == tar.TypeDir {
 		return false, nil
 	}
-	if r.entries++; r.entries > maxEntries || len(r.folders)+len(r.links) > maxFolders {
+	if r.full() {
 		return false, unfit("the archive has too many entries")
 	}
 	if within(r.share, name) || h.Typeflag == tar.TypeLink && within(r.share, "/"+h.Linkname) {
@@ -284,6 +304,7 @@ func (r *importRules) take(h *tar.Header) (bool, error) {
 	if h.Typeflag != tar.TypeDir && within(name, r.share) {
 		return false, unfit("the archive has %q, which is no folder, above the server's shared storage at %s", cutName(name), r.share)
 	}
+	r.entries++
 	if err := r.place(name); err != nil {
 		return false, err
 	}
@@ -292,9 +313,9 @@ func (r *importRules) take(h *tar.Header) (bool, error) {
 		if r.links[r.key(name)] {
 			return false, unfit("the archive has %q as a link and as a folder", cutName(name))
 		}
-		r.folders[r.key(name)] = true
+		r.folders[r.key(name)] = folderOf(h)
 	case tar.TypeSymlink:
-		if r.folders[r.key(name)] || r.missing[name] {
+		if r.isFolder(name) {
 			return false, unfit("the archive has %q as a folder and as a link", cutName(name))
 		}
 		r.links[r.key(name)] = true
@@ -312,19 +333,24 @@ func (r *importRules) place(name string) error {
 	if !slices.ContainsFunc(r.roots, func(root string) bool { return within(root, name) }) {
 		return unfit("the archive has %q, and takes what lies in %s alone", cutName(name), strings.Join(r.roots, " and "))
 	}
-	for folder := path.Dir(name); folder != "/"; folder = path.Dir(folder) {
-		if r.links[r.key(folder)] {
-			return unfit("the archive has %q in %q, which is a link", cutName(name), cutName(folder))
+	below := "" // the folder that was missing last
+	for at := path.Dir(name); at != "/"; at = path.Dir(at) {
+		if r.links[r.key(at)] {
+			return unfit("the archive has %q in %q, which is a link", cutName(name), cutName(at))
 		}
-		if r.folders[r.key(folder)] || r.missing[folder] {
+		if has, is := r.folders[r.key(at)]; is && below != "" {
+			r.missing[below] = &has
+		}
+		if r.isFolder(at) {
 			return nil
 		}
 		if r.begun {
 			return unfit("the archive was changed while it was unpacked")
 		}
-		if r.missing[folder] = true; len(r.missing) > maxMissing {
+		if r.missing[at] = nil; len(r.missing) > maxMissing {
 			return unfit("the archive has files in more than %d folders that it does not have itself", maxMissing)
 		}
+		below = at
 	}
 	return nil
 }
@@ -332,4 +358,11 @@ func (r *importRules) place(name string) error {
 // within reports whether name is folder, or below it. Both are absolute and clean; nothing is within "".
 func within(folder, name string) bool {
 	return folder != "" && (name == folder || strings.HasPrefix(name, folder+"/"))
+}
+
+// isFolder reports whether the archive has the folder, or something in it.
+func (r *importRules) isFolder(name string) bool {
+	_, has := r.folders[r.key(name)]
+	_, missing := r.missing[name]
+	return has || missing
 }

@@ -26,19 +26,28 @@ func (h *execHost) Exec(context.Context, driver.Ref, driver.Command) (driver.Res
 	return driver.Result{}, nil
 }
 
-// A process that was paused since it looked at the phone runs nothing in it any more: its task may be another's by now.
+// jobsHeld is a database that says whether a job is held.
+type jobsHeld struct {
+	Store
+	held bool
+}
+
+func (s jobsHeld) Holds(context.Context, phone.Fence) (bool, error) { return s.held, nil }
+
+// A process that was paused since it looked at the phone, or waited for its host, runs nothing in it any more: its task may be another's by now, or ended.
 func TestNoProgramAfterTheLease(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		ttl  time.Duration
+		held bool
 		want error
 		ran  int
-	}{{time.Hour, nil, 1}, {0, errLeaseLost, 0}} {
+	}{{time.Hour, true, nil, 1}, {0, true, errLeaseLost, 0}, {time.Hour, false, errNotHeld(), 0}} {
 		host := &execHost{}
 		at := attempt{stop: t.Context(), hard: t.Context(), lease: newLease(tt.ttl)}
-		do := &task{engine: New(Config{}), attempt: at, host: host}
-		if _, err := do.execTask(driver.Command{Args: []string{"id"}}); !errors.Is(err, tt.want) || host.ran != tt.ran {
-			t.Errorf("with a lease of %s: %v, run %d times; want %v, %d", tt.ttl, err, host.ran, tt.want, tt.ran)
+		do := &task{engine: New(Config{Store: jobsHeld{held: tt.held}}), attempt: at, host: host}
+		if _, err := do.execTask(driver.Command{Args: []string{"id"}}); phone.ReasonOf(err) != phone.ReasonOf(tt.want) || phone.ReasonOf(err) == "" && !errors.Is(err, tt.want) || host.ran != tt.ran {
+			t.Errorf("with a lease of %s, held %v: %v, run %d times; want %v, %d", tt.ttl, tt.held, err, host.ran, tt.want, tt.ran)
 		}
 	}
 }
@@ -160,7 +169,7 @@ func TestNoTransferAfterTheLease(t *testing.T) {
 	}
 	do, w := pausedTask(t, phone.KindPush, 0)
 	w.lease.renewed(time.Now().Add(-2 * time.Hour)) // since the host was looked at
-	err := do.unpack(t.Context(), func(to io.Writer) error { _, err := to.Write(w.archive); return err })
+	err := do.unpack(t.Context(), func(_ context.Context, to io.Writer) error { _, err := to.Write(w.archive); return err })
 	if !errors.Is(err, errLeaseLost) || len(w.calls) > 0 {
 		t.Errorf("files were unpacked after the lease: %q, %v", w.calls, err)
 	}

@@ -10,7 +10,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/lethe-cloud/lethe/internal/driver"
@@ -23,33 +22,13 @@ const shareWorkers = 16
 // workShares works the jobs about shared storages that nobody works on, again and again until the process stops. One that this attempt leaves is
 // begun anew by whoever claims it next: all of it again is the same as once.
 func (e *Engine) workShares(at attempt) error {
-	var (
-		mu      sync.Mutex
-		held    = map[phone.JobID]bool{}
-		workers sync.WaitGroup
-	)
-	defer workers.Wait()
-	for pause(at.stop, e.SweepEvery) {
-		mu.Lock()
-		mine := slices.Collect(maps.Keys(held))
-		mu.Unlock()
-		claimed, err := e.Store.ClaimShares(at.stop, e.Replica, mine, shareWorkers-len(mine))
+	return claiming(at, e.SweepEvery, shareWorkers, func(held []phone.JobID, most int) []phone.ServerTask {
+		claimed, err := e.Store.ClaimShares(at.stop, e.Replica, held, most)
 		if err != nil && at.stop.Err() == nil {
 			e.Logger.Warn("the jobs about shared storages could not be claimed: trying again", "err", err)
 		}
-		for _, job := range claimed {
-			mu.Lock()
-			held[job.Job.ID] = true
-			mu.Unlock()
-			workers.Go(func() {
-				e.workShare(at, job)
-				mu.Lock()
-				delete(held, job.Job.ID)
-				mu.Unlock()
-			})
-		}
-	}
-	return at.stop.Err()
+		return claimed
+	}, func(job phone.ServerTask) phone.JobID { return job.Job.ID }, func(job phone.ServerTask) { e.workShare(at, job) })
 }
 
 // shareTask is one attempt at one job about a shared storage. It borrows from task what is the same for all work on a host.
@@ -63,10 +42,17 @@ func (e *Engine) workShare(at attempt, job phone.ServerTask) {
 		engine: e, attempt: at,
 		Assignment: phone.Assignment{Server: job.Server, Fence: job.Fence, Task: job.Task, Job: phone.Job{ID: job.Job.ID, Project: job.Job.Project, Server: job.Server.ID, Kind: job.Job.Kind}},
 		log:        e.Logger.With("job_id", job.Job.ID, "attempt", job.Fence.Attempt, "server_id", job.Server.ID, "driver", job.Server.Driver),
+		patience:   e.hostTry(),
 	}}
 	began := time.Now()
 	var end phone.ShareEnd
 	err := t.guarded(func() (err error) { end, err = t.do(); return err })
+	if err != nil && phone.CodeOf(err) == phone.Unavailable && t.failed(err) && !e.gone(job.Away) {
+		t.log.Warn("the host does not answer: the job is given back", "err", err)
+		if err = t.save(func(ctx context.Context) error { return e.Store.PostponeShare(ctx, t.Fence, e.hostPause()) }); err == nil {
+			return
+		}
+	}
 	if err != nil && t.failed(err) {
 		failure := t.shareFailure(err)
 		t.log.Warn("job failed", "reason", failure.Reason, "msg", failure.Msg)
@@ -115,6 +101,9 @@ func (t *shareTask) do() (phone.ShareEnd, error) {
 	if t.share, can = t.host.(driver.Sharer); !can {
 		return phone.ShareEnd{}, driver.ErrNoShare()
 	}
+	if err = t.answers(ctx); err != nil {
+		return phone.ShareEnd{}, err
+	}
 	var end phone.ShareEnd
 	switch t.Job.Kind {
 	case phone.KindSharePush, phone.KindAppPush:
@@ -132,6 +121,16 @@ func (t *shareTask) do() (phone.ShareEnd, error) {
 		return end, cause
 	}
 	return end, err
+}
+
+// answers asks the host whether it answers, before an archive is read for it in vain.
+func (t *shareTask) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, hostPatience)
+	defer cancel()
+	if _, err := t.host.Info(ctx); phone.CodeOf(err) == phone.Unavailable {
+		return t.hostGone("ask whether it answers", err)
+	}
+	return nil
 }
 
 // whileNeeded gives a context that ends soon after the job has become somebody else's, or its server is to be deleted, which waits for it.
@@ -304,7 +303,7 @@ func sharedHeader(h *tar.Header, app string) (*tar.Header, error) {
 	case h.Typeflag == tar.TypeLink && why != "":
 		return nil, unfit("the archive has the link %q to %q, which %s", cutName(h.Name), cutName(h.Linkname), why)
 	}
-	clean, err := cleanHeader(h)
+	clean, err := cleanInside(h)
 	if err != nil {
 		return nil, err
 	}

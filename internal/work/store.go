@@ -64,17 +64,25 @@ type Store interface {
 	// PruneAudit removes up to most events of the audit trail that are older than before, the oldest first, and says how many.
 	PruneAudit(ctx context.Context, before time.Time, most int) (int, error)
 
-	// EmptiedServers gives the servers that are to be deleted and have no phones any more. RemoveServer ends that: with a failure the server
-	// stays, without one it goes, and the receipt is kept. Again, or by two at once, it is the same as once.
-	EmptiedServers(ctx context.Context) ([]phone.Emptied, error)
+	// ClaimEmptied makes the replica the one that looks at the hosts of up to most servers that are to be deleted, have no phones and no work on
+	// their shared storages any more, and are nobody's. held are those that it has already. HoldsRemoval reports whether it still has one.
+	// SaveErasing keeps what is destroyed of the shared storage. PostponeRemoval gives one back that is not to be claimed for some time; away: its
+	// host did not answer. RemoveServer ends the deletion: with a failure the server stays, without one it goes, and the receipt is kept.
+	ClaimEmptied(ctx context.Context, replica phone.ReplicaID, held []phone.ServerID, most int) ([]phone.Emptied, error)
+	HoldsRemoval(ctx context.Context, server phone.Emptied) (bool, error)
+	SaveErasing(ctx context.Context, server phone.Emptied, erasing phone.ShareErasure) error
+	PostponeRemoval(ctx context.Context, server phone.Emptied, wait time.Duration, away bool) error
 	RemoveServer(ctx context.Context, server phone.Emptied, failure *phone.Failure, receipt *phone.ServerReceipt) error
 
 	// ClaimShares makes the replica the owner of up to most jobs about shared storages that nobody works on, and that are the oldest of their
 	// servers. held are those that it works on already. HoldsShare reports whether a job is unfinished and still the fence's, and whether its
-	// server is to be deleted, which waits for it. EndShare ends it.
+	// server is to be deleted, which waits for it. EndShare ends it, PostponeShare gives it back for some time because its host does not answer.
+	// EndShares ends, with the failure, those that nobody works on and whose servers are to be deleted, and says how many.
 	ClaimShares(ctx context.Context, replica phone.ReplicaID, held []phone.JobID, most int) ([]phone.ServerTask, error)
 	HoldsShare(ctx context.Context, fence phone.Fence) (held, deleting bool, err error)
 	EndShare(ctx context.Context, fence phone.Fence, end phone.ShareEnd) error
+	PostponeShare(ctx context.Context, fence phone.Fence, wait time.Duration) error
+	EndShares(ctx context.Context, failure phone.Failure) (int, error)
 
 	// DueServer claims, for ttl, the normal server whose comparison with its host is due longest, and makes it due again after
 	// every; false: there is none. ClaimServer claims one now; while another pass has it, it fails with Conflict. ReleaseServer ends

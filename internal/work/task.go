@@ -17,10 +17,13 @@ type task struct {
 	engine *Engine
 	phone.Assignment
 	attempt
-	host    driver.Driver
-	log     *slog.Logger
-	touched bool // with the rollback policy: this attempt may have stopped the old life
-	lost    bool // the job was seen to be another's, or ended
+	host     driver.Driver
+	log      *slog.Logger
+	patience time.Duration // how long a call waits for a host that does not answer; 0: host_deadline
+	touched  bool          // with the rollback policy: this attempt may have stopped the old life
+	lost     bool          // the job was seen to be another's, or ended
+	// until is when an export or import ends, whatever it is at; zero for all else. answered is when the host gave or took data of a transfer last.
+	until, answered time.Time
 }
 
 // attempt is what bounds one attempt in time.
@@ -156,8 +159,8 @@ func unknown(ctx context.Context, err error) error {
 	return err
 }
 
-// call makes one driver call. While the host does not answer it is repeated until the host's deadline; an error of unknown
-// kind is tried three times. Between tries the attempt leaves when the process stops.
+// call makes one driver call. While the host does not answer it is repeated until the host's deadline, which begins anew when it has answered
+// something, or as long as the task has patience; an error of unknown kind is tried three times. Between tries the attempt leaves when the process stops.
 func (t *task) call(what string, do func(context.Context) error) error {
 	wait := newBackoff(100*time.Millisecond, 5*time.Second)
 	var away time.Time // since when the host does not answer
@@ -174,21 +177,22 @@ func (t *task) call(what string, do func(context.Context) error) error {
 		case errors.Is(err, errStopped):
 			return err
 		case code == phone.Unavailable:
+			if !t.until.IsZero() && t.answered.After(away) { // what has a deadline itself may begin again as often as the host comes back
+				away = time.Time{}
+			}
 			if away.IsZero() {
 				away = time.Now()
 				t.log.Warn("the host does not answer: waiting for it", "step", what, "err", err)
 			}
-			if time.Since(away) > t.engine.HostDeadline {
-				return &phone.Error{
-					Code: phone.Unavailable, Reason: phone.ReasonHostGone, Err: err,
-					Msg: fmt.Sprintf("server %s did not answer for %s (%s): %s", t.Server.Name, t.engine.HostDeadline, what, said(err)),
-				}
+			if time.Since(away) > orDefault(t.patience, t.engine.HostDeadline) {
+				return t.hostGone(what, err)
 			}
 		case code == phone.Internal && (phone.ReasonOf(err) == "" || phone.ReasonOf(err) == phone.ReasonHostFailed),
 			phone.ReasonOf(err) == phone.ReasonEraseFailed:
 			if tries >= 3 {
 				return fmt.Errorf("%s: %w", what, err)
 			}
+			away = time.Time{}
 			t.log.Warn("the step failed: trying again", "step", what, "try", tries, "err", err)
 		default:
 			return fmt.Errorf("%s: %w", what, err)
@@ -196,6 +200,13 @@ func (t *task) call(what string, do func(context.Context) error) error {
 		if !wait.sleep(t.stop) {
 			return errStopped
 		}
+	}
+}
+
+func (t *task) hostGone(what string, err error) error {
+	return &phone.Error{
+		Code: phone.Unavailable, Reason: phone.ReasonHostGone, Err: err,
+		Msg: fmt.Sprintf("server %s did not answer for %s (%s): %s", t.Server.Name, t.engine.HostDeadline, what, said(err)),
 	}
 }
 

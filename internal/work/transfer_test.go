@@ -2,17 +2,23 @@ package work_test
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/lethe-cloud/lethe/internal/driver"
 	"github.com/lethe-cloud/lethe/internal/phone"
+	"github.com/lethe-cloud/lethe/internal/work"
 )
 
 func sumOf(content []byte) string {
@@ -184,40 +190,46 @@ func TestImportRefuses(t *testing.T) {
 	}
 }
 
-// A reset ends an export, whose object stays as it was, and an import, of which nothing is in the next life; neither keeps it waiting.
+// A reset or a restart ends an export, whose object stays as it was, and an import, of which nothing is in the phone afterwards, also when the host
+// goes on with it; neither is kept waiting.
 func TestTransfersOvertaken(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		kind phone.Kind
 		call string
-	}{{phone.KindExport, "pack"}, {phone.KindImport, "unpack"}} {
-		t.Run(string(c.kind), func(t *testing.T) {
+		by   phone.Kind
+	}{{phone.KindExport, "pack", phone.KindReset}, {phone.KindImport, "unpack", phone.KindReset}, {phone.KindExport, "pack", phone.KindRestart}, {phone.KindImport, "unpack", phone.KindRestart}} {
+		t.Run(fmt.Sprint(c.kind, " by ", c.by), func(t *testing.T) {
 			t.Parallel()
 			content := tarOf(t, entry{tar.TypeDir, "data/", "", ""}, entry{tar.TypeReg, "data/x", "", "x"})
 			b, objects := withObjects(t, map[string][]byte{"a.tar": content})
+			left := b.attemptLeft()
 			b.put(0, map[string]string{"data/": "", "data/y": "y"})
-			reached, ended1 := make(chan struct{}, 1), make(chan struct{})
+			reached := make(chan struct{}, 1)
 			b.host.onCall(func(ctx context.Context, call string, ref driver.Ref) error {
 				if call != c.call || ref.Generation != 1 {
 					return nil
 				}
 				reached <- struct{}{}
-				<-ctx.Done() // the host is at it until it is told to stop
-				close(ended1)
-				return &phone.Error{Code: phone.Unavailable, Msg: "given no more time", Err: ctx.Err()}
+				<-ctx.Done() // the host is told to stop, and goes on
+				return errDeaf
 			})
-			task := exportTask("a.tar", []string{"/data"}, nil)
-			request := b.task(c.kind, task, b.phones...)
+			request := b.task(c.kind, exportTask("a.tar", []string{"/data"}, nil), b.phones...)
 			<-reached
-			reset := b.reset(b.phones, nil)
+			generation, by := phone.Generation(1), phone.RequestID("")
+			if c.by == phone.KindReset {
+				generation, by = 2, b.reset(b.phones, nil)
+			} else {
+				by = b.power(c.by, b.phones...)
+			}
 			if j := b.await(request, "ended", ended)[0]; j.Phase != phone.PhaseFailed || j.Failure.Reason != phone.ReasonTaskEnded {
 				t.Errorf("%s %+v", j.Phase, j.Failure)
 			}
-			<-ended1
-			b.succeeded(reset)
-			b.host.set(b.ref(0, 2), func(i *memoryInstance) {
-				if len(i.files) > 0 {
-					t.Errorf("the next life has %q", i.files)
+			<-left
+			b.succeeded(by)
+			b.host.set(b.ref(0, generation), func(i *memoryInstance) {
+				if _, there := i.files["./data/x"]; there || generation == 2 && len(i.files) > 0 {
+					t.Errorf("the phone has %q", i.files)
 				}
 			})
 			if got, _ := objects.content("a.tar"); got != string(content) {
@@ -228,6 +240,251 @@ func TestTransfersOvertaken(t *testing.T) {
 			}
 		})
 	}
+}
+
+// attemptLeft gives what is closed when an attempt leaves its job to another. It is called before the engine starts, or starts it anew.
+func (b *bench) attemptLeft() <-chan struct{} {
+	b.t.Helper()
+	left := &leftWriter{left: make(chan struct{})}
+	b.stop()
+	b.config.Logger = slog.New(slog.NewTextHandler(left, nil))
+	b.start()
+	return left.left
+}
+
+// leftWriter is a log that waits for one line.
+type leftWriter struct {
+	left chan struct{}
+	once sync.Once
+}
+
+func (l *leftWriter) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("attempt left its job to another")) {
+		l.once.Do(func() { close(l.left) })
+	}
+	return len(p), nil
+}
+
+// A task that a restart ended while its host was away does not go on in the restarted phone when the host is back.
+func TestEndedWhileTheHostWasAway(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind phone.Kind
+		call string // during which the host goes away
+		next string // what must not be called after that
+		task phone.Task
+	}{
+		{phone.KindPush, "unpack", "unpack", objectTask("a.tar")}, {phone.KindImport, "unpack", "unpack", objectTask("a.tar")},
+		{phone.KindImport, "pack", "unpack", objectTask("deep.tar")}, {phone.KindExport, "pack", "pack", exportTask("e.tar", []string{"/data"}, nil)},
+		{phone.KindInstall, "unpack", "unpack", objectTask("a.apk")}, {phone.KindInstall, "exec pm", "exec pm", objectTask("a.apk")},
+		{phone.KindUninstall, "exec pm", "exec pm", phone.Task{Package: "com.example.a"}}, {phone.KindShell, "inspect", "exec sh", phone.Task{Command: "id"}},
+	} {
+		t.Run(fmt.Sprint(c.kind, " at ", c.call), func(t *testing.T) {
+			t.Parallel()
+			b, _ := withObjects(t, map[string][]byte{
+				"a.tar": tarOf(t, entry{tar.TypeDir, "data/", "", ""}, entry{tar.TypeReg, "data/x", "", "x"}), "a.apk": []byte("apk of com.example.a"),
+				"deep.tar": tarOf(t, entry{tar.TypeReg, "data/a/b", "", "x"}),
+			})
+			left := b.attemptLeft()
+			b.put(0, map[string]string{"data/": "", "data/y": "y"})
+			reached, accepted := make(chan struct{}), make(chan struct{})
+			var away atomic.Bool
+			b.host.onCall(func(_ context.Context, call string, _ driver.Ref) error {
+				if call != c.call || !away.CompareAndSwap(false, true) {
+					return nil
+				}
+				close(reached)
+				<-accepted
+				return phone.Errorf(phone.Unavailable, "", "the host is away")
+			})
+			request := b.task(c.kind, c.task, b.phones...)
+			<-reached
+			before := b.host.count(c.next)
+			restart := b.power(phone.KindRestart, b.phones...)
+			if j := b.await(request, "ended", ended)[0]; j.Phase != phone.PhaseFailed || j.Failure.Reason != phone.ReasonTaskEnded {
+				t.Errorf("%s %+v", j.Phase, j.Failure)
+			}
+			close(accepted)
+			b.succeeded(restart)
+			<-left
+			if n := b.host.count(c.next); n != before {
+				t.Errorf("%s was called %d times after the task had ended", c.next, n-before)
+			}
+		})
+	}
+}
+
+// An export that was ended between its object and the checksum writes no checksum: the object may be another's by then.
+func TestNoChecksumAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	b, objects := withObjects(t, map[string][]byte{})
+	left := b.attemptLeft()
+	b.put(0, map[string]string{"data/": "", "data/y": "y"})
+	restarts := make(chan phone.RequestID, 1)
+	objects.put = func(key string) {
+		if key == "a.tar" {
+			restarts <- b.power(phone.KindRestart, b.phones...)
+		}
+	}
+	b.task(phone.KindExport, exportTask("a.tar", []string{"/data"}, nil), b.phones...)
+	b.succeeded(<-restarts)
+	<-left
+	if _, there := objects.content("a.tar.sha256"); there {
+		t.Error("there is a checksum")
+	}
+}
+
+// What a phone may have is exported so that it can be imported: links that lead anywhere, and a /cache that is one, which is left out and counted.
+func TestExportOfLinks(t *testing.T) {
+	t.Parallel()
+	objects := &memoryObjects{files: map[string][]byte{}}
+	b := newBench(t, 2, 2)
+	b.config.Objects = objects
+	b.start()
+	b.created()
+	b.put(0, map[string]string{"data/": "", "data/a": "a", "data/up": "", "data/root": "", "cache": ""})
+	links := map[string]string{"./data/up": "../../../../vendor/x", "./data/root": "/system", "./cache": "data/cache"}
+	b.host.set(b.ref(0, 1), func(i *memoryInstance) {
+		i.headers = map[string]*tar.Header{}
+		for name, to := range links {
+			i.headers[name] = &tar.Header{Typeflag: tar.TypeSymlink, Linkname: to}
+		}
+	})
+	j := b.await(b.task(phone.KindExport, exportTask("a.tar", []string{"/data", "/cache"}, nil), b.phones[0]), "ended", ended)[0]
+	if j.Phase != phone.PhaseSucceeded || !strings.Contains(j.Output, "exported 4 files") || !strings.Contains(j.Output, "left out 1 ") {
+		t.Fatalf("%s %q %+v", j.Phase, j.Output, j.Failure)
+	}
+	j = b.await(b.task(phone.KindImport, objectTask("a.tar"), b.phones[1]), "ended", ended)[0]
+	if j.Phase != phone.PhaseSucceeded {
+		t.Fatalf("the import of it: %s %+v", j.Phase, j.Failure)
+	}
+	b.host.set(b.ref(1, 1), func(i *memoryInstance) {
+		for _, name := range []string{"./data/up", "./data/root"} {
+			if h := i.headers[name]; h == nil || h.Typeflag != tar.TypeSymlink || h.Linkname != links[name] {
+				t.Errorf("%s is %+v", name, h)
+			}
+		}
+	})
+}
+
+// A database that is away for a moment costs an export nothing: it is not read again.
+func TestExportWithoutTheDatabase(t *testing.T) {
+	t.Parallel()
+	b, _ := withObjects(t, map[string][]byte{})
+	b.stop()
+	away := &awayStore{Store: b.store}
+	b.config.Store = away
+	b.start()
+	b.put(0, map[string]string{"data/": "", "data/y": "y"})
+	b.host.onCall(func(_ context.Context, call string, _ driver.Ref) error {
+		if call == "pack" {
+			away.times.Store(3)
+		}
+		return nil
+	})
+	j := b.await(b.task(phone.KindExport, exportTask("a.tar", []string{"/data"}, nil), b.phones...), "ended", ended)[0]
+	if n := b.host.count("pack"); j.Phase != phone.PhaseSucceeded || n != 1 || away.times.Load() > 0 {
+		t.Errorf("%s after %d readings, %d answers left: %+v", j.Phase, n, away.times.Load(), j.Failure)
+	}
+}
+
+// awayStore does not answer so many times whether a job is held.
+type awayStore struct {
+	work.Store
+	times atomic.Int32
+}
+
+func (s *awayStore) Holds(ctx context.Context, fence phone.Fence) (bool, error) {
+	if s.times.Add(-1) >= 0 {
+		return false, phone.Errorf(phone.Unavailable, "", "the database is away")
+	}
+	return s.Store.Holds(ctx, fence)
+}
+
+// The time of an export is that of all its tries, and a host that answers in between is waited for anew.
+func TestTimeOfATransfer(t *testing.T) {
+	t.Parallel()
+	begin := func(t *testing.T, host, transfer time.Duration) (*bench, *memoryObjects) {
+		b, objects := withObjects(t, map[string][]byte{})
+		b.stop()
+		b.config.HostDeadline, b.config.TransferTimeout = host, transfer
+		b.start()
+		b.put(0, map[string]string{"data/": "", "data/y": "y"})
+		return b, objects
+	}
+	t.Run("all tries", func(t *testing.T) {
+		t.Parallel()
+		b, objects := begin(t, time.Hour, 2*time.Second)
+		objects.lost = 1 << 30
+		j := b.await(b.task(phone.KindExport, exportTask("a.tar", []string{"/data"}, nil), b.phones...), "ended", ended)[0]
+		if j.Failure == nil || j.Failure.Reason != phone.ReasonTaskExpired {
+			t.Errorf("%s %+v", j.Phase, j.Failure)
+		}
+	})
+	t.Run("back in between", func(t *testing.T) {
+		t.Parallel()
+		b, objects := begin(t, 500*time.Millisecond, time.Hour)
+		objects.lost = 4 // between which more time passes than a host has
+		j := b.await(b.task(phone.KindExport, exportTask("a.tar", []string{"/data"}, nil), b.phones...), "ended", ended)[0]
+		if j.Phase != phone.PhaseSucceeded {
+			t.Errorf("%s %+v", j.Phase, j.Failure)
+		}
+	})
+}
+
+// A host that ends an unpacking does not wait for an object store that hangs.
+func TestHangingObjectStore(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []phone.Kind{phone.KindPush, phone.KindImport} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			b, objects := withObjects(t, map[string][]byte{"a.tar": tarOf(t, entry{tar.TypeDir, "data/", "", ""}, entry{tar.TypeReg, "data/x", "", "x"})})
+			objects.hang, objects.hung = 2, make(chan struct{}) // the second reading
+			first := true
+			b.host.onCall(func(_ context.Context, call string, _ driver.Ref) error {
+				if call != "unpack" || !first {
+					return nil
+				}
+				first = false
+				<-objects.hung
+				return phone.Errorf(phone.Unavailable, "", "the host is away")
+			})
+			j := b.await(b.task(kind, objectTask("a.tar"), b.phones...), "ended", ended)[0]
+			if j.Phase != phone.PhaseSucceeded || b.host.count("unpack") != 2 {
+				t.Errorf("%s after %d unpackings: %+v", j.Phase, b.host.count("unpack"), j.Failure)
+			}
+		})
+	}
+}
+
+// Folders that neither the archive nor the phone has become those of the folder above, which may be the archive's alone.
+func TestImportMakesFolders(t *testing.T) {
+	t.Parallel()
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, h := range []*tar.Header{
+		{Typeflag: tar.TypeDir, Name: "data/", Mode: 0o771, Uid: 1000, Gid: 1000}, {Typeflag: tar.TypeDir, Name: "data/app/", Mode: 0o700, Uid: 10123, Gid: 10124},
+		{Typeflag: tar.TypeReg, Name: "data/app/x/y/file", Mode: 0o600, Uid: 10123, Gid: 10124},
+	} {
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := withObjects(t, map[string][]byte{"a.tar": archive.Bytes()})
+	b.put(0, map[string]string{"data/": ""})
+	if j := b.await(b.task(phone.KindImport, objectTask("a.tar"), b.phones...), "ended", ended)[0]; j.Phase != phone.PhaseSucceeded {
+		t.Fatalf("%s %+v", j.Phase, j.Failure)
+	}
+	b.host.set(b.ref(0, 1), func(i *memoryInstance) {
+		for _, name := range []string{"./data/app/x/", "./data/app/x/y/"} {
+			if h := i.headers[name]; h == nil || h.Uid != 10123 || h.Gid != 10124 || h.Mode != 0o700 {
+				t.Errorf("%s is %+v", name, h)
+			}
+		}
+	})
 }
 
 // A process that stops leaves a transfer at once, and the next one begins it anew.

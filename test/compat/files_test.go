@@ -54,7 +54,7 @@ func TestFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	config := fmt.Sprintf("[[buckets]]\nname = \"apps\"\nurl = \"file://%s\"\nproject = %q\n[[buckets]]\nname = \"others\"\nurl = \"file://%s\"\nproject = %q\n", bucket, in.cred.ProjectID, bucket, unknown)
+	config := fmt.Sprintf("[[buckets]]\nname = \"apps\"\nurl = \"file://%s\"\nproject = %q\nread_only = true\n[[buckets]]\nname = \"others\"\nurl = \"file://%s\"\nproject = %q\nread_only = true\n", bucket, in.cred.ProjectID, bucket, unknown)
 	in, _ = serveIn(t, dir, config)
 	phones, _ := in.phones(t)
 	w := world{T: t, in: in, client: in.owner(), phones: phones}

@@ -225,10 +225,24 @@ func (s gatedStore) PruneAudit(ctx context.Context, before time.Time, most int) 
 }
 
 // No history deletes a server.
-func (s gatedStore) EmptiedServers(context.Context) ([]phone.Emptied, error) { return nil, nil }
+func (s gatedStore) ClaimEmptied(context.Context, phone.ReplicaID, []phone.ServerID, int) ([]phone.Emptied, error) {
+	return nil, nil
+}
 
-func (s gatedStore) RemoveServer(ctx context.Context, e phone.Emptied, failure *phone.Failure, receipt *phone.ServerReceipt) error {
-	return s.real.RemoveServer(ctx, e, failure, receipt)
+func (s gatedStore) HoldsRemoval(context.Context, phone.Emptied) (bool, error) {
+	panic("the reference deletes no server")
+}
+
+func (s gatedStore) SaveErasing(context.Context, phone.Emptied, phone.ShareErasure) error {
+	panic("the reference deletes no server")
+}
+
+func (s gatedStore) PostponeRemoval(context.Context, phone.Emptied, time.Duration, bool) error {
+	panic("the reference deletes no server")
+}
+
+func (s gatedStore) RemoveServer(context.Context, phone.Emptied, *phone.Failure, *phone.ServerReceipt) error {
+	panic("the reference deletes no server")
 }
 
 // No history does anything with a shared storage.
@@ -243,6 +257,12 @@ func (s gatedStore) HoldsShare(context.Context, phone.Fence) (held, deleting boo
 func (s gatedStore) EndShare(context.Context, phone.Fence, phone.ShareEnd) error {
 	panic("the reference has no shared storages")
 }
+
+func (s gatedStore) PostponeShare(context.Context, phone.Fence, time.Duration) error {
+	panic("the reference has no shared storages")
+}
+
+func (s gatedStore) EndShares(context.Context, phone.Failure) (int, error) { return 0, nil }
 
 func (s gatedStore) DueServer(ctx context.Context, pass string, every, ttl time.Duration) (phone.Server, bool, error) {
 	return s.real.DueServer(ctx, pass, every, ttl)

@@ -78,12 +78,12 @@ func (f *folder) sub(name string, owner *syscall.Credential) (string, error) {
 // makes minutes of. It takes at most a quarter of what is free. Without that much, or without the right to mount, the folder stays on the disk,
 // where everything works too.
 func (f *folder) memory(path string, say func(string, ...any)) {
-	var info unix.Sysinfo_t
-	if err := unix.Sysinfo(&info); err != nil {
+	available, err := availableMemory()
+	if err != nil {
 		say("%s stays on the disk: %v", filepath.Base(path), err)
 		return
 	}
-	size := min(uint64(info.Freeram+info.Bufferram)*uint64(info.Unit)/4, 4<<30)
+	size := min(available/4, 4<<30)
 	if size < 1<<30 {
 		say("%s stays on the disk: too little memory is free", filepath.Base(path))
 		return
@@ -91,6 +91,21 @@ func (f *folder) memory(path string, say func(string, ...any)) {
 	if err := unix.Mount("lethe-services", path, "tmpfs", 0, fmt.Sprintf("mode=0700,size=%d", size)); err != nil {
 		say("%s stays on the disk: mount: %v", filepath.Base(path), err)
 	}
+}
+
+// availableMemory is what programs can still have, in bytes, caches that the kernel would give up among it.
+func availableMemory() (uint64, error) {
+	content, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(content)) {
+		if value, is := strings.CutPrefix(line, "MemAvailable:"); is {
+			kib, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, errors.New("/proc/meminfo has no MemAvailable")
 }
 
 // cgroup is the control group under which all containers of this copy are.

@@ -215,6 +215,9 @@ func (s *Store) AcceptTask(ctx context.Context, in fleet.AcceptTask) (phone.Requ
 	}
 	accept := func() ([]phone.Outcome, error) {
 		accepted, outcomes := phone.DecideTask(in.Items, s.targets(in.Request.Project))
+		if in.Request.Kind == phone.KindExport {
+			accepted = phone.OneObjectEach(accepted, outcomes, in.Tasks)
+		}
 		return s.save(in.Request, accepted, append(outcomes, in.Refused...)), nil
 	}
 	if in.Key != nil {

@@ -30,6 +30,10 @@ func testBuckets(t *testing.T, f Fixture) {
 	equal(t, "a bucket", got, theirs)
 	_, err = f.Bucket(ctx, "absent")
 	refused(t, "an absent bucket", err, phone.NotFound, phone.ReasonBucketNotFound)
+	nobody := phone.NewID[phone.ProjectID]()
+	unknown, err := f.UnknownProjects(ctx, []phone.ProjectID{f.Project(0), nobody, f.Project(1)})
+	must(t, "UnknownProjects", err)
+	equal(t, "no projects", unknown, []phone.ProjectID{nobody})
 	account, name := f.Owner.Account.ID, f.Owner.Projects[1].Name
 	refused(t, "a project with a bucket", f.DeleteProject(ctx, account, name), phone.Precondition, "")
 	must(t, "DeleteBucket", f.DeleteBucket(ctx, theirs.ID))
@@ -82,8 +86,32 @@ func testTaskOfItsOwn(t *testing.T, f Fixture) {
 		reasons = append(reasons, reasonOf(o))
 	}
 	equal(t, "what is decided", reasons, []phone.Reason{"", phone.ReasonPhoneNotFound, phone.ReasonBucketNotFound, ""})
-	for _, i := range []int{0, 3} {
-		equal(t, "the task", f.claim(t, outcomes[i].Job, "r1").Task, asked.Tasks[i])
+	// Another export to an object is refused as long as that one has not ended.
+	again := func() phone.Outcome {
+		second := fleet.AcceptTask{AcceptPower: f.powerInput(phone.KindExport, in.Phones[2].ID), Tasks: asked.Tasks[:1]}
+		_, outcomes, err := f.AcceptTask(ctx, second)
+		must(t, "AcceptTask", err)
+		return outcomes[0]
 	}
+	equal(t, "a second export to an object", reasonOf(again()), phone.ReasonObjectInvalid)
+	for _, i := range []int{0, 3} {
+		a := f.claim(t, outcomes[i].Job, "r1")
+		equal(t, "the task", a.Task, asked.Tasks[i])
+		must(t, "EndTask", f.EndTask(ctx, a.Fence, phone.TaskEnd{}))
+	}
+	equal(t, "an export after the first", reasonOf(again()), phone.Reason(""))
+	// One object is written once, and not for an element that is refused.
+	same := fleet.AcceptTask{AcceptPower: f.powerInput(phone.KindExport, phone.NewID[phone.ID](), in.Phones[1].ID, in.Phones[2].ID)}
+	for range same.Items {
+		same.Tasks = append(same.Tasks, phone.Task{Objects: []phone.Object{{Bucket: "b", Key: "same"}}, Include: []string{"/data"}})
+	}
+	request, outcomes, err := f.AcceptTask(ctx, same)
+	must(t, "AcceptTask to one object", err)
+	equal(t, "a phone that is not there", reasonOf(outcomes[0]), phone.ReasonPhoneNotFound)
+	equal(t, "the first that is", reasonOf(outcomes[1]), "")
+	equal(t, "another", reasonOf(outcomes[2]), phone.ReasonObjectInvalid)
+	stored, err := f.Request(ctx, f.Project(0), request)
+	must(t, "Request", err)
+	equal(t, "refused", stored.Refused, 2)
 	f.consistent(t)
 }

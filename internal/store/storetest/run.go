@@ -104,6 +104,8 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"shared storages":        testShares,
 		"shares of the deleted":  testSharesDelete,
 		"shares after a kill":    testSharesRestart,
+		"shares of hosts away":   testSharesPostponed,
+		"emptied servers":        testEmptiedServers,
 		"delete servers":         testDeleteServers,
 		"abandon server":         testAbandonServer,
 		"servers of the pool":    testPool,

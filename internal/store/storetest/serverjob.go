@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,6 +72,13 @@ func (f Fixture) requestJobs(t testing.TB, request phone.RequestID, server phone
 	return out
 }
 
+func (f Fixture) claimEmptied(t testing.TB, replica phone.ReplicaID, held ...phone.ServerID) []phone.Emptied {
+	t.Helper()
+	emptied, err := f.ClaimEmptied(t.Context(), replica, held, 10)
+	must(t, "ClaimEmptied", err)
+	return emptied
+}
+
 // finishDeletion takes the deletion of a server to its end, but for nothing that hangs on its host.
 func (f Fixture) finishDeletion(t testing.TB, id phone.ServerID, outcomes []phone.ServerOutcome) {
 	t.Helper()
@@ -78,8 +86,7 @@ func (f Fixture) finishDeletion(t testing.TB, id phone.ServerID, outcomes []phon
 		f.erased(t, job)
 	}
 	f.sweep(t)
-	emptied, err := f.EmptiedServers(t.Context())
-	must(t, "EmptiedServers", err)
+	emptied := f.claimEmptied(t, "r1")
 	equal(t, "the servers to be looked at", len(emptied), 1)
 	must(t, "RemoveServer", f.RemoveServer(t.Context(), emptied[0], nil, &phone.ServerReceipt{LookedFor: f.Clock.Now()}))
 }
@@ -221,31 +228,36 @@ func testDeleteServers(t *testing.T, f Fixture) {
 	}
 	f.sweep(t)
 	equal(t, "the server that keeps a phone", f.server(t, two.Server.ID).Shown(), phone.ServerNormal)
-	emptied, err := f.EmptiedServers(ctx)
-	must(t, "EmptiedServers", err)
-	equal(t, "the server to be looked at", []any{len(emptied), emptied[0].Server.ID, emptied[0].Job, emptied[0].At}, []any{1, one.Server.ID, outcomes[0].Job, f.Clock.Now()})
+	emptied := f.claimEmptied(t, "r1")
+	equal(t, "the server to be looked at", []any{len(emptied), emptied[0].Server.ID, emptied[0].Fence.Job, emptied[0].At}, []any{1, one.Server.ID, outcomes[0].Job, f.Clock.Now()})
 	f.sweep(t)
 	equal(t, "before the look", f.server(t, one.Server.ID).Shown(), phone.ServerStopping)
 
 	must(t, "RemoveServer", f.RemoveServer(ctx, emptied[0], &phone.Failure{Reason: phone.ReasonServerNotEmpty, Msg: "something is left"}, nil))
 	equal(t, "a server of which something is left", f.server(t, one.Server.ID).Shown(), phone.ServerNormal)
-	f.unchanged(t, "a second look", func() { must(t, "RemoveServer", f.RemoveServer(ctx, emptied[0], nil, &phone.ServerReceipt{})) })
+	f.unchanged(t, "a second look", func() {
+		refused(t, "RemoveServer", f.RemoveServer(ctx, emptied[0], nil, &phone.ServerReceipt{}), phone.Conflict, phone.ReasonFenced)
+	})
 	shares, err = f.ServerJob(ctx, f.Project(0), outcomes[0].Job)
 	must(t, "ServerJob", err)
 	equal(t, "the end of the whole", phone.JoinServerJobs(shares).Status(), phone.JobFailed)
 
 	_, outcomes = f.acceptServers(t, phone.KindDelete, true, one.Server.ID)
-	emptied, err = f.EmptiedServers(ctx)
-	must(t, "EmptiedServers", err)
+	emptied = f.claimEmptied(t, "r1")
 	var done sync.WaitGroup
+	var removed atomic.Int32
 	for range 3 {
 		done.Go(func() {
-			if err := f.RemoveServer(ctx, emptied[0], nil, &phone.ServerReceipt{LookedFor: f.Clock.Now()}); err != nil {
+			switch err := f.RemoveServer(ctx, emptied[0], nil, &phone.ServerReceipt{LookedFor: f.Clock.Now()}); {
+			case err == nil:
+				removed.Add(1)
+			case phone.ReasonOf(err) != phone.ReasonFenced:
 				t.Errorf("RemoveServer: %v", err)
 			}
 		})
 	}
 	done.Wait()
+	equal(t, "how many have removed it", removed.Load(), 1)
 	_, err = f.Server(ctx, f.Project(0), one.Server.ID)
 	refused(t, "the server", err, phone.NotFound, phone.ReasonServerNotFound)
 	job := f.serverJob(t, outcomes[0].Job)
@@ -256,6 +268,72 @@ func testDeleteServers(t *testing.T, f Fixture) {
 	f.pruneAll(t, f.Clock.Now())
 	_, err = f.ServerJob(ctx, f.Project(0), outcomes[0].Job)
 	refused(t, "the job, when it is old", err, phone.NotFound, phone.ReasonJobNotFound)
+	f.consistent(t)
+}
+
+// testEmptiedServers: the look at the host of an emptied server is one worker's. It is taken over from whoever has no lease any more, given back for
+// a time, and what one has destroyed is known to the next, and to the next deletion.
+func testEmptiedServers(t *testing.T, f Fixture) {
+	ctx := t.Context()
+	must(t, "Register", f.Register(ctx, "r1", time.Hour))
+	must(t, "Register", f.Register(ctx, "r2", time.Hour))
+	empty := f.ServerInput(f.Project(0), f.Image(t).ID, 0, 1)
+	must(t, "AddServer", f.AddServer(ctx, empty))
+	id := empty.Server.ID
+	f.acceptServers(t, phone.KindDelete, true, id)
+	holds := func(what string, e phone.Emptied, want bool) {
+		t.Helper()
+		held, err := f.HoldsRemoval(ctx, e)
+		must(t, "HoldsRemoval", err)
+		equal(t, what, held, want)
+	}
+	one := f.claimEmptied(t, "r1")[0]
+	equal(t, "what is known of it", []any{one.Fence.Attempt, one.Away.IsZero(), one.Erasing == nil}, []any{1, true, true})
+	equal(t, "for another replica", len(f.claimEmptied(t, "r2")), 0)
+	equal(t, "for who has it", len(f.claimEmptied(t, "r1", id)), 0)
+	holds("held", one, true)
+	begun := phone.ShareErasure{ErasedShare: phone.ErasedShare{Name: "share", Partial: true}, BegunAt: f.Clock.Now().UTC()}
+	must(t, "SaveErasing", f.SaveErasing(ctx, one, begun))
+
+	// Whoever has no lease any more loses it, and so does a claim whose answer was lost.
+	f.expire(t, "r1")
+	f.sweep(t)
+	two := f.claimEmptied(t, "r2")[0]
+	equal(t, "what was destroyed before", two.Erasing, &begun)
+	again := f.claimEmptied(t, "r2")[0]
+	equal(t, "its attempt", again.Fence.Attempt, 3)
+	f.unchanged(t, "what the earlier ones save", func() {
+		for _, lost := range []phone.Emptied{one, two} {
+			holds("held by who has lost it", lost, false)
+			refused(t, "SaveErasing", f.SaveErasing(ctx, lost, begun), phone.Conflict, phone.ReasonFenced)
+			refused(t, "PostponeRemoval", f.PostponeRemoval(ctx, lost, time.Minute, true), phone.Conflict, phone.ReasonFenced)
+			refused(t, "RemoveServer", f.RemoveServer(ctx, lost, nil, &phone.ServerReceipt{}), phone.Conflict, phone.ReasonFenced)
+		}
+	})
+
+	// What is given back is nobody's for a time, and remembers when its host did not answer for the first time, until it does.
+	away := f.Clock.Now()
+	must(t, "PostponeRemoval", f.PostponeRemoval(ctx, again, time.Minute, true))
+	equal(t, "before its time", len(f.claimEmptied(t, "r2")), 0)
+	f.Clock.Advance(time.Minute)
+	third := f.claimEmptied(t, "r2")[0]
+	must(t, "PostponeRemoval", f.PostponeRemoval(ctx, third, time.Minute, true))
+	f.Clock.Advance(time.Minute)
+	third = f.claimEmptied(t, "r2")[0]
+	equal(t, "away since", third.Away.Equal(away), true)
+	must(t, "PostponeRemoval", f.PostponeRemoval(ctx, third, 0, false))
+	third = f.claimEmptied(t, "r2")[0]
+	equal(t, "of a host that has answered", third.Away.IsZero(), true)
+	ended := begun
+	ended.Files, ended.Partial = 3, false
+	must(t, "SaveErasing", f.SaveErasing(ctx, third, ended))
+	must(t, "RemoveServer", f.RemoveServer(ctx, third, &phone.Failure{Reason: phone.ReasonHostGone, Msg: "it went away"}, nil))
+
+	_, outcomes := f.acceptServers(t, phone.KindDelete, true, id)
+	last := f.claimEmptied(t, "r2")[0]
+	equal(t, "what an earlier deletion has destroyed", last.Erasing, &phone.ShareErasure{ErasedShare: ended.ErasedShare})
+	must(t, "RemoveServer", f.RemoveServer(ctx, last, nil, &phone.ServerReceipt{LookedFor: f.Clock.Now(), Share: &last.Erasing.ErasedShare}))
+	equal(t, "the receipt", f.serverJob(t, outcomes[0].Job).Receipt.Share, &ended.ErasedShare)
 	f.consistent(t)
 }
 

@@ -118,6 +118,11 @@ func testSharesDelete(t *testing.T, f Fixture) {
 	must(t, "AddServer", f.AddServer(ctx, empty))
 	request, _ := f.share(t, empty.Server.ID)
 	tasks := f.claimShares(t, "r1")
+	_, waits := f.share(t, empty.Server.ID)
+	busy := phone.Failure{Reason: phone.ReasonServerBusy, Msg: "it goes"}
+	n, err := f.EndShares(ctx, busy)
+	must(t, "EndShares", err)
+	equal(t, "what is ended of a server that stays", n, 0)
 	_, outcomes := f.acceptServers(t, phone.KindDelete, true, empty.Server.ID)
 	held, deleting, err := f.HoldsShare(ctx, tasks[0].Fence)
 	must(t, "HoldsShare", err)
@@ -125,9 +130,12 @@ func testSharesDelete(t *testing.T, f Fixture) {
 	_, refusedOnes := f.share(t, empty.Server.ID)
 	equal(t, "one more", serverReason(refusedOnes[0]), phone.ReasonServerBusy)
 	f.sweep(t)
-	emptied, err := f.EmptiedServers(ctx)
-	must(t, "EmptiedServers", err)
-	equal(t, "servers to be looked at meanwhile", len(emptied), 0)
+	equal(t, "servers to be looked at meanwhile", len(f.claimEmptied(t, "r1")), 0)
+	n, err = f.EndShares(ctx, busy)
+	must(t, "EndShares", err)
+	equal(t, "what waits for the storage", n, 1)
+	equal(t, "its end", f.serverJob(t, waits[0].Job).Failure, &busy)
+	equal(t, "what is at work", f.serverJob(t, tasks[0].Job.ID).Status(), phone.JobRunning)
 	must(t, "EndShare", f.EndShare(ctx, tasks[0].Fence, phone.ShareEnd{Failure: &phone.Failure{Reason: phone.ReasonServerBusy, Msg: "it goes"}}))
 	f.finishDeletion(t, empty.Server.ID, outcomes)
 	_, err = f.Server(ctx, f.Project(0), empty.Server.ID)
@@ -136,5 +144,34 @@ func testSharesDelete(t *testing.T, f Fixture) {
 	f.pruneAll(t, f.Clock.Now())
 	_, err = f.Request(ctx, f.Project(0), request)
 	refused(t, "the request, when it is old", err, phone.NotFound, phone.ReasonRequestNotFound)
+	f.consistent(t)
+}
+
+// testSharesPostponed: a job whose host does not answer is nobody's for a time, and then comes after those that have waited longer.
+func testSharesPostponed(t *testing.T, f Fixture) {
+	ctx := t.Context()
+	must(t, "Register", f.Register(ctx, "r1", time.Hour))
+	image := f.Image(t).ID
+	one, two := f.Fleet(t, f.Project(0), image, 1, 1), f.Fleet(t, f.Project(0), image, 1, 1)
+	_, outcomes := f.share(t, one.Server.ID)
+	task := f.claimShares(t, "r1")[0]
+	away := f.Clock.Now()
+	must(t, "PostponeShare", f.PostponeShare(ctx, task.Fence, time.Minute))
+	refused(t, "what has given it back", f.PostponeShare(ctx, task.Fence, time.Minute), phone.Conflict, phone.ReasonFenced)
+	equal(t, "before its time", len(f.claimShares(t, "r1")), 0)
+	f.Clock.Advance(30 * time.Second)
+	_, fresh := f.share(t, two.Server.ID)
+	f.Clock.Advance(time.Minute)
+	first, err := f.ClaimShares(ctx, "r1", nil, 1)
+	must(t, "ClaimShares", err)
+	equal(t, "what has waited longest", jobsOf(first), []phone.JobID{fresh[0].Job})
+	again := f.claimShares(t, "r1", fresh[0].Job)
+	equal(t, "then", jobsOf(again), []phone.JobID{outcomes[0].Job})
+	equal(t, "its attempt, and since when its host is away", []any{again[0].Fence.Attempt, again[0].Away.Equal(away), first[0].Away.IsZero()}, []any{2, true, true})
+
+	// A clock that was ahead keeps nobody from it.
+	must(t, "PostponeShare", f.PostponeShare(ctx, again[0].Fence, time.Minute))
+	f.Clock.Advance(-time.Hour)
+	equal(t, "what a clock that was an hour ahead has given back", jobsOf(f.claimShares(t, "r1", fresh[0].Job)), []phone.JobID{outcomes[0].Job})
 	f.consistent(t)
 }
