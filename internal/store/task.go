@@ -27,7 +27,7 @@ func (t *tx) acceptTask(ctx context.Context, in fleet.AcceptTask) ([]phone.Outco
 		return nil, err
 	}
 	accepted, outcomes := phone.DecideTask(items, targets)
-	if in.Request.Kind == phone.KindExport {
+	if in.Request.Kind == phone.KindExport && in.Tasks != nil {
 		accepted = phone.OneObjectEach(accepted, outcomes, in.Tasks)
 	}
 	outcomes = append(outcomes, in.Refused...)
