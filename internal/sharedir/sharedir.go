@@ -1,5 +1,6 @@
 // Package sharedir looks into the folder of a server's shared storage and removes files from it. No path leads out of the folder, and no link is
-// followed, whatever it leads to: what lies behind one is not there. The docker driver does it in a container that sees the folder alone, with Main; the simulated one by itself.
+// followed, whatever it leads to: what lies behind one is not there. The docker driver does it in a container that sees the folder alone, with
+// Main; the simulated one by itself.
 package sharedir
 
 import (

@@ -215,7 +215,7 @@ func (s *Store) AcceptTask(ctx context.Context, in fleet.AcceptTask) (phone.Requ
 	}
 	accept := func() ([]phone.Outcome, error) {
 		accepted, outcomes := phone.DecideTask(in.Items, s.targets(in.Request.Project))
-		if in.Request.Kind == phone.KindExport {
+		if in.Request.Kind == phone.KindExport && in.Tasks != nil {
 			accepted = phone.OneObjectEach(accepted, outcomes, in.Tasks)
 		}
 		return s.save(in.Request, accepted, append(outcomes, in.Refused...)), nil
