@@ -360,12 +360,6 @@ func (t *task) sharePath() string {
 	return ""
 }
 
-// cleanArchive copies a tar and refuses one with a name or a link that leads out of its root directory, with anything but files, folders and
-// links, or whose files have more than most bytes in all: an archive may say that a file is sparse and be small itself.
-func cleanArchive(from io.Reader, to io.Writer, most int64) (int, error) {
-	return copyCleaned(from, to, most, cleanInside)
-}
-
 // cleanInside is cleanHeader for archives whose relative links may not lead out of them.
 func cleanInside(h *tar.Header) (*tar.Header, error) {
 	clean, err := cleanHeader(h)
@@ -375,7 +369,8 @@ func cleanInside(h *tar.Header) (*tar.Header, error) {
 	return clean, err
 }
 
-// copyCleaned is cleanArchive with what clean makes of each entry; nil leaves one out.
+// copyCleaned copies a tar with what clean makes of each entry, or without it where that is nil, and counts the entries. It refuses one whose files
+// have more than most bytes in all: an archive may say that a file is sparse and be small itself.
 func copyCleaned(from io.Reader, to io.Writer, most int64, clean func(*tar.Header) (*tar.Header, error)) (int, error) {
 	source := &driver.Source{Reader: from}
 	in, out := tar.NewReader(source), tar.NewWriter(to)
