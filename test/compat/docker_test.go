@@ -37,12 +37,14 @@ init_args = ["androidboot.simphone_boot_ms=50", "androidboot.simphone_files=8"]
 		ID string `json:"image_id"`
 	}
 	in.lethe(&patched, "image", "add", "--name", "patched", "--reference", reference)
-	in.lethe(nil, "server", "add", "--name", "rack", "--driver", "docker", "--endpoint", endpoint, "--phones", "1", "--image", "first",
+	in.lethe(nil, "server", "add", "--name", "rack", "--driver", "docker", "--endpoint", endpoint, "--phones", "6", "--image", "first",
 		"--template", template, "--port-base", strconv.Itoa(testenv.Port(t)), "--wait")
-	w := world{T: t, in: in, client: in.owner()}
-	p := (*answered(w.client.ListCloudPhones(&model.ListCloudPhonesRequest{}))(w).Phones)[0]
-	id := *p.PhoneId
-	server = *p.ServerId
+	w := world{T: t, in: in, client: in.owner(), image: patched.ID}
+	for _, p := range *answered(w.client.ListCloudPhones(&model.ListCloudPhonesRequest{}))(w).Phones {
+		w.phones, server = append(w.phones, *p.PhoneId), *p.ServerId
+	}
+	w.server = server
+	id := w.phones[0]
 
 	w.prints(id, "tee /data/kept", "")
 	backup := w.backedUp(id, "/data/kept")
@@ -95,6 +97,44 @@ init_args = ["androidboot.simphone_boot_ms=50", "androidboot.simphone_files=8"]
 	}
 	w.restored(backup) // what was exported before the reset, into the life after it
 	w.prints(id, "cat /data/kept", "")
+
+	said := func(request *string, says string) {
+		t.Helper()
+		if job := w.ended(request)[0]; *job.Status != 2 || !strings.Contains(*job.ExecuteMsg, says) {
+			t.Errorf("the job: %s; want %q", job, says)
+		}
+	}
+	said(answered(w.client.RunShellCommand(shell("getprop sys.boot_completed", id)))(w).RequestId, "1")
+	object := w.inBucket("docker-files", "data.tar", tarOf(t, map[string][]byte{"data/local/tmp/pushed": []byte("text")}))
+	said(answered(w.client.PushFile(push(object, id)))(w).RequestId, "unpacked 1")
+	w.prints(id, "cat /data/local/tmp/pushed", "text")
+	object = w.inBucket("docker-apps", "app.apk", apkOf(t, "com.example.contained"))
+	said(answered(w.client.InstallApk(install("install", object, id)))(w).RequestId, "Success")
+	said(answered(w.client.UninstallApk(uninstall("com.example.contained", id)))(w).RequestId, "Success")
+
+	for _, name := range []string{
+		"ResetCloudPhone", "StopCloudPhone", "RestartCloudPhone", "UpdateCloudPhoneProperty", "BatchShowPhoneConnectInfos", "RunSyncCommand", "RunShellCommand",
+		"PushFile", "InstallApk", "UninstallApk", "BatchExportCloudPhoneData", "BatchImportCloudPhoneData", "RestartCloudPhoneServer", "DeleteCloudPhoneServer",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := w
+			w.T = t
+			judgements[name].wrong(w)
+		})
+	}
+	for _, id := range w.phones {
+		w.status(id, 2) // nothing of that has touched a phone
+	}
+
+	again := answered(w.client.RestartCloudPhoneServer(restartServers(server)))(w)
+	w.elements(again, "")
+	if job := w.serverJob(*(*again.Jobs)[0].JobId); *job.Status != 2 {
+		t.Errorf("the restart of the server: %s", job)
+	}
+	w.prints(id, "cat /data/kept", "")
+	if job := w.serverJob(*answered(w.client.DeleteCloudPhoneServer(deleteServers(server)))(w).JobId); *job.Status != 2 {
+		t.Errorf("the deletion of the server: %s", job)
+	}
 }
 
 // sweepDocker removes what the server has left on the daemon, containers before volumes.
