@@ -84,8 +84,17 @@ func (s gatedStore) EndTask(ctx context.Context, f phone.Fence, end phone.TaskEn
 	})
 }
 
-func (s gatedStore) Holds(context.Context, phone.Fence) (bool, error) {
-	panic("no history pushes files")
+func (s gatedStore) Holds(ctx context.Context, f phone.Fence) (held bool, err error) {
+	err = s.fenced(ctx, "hold", f, func(ctx context.Context) (err error) {
+		held, err = s.real.Holds(ctx, f)
+		return err
+	}, func() outcome {
+		if want := s.world.spec.fenced(f) != nil; held != want {
+			s.world.fail("%s holds its job: %v, and should: %v", s.world.nameOf(phone.Delivery{Job: f.Job, Attempt: f.Attempt}), held, want)
+		}
+		return done
+	})
+	return held && err == nil, err
 }
 
 func (s gatedStore) Fail(ctx context.Context, f phone.Fence, failure phone.Failure) error {
