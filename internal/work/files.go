@@ -254,11 +254,13 @@ func (t *task) stillHeld(ctx context.Context) error {
 		if err := t.dropped(); err != nil {
 			return err
 		}
-		held, err := t.engine.Store.Holds(ctx, t.Fence)
-		if err == nil && !held {
+		switch held, err := t.engine.Store.Holds(ctx, t.Fence); {
+		case err != nil:
+			return unknown(ctx, err)
+		case !held:
 			return errNotHeld()
 		}
-		return unknown(ctx, err)
+		return t.dropped() // the answer may have taken longer than the lease
 	})
 }
 
