@@ -125,7 +125,7 @@ func (w *world) checkRoom(f phone.Fence, to phone.Phase) {
 	m := w.machineOf(j.Server)
 	full, asked := w.told[j.ID]
 	old := m.instances[instanceName(priorOf(j))] != nil && m.volumes[volumeName(priorOf(j))] != nil
-	if full || old && !asked {
+	if old && (full || !asked) { // where there is nothing to go back to, none is kept, whatever an earlier attempt was told
 		w.fail("rollback: %s goes on without room for a second volume; its host was asked: %v", w.nameOfJob(j.ID), asked)
 	}
 }
