@@ -3,6 +3,7 @@ package compat
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -135,6 +136,85 @@ init_args = ["androidboot.simphone_boot_ms=50", "androidboot.simphone_files=8"]
 	if job := w.serverJob(*answered(w.client.DeleteCloudPhoneServer(deleteServers(server)))(w).JobId); *job.Status != 2 {
 		t.Errorf("the deletion of the server: %s", job)
 	}
+}
+
+// A server of containers through the SDK: taken from the pool with its phones, given other keys, made anew with another image, restarted and given back.
+func TestDockerServers(t *testing.T) {
+	t.Parallel()
+	endpoint, reference := testenv.Docker(t), testenv.SimphoneImage(t)
+	server := "" // cleaned up after lethe has ended
+	t.Cleanup(func() { sweepDocker(t, endpoint, server) })
+	in := serve(t, fmt.Sprintf(`
+[[keypairs]]
+name = "ops"
+public_keys = [%q]
+[[keypairs]]
+name = "next"
+public_keys = [%q]
+[[pool_hosts]]
+name = "dock-1"
+driver = "docker"
+endpoint = %q
+server_model = "dock.small"
+phones = 2
+keypair = "ops"
+port_base = %d
+[pool_hosts.template]
+privileges = "none"
+network = "bridge"
+init_args = ["androidboot.simphone_boot_ms=50", "androidboot.simphone_files=8"]
+`, publicKey("ops"), publicKey("next"), endpoint, testenv.Port(t)))
+	images := map[string]string{}
+	for _, name := range []string{"first", "second"} {
+		var image struct {
+			ID string `json:"image_id"`
+		}
+		in.lethe(&image, "image", "add", "--name", name, "--reference", reference)
+		images[name] = image.ID
+	}
+	w := world{T: t, in: in, client: in.owner()}
+	refused(w.client.CreateNet2CloudPhoneServer(create("shop", "dock.huge", images["first"], 1, nil)))(w, 400, "CPS.0136")
+	server = (*answered(w.client.CreateNet2CloudPhoneServer(create("shop", "dock.small", images["first"], 1, nil)))(w).ServerIds)[0]
+	w.serverStatus(server, 5, 1)
+	w.adbKeys(server, publicKey("ops")+"\n")
+	phones := *answered(w.client.ListCloudPhones(&model.ListCloudPhonesRequest{ServerId: &server}))(w).Phones
+	if len(phones) != 2 {
+		t.Fatalf("%d phones", len(phones))
+	}
+	id := *phones[0].PhoneId
+	w.prints(id, "tee /data/kept", "")
+
+	w.elements(answered(w.client.UpdateKeypair(keypairs(model.ServerKeypair{ServerId: server, KeypairName: "none"})))(w), "CPS.0067")
+	keyed := answered(w.client.UpdateKeypair(keypairs(model.ServerKeypair{ServerId: server, KeypairName: "next"})))(w)
+	ends := func(job *string) {
+		t.Helper()
+		if ended := w.serverJob(*job); *ended.Status != 2 {
+			t.Errorf("the job: %s", ended)
+		}
+	}
+	ends((*keyed.Jobs)[0].JobId)
+	w.adbKeys(server, publicKey("next")+"\n")
+	restarted := answered(w.client.RestartCloudPhoneServer(restartServers(server)))(w)
+	ends((*restarted.Jobs)[0].JobId)
+	w.adbKeys(server, publicKey("next")+"\n")
+	w.prints(id, "cat /data/kept", "")
+
+	refused(w.client.ChangeCloudPhoneServer(change(server, "lethe.cp.standard", unknown, nil)))(w, 400, "CPS.0166")
+	property := `{"ro.product.model":"X9"}`
+	ends(answered(w.client.ChangeCloudPhoneServer(change(server, "lethe.cp.standard", images["second"], func(b *model.ChangeCloudPhoneServerRequestBody) {
+		b.Property = &property
+	})))(w).JobId)
+	w.serverStatus(server, 5)
+	w.adbKeys(server, publicKey("next")+"\n")
+	w.prints(id, "getprop ro.product.model", "X9")
+	if code, _ := w.exec(id, "cat /data/kept"); code == 0 {
+		t.Error("a change of the server has kept a phone's data")
+	}
+	if detail := answered(w.client.ShowCloudPhoneDetail(&model.ShowCloudPhoneDetailRequest{PhoneId: id}))(w); *detail.ImageId != images["second"] {
+		t.Errorf("after the change: %s", detail)
+	}
+	w.give(server)
+	refused(w.client.ShowCloudPhoneServerDetail(&model.ShowCloudPhoneServerDetailRequest{ServerId: server}))(w, 404, "CPS.0015")
 }
 
 // sweepDocker removes what the server has left on the daemon, containers before volumes.
