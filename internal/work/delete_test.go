@@ -94,23 +94,11 @@ func TestDeleteGoesOn(t *testing.T) {
 			b := newBench(t, 1, 1)
 			stop := b.start()
 			b.created()
-			reached, hold := make(chan struct{}), make(chan struct{})
-			var once atomic.Bool
-			b.host.onCall(func(ctx context.Context, call string, _ driver.Ref) error {
-				if call == at && once.CompareAndSwap(false, true) {
-					close(reached)
-					select {
-					case <-hold:
-					case <-ctx.Done():
-						return ctx.Err()
-					}
-				}
-				return nil
-			})
+			reached, letGo := b.held(at)
 			request := b.power(phone.KindDelete, b.phones[0])
 			<-reached
 			stop()
-			close(hold)
+			letGo()
 			b.start()
 			b.succeeded(request)
 			b.gone(b.phones[0], 1)

@@ -131,33 +131,42 @@ func (t *task) transferData(what string, do func(context.Context) error) error {
 // transfer is call for what reads or writes objects: an object store that does not answer is no host that does not, and each try may take as long as
 // a task may, or until the task's deadline. No try begins, and none goes on for long, when the job is not this attempt's any more.
 func (t *task) transfer(what string, do func(context.Context) error) error {
+	return t.callWithObjects(what, func(hard context.Context) error {
+		until, limit := t.until, t.engine.TransferTimeout
+		if until.IsZero() {
+			until, limit = time.Now().Add(t.engine.TaskTimeout), t.engine.TaskTimeout
+		}
+		limited, cancel := context.WithDeadline(hard, until)
+		defer cancel()
+		ctx, stop := t.whileHeld(limited)
+		defer stop()
+		err := context.Cause(ctx)
+		if err == nil {
+			err = do(ctx)
+		}
+		if cause := context.Cause(ctx); phone.ReasonOf(cause) == phone.ReasonFenced {
+			t.lost = true
+			return cause
+		}
+		switch {
+		case err != nil && limited.Err() != nil && hard.Err() == nil:
+			return tookLonger(limit, what, err)
+		case phone.CodeOf(err) == phone.NotFound && phone.ReasonOf(err) != phone.ReasonObjectNotFound && phone.ReasonOf(err) != phone.ReasonBucketNotFound,
+			phone.CodeOf(err) == phone.Precondition && phone.ReasonOf(err) == "":
+			return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonPhoneNotRunning, Err: err, Msg: "the phone does not run on server " + t.Server.Name + " any more"}
+		}
+		return err
+	})
+}
+
+// callWithObjects is call for what reads or writes objects too: an object store that does not answer is no host that does not, and is tried again.
+func (t *task) callWithObjects(what string, do func(hard context.Context) error) error {
 	wait := newBackoff(100*time.Millisecond, 5*time.Second)
 	for try := 1; ; try++ {
 		err := t.call(what, func(hard context.Context) error {
-			until, limit := t.until, t.engine.TransferTimeout
-			if until.IsZero() {
-				until, limit = time.Now().Add(t.engine.TaskTimeout), t.engine.TaskTimeout
-			}
-			limited, cancel := context.WithDeadline(hard, until)
-			defer cancel()
-			ctx, stop := t.whileHeld(limited)
-			defer stop()
-			err := context.Cause(ctx)
-			if err == nil {
-				err = do(ctx)
-			}
-			if cause := context.Cause(ctx); phone.ReasonOf(cause) == phone.ReasonFenced {
-				t.lost = true
-				return cause
-			}
-			switch {
-			case err != nil && limited.Err() != nil && hard.Err() == nil:
-				return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonTaskExpired, Err: err, Msg: fmt.Sprintf("it took longer than %s to %s", limit, what)}
-			case phone.ReasonOf(err) == phone.ReasonObjectsGone:
+			err := do(hard)
+			if phone.ReasonOf(err) == phone.ReasonObjectsGone {
 				return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonObjectsGone, Err: err, Msg: said(err)}
-			case phone.CodeOf(err) == phone.NotFound && phone.ReasonOf(err) != phone.ReasonObjectNotFound && phone.ReasonOf(err) != phone.ReasonBucketNotFound,
-				phone.CodeOf(err) == phone.Precondition && phone.ReasonOf(err) == "":
-				return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonPhoneNotRunning, Err: err, Msg: "the phone does not run on server " + t.Server.Name + " any more"}
 			}
 			return err
 		})
@@ -169,6 +178,10 @@ func (t *task) transfer(what string, do func(context.Context) error) error {
 			return errStopped
 		}
 	}
+}
+
+func tookLonger(limit time.Duration, what string, err error) error {
+	return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonTaskExpired, Err: err, Msg: fmt.Sprintf("it took longer than %s to %s", limit, what)}
 }
 
 // unpack lets the phone unpack what write writes, whose context ends with the unpacking.

@@ -155,33 +155,21 @@ func (t *shareTask) whileNeeded(ctx context.Context) (context.Context, func()) {
 
 // onShare is call for the shared storage, in the time of a task; what it reads from a bucket is begun again when the object store does not answer.
 func (t *shareTask) onShare(ctx context.Context, what string, do func(context.Context) error) error {
-	wait := newBackoff(100*time.Millisecond, 5*time.Second)
-	for try := 1; ; try++ {
-		err := t.call(what, func(context.Context) error {
-			if cause := context.Cause(ctx); cause != nil {
-				return final(cause)
-			}
-			limited, cancel := context.WithTimeout(ctx, t.engine.TaskTimeout)
-			defer cancel()
-			err := do(limited)
-			switch {
-			case err != nil && ctx.Err() != nil:
-				return final(context.Cause(ctx))
-			case err != nil && limited.Err() != nil:
-				return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonTaskExpired, Err: err, Msg: fmt.Sprintf("it took longer than %s to %s", t.engine.TaskTimeout, what)}
-			case phone.ReasonOf(err) == phone.ReasonObjectsGone: // it is no host that does not answer
-				return &phone.Error{Code: phone.Precondition, Reason: phone.ReasonObjectsGone, Err: err, Msg: said(err)}
-			}
-			return err
-		})
-		if phone.ReasonOf(err) != phone.ReasonObjectsGone || try == transfers {
-			return err
+	return t.callWithObjects(what, func(context.Context) error {
+		if cause := context.Cause(ctx); cause != nil {
+			return final(cause)
 		}
-		t.log.Warn("the object store does not answer: trying again", "step", what, "try", try, "err", err)
-		if !wait.sleep(t.stop) {
-			return errStopped
+		limited, cancel := context.WithTimeout(ctx, t.engine.TaskTimeout)
+		defer cancel()
+		err := do(limited)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return final(context.Cause(ctx))
+		case err != nil && limited.Err() != nil:
+			return tookLonger(t.engine.TaskTimeout, what, err)
 		}
-	}
+		return err
+	})
 }
 
 // final makes an error of why a call is not worth another try, whatever it is.

@@ -19,15 +19,18 @@ import (
 	"github.com/lethe-cloud/lethe/internal/testenv"
 )
 
+// containers is the template of a server whose phones are containers of the test phone.
+const containers = `privileges = "none"
+network = "bridge"
+init_args = ["androidboot.simphone_boot_ms=50", "androidboot.simphone_files=8"]
+`
+
 // What touches phones, once through the SDK on containers: the real binary, a real Docker daemon, and the test phone in place of redroid.
 func TestDockerPhones(t *testing.T) {
 	t.Parallel()
 	endpoint, reference := testenv.Docker(t), testenv.SimphoneImage(t)
 	template := filepath.Join(t.TempDir(), "template.toml")
-	if err := os.WriteFile(template, []byte(`privileges = "none"
-network = "bridge"
-init_args = ["androidboot.simphone_boot_ms=50", "androidboot.simphone_files=8"]
-`), 0o600); err != nil {
+	if err := os.WriteFile(template, []byte(containers), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	server := "" // cleaned up after lethe has ended
@@ -160,10 +163,7 @@ phones = 2
 keypair = "ops"
 port_base = %d
 [pool_hosts.template]
-privileges = "none"
-network = "bridge"
-init_args = ["androidboot.simphone_boot_ms=50", "androidboot.simphone_files=8"]
-`, publicKey("ops"), publicKey("next"), endpoint, testenv.Port(t)))
+%s`, publicKey("ops"), publicKey("next"), endpoint, testenv.Port(t), containers))
 	images := map[string]string{}
 	for _, name := range []string{"first", "second"} {
 		var image struct {

@@ -390,11 +390,7 @@ func TestDockerShared(t *testing.T) {
 	t.Parallel()
 	endpoint, reference := testenv.Docker(t), testenv.SimphoneImage(t)
 	template := filepath.Join(t.TempDir(), "template.toml")
-	if err := os.WriteFile(template, []byte(`privileges = "none"
-network = "bridge"
-share_path = "/data/share"
-init_args = ["androidboot.simphone_boot_ms=50", "androidboot.simphone_files=8"]
-`), 0o600); err != nil {
+	if err := os.WriteFile(template, []byte(containers+"share_path = \"/data/share\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	server := "" // cleaned up after lethe has ended
